@@ -35,17 +35,24 @@ impl Default for Config {
     }
 }
 
-#[derive(Clone)]
 pub(crate) struct Stored<O> {
     value: StoredValue<O>,
     kind: u8,
     expire_at_ms: Option<u64>,
     stamp: u64,
 }
-#[derive(Clone)]
 enum StoredValue<O> {
     Bytes(Arc<[u8]>),
     Object(Arc<O>),
+}
+impl<O> Clone for Stored<O> {
+    fn clone(&self) -> Self {
+        let value = match &self.value {
+            StoredValue::Bytes(b) => StoredValue::Bytes(b.clone()),
+            StoredValue::Object(o) => StoredValue::Object(o.clone()),
+        };
+        Stored { value, kind: self.kind, expire_at_ms: self.expire_at_ms, stamp: self.stamp }
+    }
 }
 pub(crate) type Map<O> = BTreeMap<Vec<u8>, Stored<O>>;
 pub(crate) struct Inner<O> {
