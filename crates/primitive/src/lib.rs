@@ -1,1 +1,19 @@
-//! Under construction.
+//! How the machine looks to the rest of Stillpoint: atomics, cells, asymmetric fences, thread slots and padding.
+//!
+//! This crate is the only one that names `std::sync::atomic`, `std::thread`, loom or shuttle. Built with
+//! `--cfg stillpoint_loom` its types are loom's, with `--cfg stillpoint_shuttle` shuttle's, else those of `std`.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`sync`] | atomics, `Arc`, `thread`, `UnsafeCell` with `with`/`with_mut`, under whichever checker |
+//! | [`fence`] | [`fence::Fences`]: the light fence of readers and the heavy one of reclaimers |
+//! | [`thread_slot`] | small dense numbers for threads, given back at exit, with exit hooks |
+//! | [`CachePadded`] | one value, two cache lines of its own |
+
+mod padded;
+
+pub mod fence;
+pub mod sync;
+pub mod thread_slot;
+
+pub use padded::CachePadded;

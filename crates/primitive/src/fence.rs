@@ -1,0 +1,112 @@
+//! Light and heavy fences: the store→load handshake between a reader and a reclaimer.
+//!
+//! A reader publishes a reservation and then loads pointers; a reclaimer unlinks and then reads reservations. Each needs its
+//! store to be seen before its load, or both may miss the other (store buffering). With [`Fences::Asymmetric`] the reader pays
+//! a compiler fence and the reclaimer one `membarrier(PRIVATE_EXPEDITED)`, which makes every running thread of the process
+//! execute a full barrier; with [`Fences::Strict`] both sides execute a `SeqCst` fence.
+//!
+//! The pair is outside the formal memory model of the language; checkers (loom, shuttle) and hosts without `membarrier`
+//! therefore always get `Strict`. Source: Linux `membarrier(2)`; C++ P1202 `asymmetric_thread_fence`.
+
+use crate::sync::atomic::{Ordering, fence};
+
+/// How a collector's readers and reclaimers meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fences {
+    /// Compiler fence for readers, `membarrier` for reclaimers.
+    Asymmetric,
+    /// A `SeqCst` fence on both sides.
+    Strict,
+}
+
+impl Fences {
+    /// The cheapest kind that this host carries; registers the process for `membarrier` where it exists.
+    ///
+    /// # Cost
+    /// One system call.
+    pub fn detect() -> Fences {
+        if membarrier::register() { Fences::Asymmetric } else { Fences::Strict }
+    }
+
+    /// The reader's side: later loads of this thread come after its earlier stores, as far as [`heavy`](Fences::heavy) can tell.
+    ///
+    /// # Progress
+    /// Wait-free.
+    #[inline(always)]
+    pub fn light(self) {
+        match self {
+            Fences::Asymmetric => light_asymmetric(),
+            // SeqCst [handshake]: pairs with the reclaimer's fence in `heavy`.
+            Fences::Strict => fence(Ordering::SeqCst),
+        }
+    }
+
+    /// The reclaimer's side: when it returns, every other thread either had its reservation visible to our later loads, or will
+    /// see our earlier stores after its next [`light`](Fences::light).
+    ///
+    /// # Progress
+    /// `Strict`: wait-free. `Asymmetric`: one system call, 0.2 µs to several µs; a descheduled virtual processor can stretch it
+    /// to milliseconds.
+    #[inline]
+    pub fn heavy(self) {
+        // SeqCst [handshake]: orders our own stores before our own loads; `membarrier` does it for the others.
+        fence(Ordering::SeqCst);
+        if self == Fences::Asymmetric && !membarrier::barrier() {
+            // Registered once and then refused: cannot happen on Linux, and going on would be unsound.
+            panic!("membarrier was registered but refused");
+        }
+    }
+}
+
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
+#[inline(always)]
+fn light_asymmetric() {
+    // SeqCst [handshake]: a compiler fence; the processor's part is done by the reclaimer's `membarrier`.
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
+
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
+fn light_asymmetric() {
+    // SeqCst [handshake]: checkers do not know `membarrier`.
+    fence(Ordering::SeqCst);
+}
+
+#[cfg(all(target_os = "linux", not(miri), not(any(stillpoint_loom, stillpoint_shuttle))))]
+mod membarrier {
+    const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+
+    fn call(command: libc::c_int) -> bool {
+        // SAFETY: the call takes two integers, touches no memory of ours, and reports an unknown command as an error.
+        unsafe { libc::syscall(libc::SYS_membarrier, command, 0) == 0 }
+    }
+    pub(super) fn register() -> bool {
+        call(REGISTER_PRIVATE_EXPEDITED)
+    }
+    pub(super) fn barrier() -> bool {
+        call(PRIVATE_EXPEDITED)
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(miri), not(any(stillpoint_loom, stillpoint_shuttle)))))]
+mod membarrier {
+    pub(super) fn register() -> bool {
+        false
+    }
+    pub(super) fn barrier() -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fences;
+
+    #[test]
+    fn both_kinds_of_fence_run() {
+        for fences in [Fences::detect(), Fences::Strict] {
+            fences.light();
+            fences.heavy();
+        }
+    }
+}
