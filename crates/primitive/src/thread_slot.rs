@@ -17,8 +17,9 @@ use std::sync::{Mutex, MutexGuard, Weak};
 
 /// Told when a thread that registered with [`on_exit`] ends.
 pub trait ExitHook: Send + Sync {
-    /// The thread with number `slot` is about to give it back. Runs on that thread; must not call [`on_exit`].
-    fn thread_exits(&self, slot: usize);
+    /// The thread with number `slot` is about to give it back. Runs on that thread; must not call [`on_exit`]. `false` keeps the
+    /// number from ever being reused, because something of the thread still uses it.
+    fn thread_exits(&self, slot: usize) -> bool;
 }
 
 const UNSET: usize = usize::MAX;
@@ -54,15 +55,14 @@ struct Exit {
 impl Drop for Exit {
     fn drop(&mut self) {
         let slot = slot_word(GONE);
-        run_hooks(&self.hooks.take(), slot);
-        give_back(slot);
+        if slot < GONE && run_hooks(&self.hooks.take(), slot) {
+            give_back(slot);
+        }
     }
 }
 
-fn run_hooks(hooks: &[Weak<dyn ExitHook>], slot: usize) {
-    for hook in hooks.iter().filter_map(Weak::upgrade) {
-        hook.thread_exits(slot);
-    }
+fn run_hooks(hooks: &[Weak<dyn ExitHook>], slot: usize) -> bool {
+    hooks.iter().filter_map(Weak::upgrade).fold(true, |free, hook| hook.thread_exits(slot) && free)
 }
 
 #[cfg(not(stillpoint_loom))]
@@ -164,8 +164,9 @@ mod tests {
 
     struct Count(AtomicUsize);
     impl ExitHook for Count {
-        fn thread_exits(&self, _slot: usize) {
+        fn thread_exits(&self, _slot: usize) -> bool {
             self.0.fetch_add(1, Ordering::SeqCst);
+            true
         }
     }
 

@@ -1,1 +1,82 @@
-//! Under construction.
+//! Memory reclamation for lock-free structures: **leased epochs**.
+//!
+//! A reader *pins* a [`Collector`], loads pointers under the [`Guard`], and unpins by dropping it. A writer that has unlinked a
+//! node *retires* it; the node is reclaimed once no reader can hold it any more. What sets this scheme apart from plain epochs: a
+//! reader declares in advance up to which epoch it may meet nodes (its *lease*), so a stalled reader holds back a bounded number
+//! of nodes instead of everything retired after it stalled; and unlike hazard pointers a load costs one compare.
+//!
+//! # The contract of a load
+//! | where from | call | when the lease has run out |
+//! |---|---|---|
+//! | a root (a place that is never itself reclaimed while reachable) | [`Guard::protect`] | renewed in place, at most 64 rounds |
+//! | a link inside a node | [`Guard::follow`] | [`Expired`]: [`Guard::renew`], then restart from the root |
+//! | the value of a failed CAS or a swap | [`Guard::still_valid`] | as for the place it came from |
+//!
+//! Extending in place on an interior link is unsound (the link may be frozen, and what it names reclaimed); a loom test shows it.
+//!
+//! # Progress
+//! pin, unpin, protect, follow and retire are wait-free, but for one shared `membarrier` system call per epoch tick on the retiring
+//! side (none in [`strict`](Builder::strict) mode). Destructors and the allocator are outside every claim.
+//!
+//! # The bound
+//! Behind a guard that stalls, with `live` nodes reachable when it was pinned, `R` = [`Builder::batch_len`], `D` =
+//! [`Builder::lease_ticks`] and `T` threads, at most
+//!
+//! ```text
+//! live + (upper - lower + 1) · 2·R·T   +   4·R·T
+//! └ reachable then └ born inside its lease    └ on their way: open, sealed, ready
+//! ```
+//! nodes are unreclaimed, where `upper - lower` is `D` for a guard that never renewed, and never more than
+//! [`Builder::max_lease_ticks`]. [`Collector::bound`] computes it, the tests assert it. The bound speaks of nodes that carry their
+//! birth; one retired with [`Epoch::ZERO`] is held back by any older guard, and a [classic guard](Collector::pin_classic) holds back
+//! everything retired after it, as plain epochs do.
+//!
+//! # Why it is safe
+//! 1. A bag's owner unlinks its nodes, then fences, then reads its retire epoch `r`. Whoever issues the heavy fence first reads an
+//!    epoch `> r`, which orders the owner's fence before it.
+//! 2. A reader whose light fence comes after that heavy fence sees the unlinks, hence never loads these nodes from a root. A reader
+//!    whose light fence came before has its reservation seen by the scan that follows.
+//! 3. A load passes its test only if `EPOCH ≤ upper` after the load. The node's birth was read before the node was published and the
+//!    epoch only grows, so `birth ≤ upper`, and `upper` was published before.
+//! 4. What is reached inside a lease was reachable at the pin or later, hence retired at `r ≥ lower`.
+//! 5. After expiry only roots are loaded again; references handed out before stay covered, since `lower` does not move.
+//!
+//! Sources: interval-based reclamation (Wen et al., PPoPP 2018), asymmetric fences (C++ P1202), epochs (Fraser 2004), the ERA
+//! theorem (Sheffi and Petrank, PODC 2023), amortised freeing (Kim, Brown, Singh, PPoPP 2024). The lease is Stillpoint's own.
+//!
+//! # Examples
+//! ```
+//! use stillpoint_reclaim::{Atomic, Collector, Owned};
+//! use stillpoint_primitive::sync::atomic::Ordering;
+//!
+//! let collector = Collector::new();
+//! let guard = collector.pin();
+//! let cell = Atomic::new(Owned::new(&guard, 7));
+//! let seen = guard.protect(&cell).unwrap();
+//! // SAFETY: protected by `guard`, and only ever replaced, never freed in place.
+//! assert_eq!(unsafe { seen.deref() }, &7);
+//! let old = cell.swap(Owned::new(&guard, 8), Ordering::AcqRel);
+//! // SAFETY: unlinked just now, by us alone.
+//! unsafe { old.retire(&guard) };
+//! # let last = cell.take(Ordering::AcqRel);
+//! # // SAFETY: the cell is about to go.
+//! # unsafe { last.retire(&guard) };
+//! ```
+
+mod atomic;
+mod bag;
+mod builder;
+mod collector;
+mod epoch;
+mod guard;
+mod local;
+mod reservation;
+mod stats;
+mod sweep;
+
+pub use atomic::{Atomic, Owned, Shared, Unprotected};
+pub use builder::Builder;
+pub use collector::Collector;
+pub use epoch::Epoch;
+pub use guard::{Expired, Guard};
+pub use stats::{OldestGuard, Stats};

@@ -1,0 +1,85 @@
+//! [`Builder`]: the settings of a collector.
+
+use crate::collector::Collector;
+use crate::stats::Stats;
+use stillpoint_primitive::fence::Fences;
+
+/// Called with the figures of the moment when a limit on unreclaimed nodes is passed.
+pub(crate) type LimitCallback = Box<dyn Fn(&Stats) + Send + Sync>;
+
+/// Settings of a [`Collector`]; every one has a default that suits most.
+pub struct Builder {
+    pub(crate) lease_ticks: u64,
+    pub(crate) max_lease_ticks: Option<u64>,
+    pub(crate) batch_len: usize,
+    pub(crate) fences: Option<Fences>,
+    pub(crate) limits: Vec<(u64, LimitCallback)>,
+    #[cfg(stillpoint_loom)]
+    pub(crate) mutation: crate::collector::Mutation,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder {
+            lease_ticks: 4,
+            max_lease_ticks: None,
+            batch_len: 256,
+            fences: None,
+            limits: Vec::new(),
+            #[cfg(stillpoint_loom)]
+            mutation: crate::collector::Mutation::None,
+        }
+    }
+}
+
+impl Builder {
+    /// How many ticks beyond the epoch of its pin a guard's reservation reaches (default 4). Longer: fewer renewals, a looser
+    /// bound. 0 makes every tick expire every guard, which is how structures are tested.
+    pub fn lease_ticks(mut self, ticks: u64) -> Self {
+        self.lease_ticks = ticks;
+        self
+    }
+
+    /// The longest a guard's reservation may ever span (default: no cap). With a cap a slow *live* reader is bounded too, and past
+    /// it every load answers [`Expired`](crate::Expired) until [`Guard::repin`](crate::Guard::repin).
+    pub fn max_lease_ticks(mut self, ticks: Option<u64>) -> Self {
+        self.max_lease_ticks = ticks;
+        self
+    }
+
+    /// `R`: how many retired nodes make a bag (default 256, at least 1).
+    pub fn batch_len(mut self, nodes: usize) -> Self {
+        self.batch_len = nodes.max(1);
+        self
+    }
+
+    /// Uses a `SeqCst` fence a pin instead of `membarrier` a tick: for real-time threads, and hosts that forbid the call.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.fences = strict.then_some(Fences::Strict);
+        self
+    }
+
+    /// Calls `callback` at a tick that finds at least `unreclaimed` nodes not reclaimed yet. May be given several times (a soft and
+    /// a hard limit). The callback runs on a retiring thread.
+    pub fn on_limit(
+        mut self,
+        unreclaimed: u64,
+        callback: impl Fn(&Stats) + Send + Sync + 'static,
+    ) -> Self {
+        self.limits.push((unreclaimed, Box::new(callback)));
+        self
+    }
+
+    /// Takes one fence or test out of the protocol, so that a model can show that it is needed.
+    #[cfg(stillpoint_loom)]
+    #[doc(hidden)]
+    pub fn mutation(mut self, mutation: crate::collector::Mutation) -> Self {
+        self.mutation = mutation;
+        self
+    }
+
+    /// Makes the collector.
+    pub fn build(self) -> Collector {
+        Collector::from_builder(self)
+    }
+}

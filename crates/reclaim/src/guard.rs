@@ -1,0 +1,308 @@
+//! [`Guard`]: a pinned thread; loads, renewal, retirement.
+//!
+//! Tags: `[load]` Acquire load of the caller's word: what the pointer names was written before; the epoch is read after it.
+
+use crate::atomic::{Atomic, Shared};
+use crate::bag::Retired;
+use crate::collector::{Collector, Inner};
+use crate::epoch::Epoch;
+use crate::local::{Local, NESTING, TEMPORARY};
+use std::fmt;
+use std::marker::PhantomData;
+use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
+
+/// The guard's lease ran out before the load was certain: renew, and restart from the root (or, past the cap, [`Guard::repin`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expired;
+
+impl fmt::Display for Expired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the guard's lease has run out")
+    }
+}
+
+impl std::error::Error for Expired {}
+
+/// Renewals that a root load may need: each at least doubles the lease, and an epoch has 64 bits.
+pub(crate) const MAX_RENEWALS: u32 = 64;
+
+/// Keeps what is loaded through it allocated, until it is dropped. Of one thread; guards of a thread nest and share one reservation.
+pub struct Guard<'c> {
+    inner: &'c Inner,
+    local: &'c Local,
+    /// Not `Send`: the reservation belongs to the thread.
+    not_send: PhantomData<*mut ()>,
+}
+
+impl<'c> Guard<'c> {
+    #[inline(always)]
+    pub(crate) fn new(inner: &'c Inner, local: &'c Local) -> Self {
+        Guard { inner, local, not_send: PhantomData }
+    }
+
+    /// Whether what has been loaded up to now is covered by the lease: the test behind every guarded load. For values that came out
+    /// of the caller's own failed CAS or swap, with at least Acquire.
+    ///
+    /// # Progress
+    /// Wait-free: one load, one compare.
+    ///
+    /// # Errors
+    /// [`Expired`]: the value may be reclaimed already.
+    #[inline(always)]
+    pub fn still_valid(&self) -> Result<(), Expired> {
+        #[cfg(stillpoint_loom)]
+        if self.inner.mutation == crate::collector::Mutation::NoLoadTest {
+            return Ok(());
+        }
+        if self.inner.epoch() <= self.local.upper.get() { Ok(()) } else { Err(Expired) }
+    }
+
+    /// Loads a word that holds a pointer from a **root**: a place that stays allocated whatever happens, and from which whoever
+    /// retires a node has unlinked it before. Renews the lease if need be.
+    ///
+    /// # Progress
+    /// Wait-free: at most 64 rounds, one in practice.
+    ///
+    /// # Errors
+    /// [`Expired`] only past [`max_lease_ticks`](crate::Builder::max_lease_ticks).
+    #[inline(always)]
+    pub fn protect_word(&self, src: &AtomicU64) -> Result<u64, Expired> {
+        // Acquire [load]: see the header.
+        self.protect_with(|| src.load(Ordering::Acquire))
+    }
+
+    /// As [`protect_word`](Guard::protect_word), for any load from a root that is at least Acquire.
+    ///
+    /// # Errors
+    /// As [`protect_word`](Guard::protect_word).
+    #[inline(always)]
+    pub fn protect_with<W>(&self, mut load: impl FnMut() -> W) -> Result<W, Expired> {
+        let word = load();
+        if self.still_valid().is_ok() { Ok(word) } else { self.protect_slow(load) }
+    }
+
+    #[cold]
+    fn protect_slow<W>(&self, mut load: impl FnMut() -> W) -> Result<W, Expired> {
+        for _ in 0..MAX_RENEWALS {
+            self.renew()?;
+            let word = load();
+            if self.still_valid().is_ok() {
+                return Ok(word);
+            }
+        }
+        // A lease of 2^64 ticks covers every epoch.
+        self.make_classic();
+        Ok(load())
+    }
+
+    /// Loads a word that holds a pointer from **inside a node**.
+    ///
+    /// # Progress
+    /// Wait-free: one load, one compare.
+    ///
+    /// # Errors
+    /// [`Expired`]: [`renew`](Guard::renew), then restart the operation from its root. (Loading again after the renewal is not
+    /// enough: the node may be unlinked, its link frozen, and what the link names reclaimed.)
+    #[inline(always)]
+    pub fn follow_word(&self, src: &AtomicU64) -> Result<u64, Expired> {
+        // Acquire [load]: see the header.
+        self.follow_with(|| src.load(Ordering::Acquire))
+    }
+
+    /// As [`follow_word`](Guard::follow_word), for any load that is at least Acquire.
+    ///
+    /// # Errors
+    /// As [`follow_word`](Guard::follow_word).
+    #[inline(always)]
+    pub fn follow_with<W>(&self, load: impl FnMut() -> W) -> Result<W, Expired> {
+        #[cfg(stillpoint_loom)]
+        if self.inner.mutation == crate::collector::Mutation::ExtendInPlace {
+            return self.protect_with(load);
+        }
+        let mut load = load;
+        let word = load();
+        self.still_valid().map(|()| word)
+    }
+
+    /// [`protect_word`](Guard::protect_word) of a typed pointer.
+    ///
+    /// # Errors
+    /// As [`protect_word`](Guard::protect_word).
+    #[inline(always)]
+    pub fn protect<T>(&self, src: &Atomic<T>) -> Result<Shared<'_, T>, Expired> {
+        self.protect_with(|| src.load_raw()).map(Shared::from_raw)
+    }
+
+    /// [`follow_word`](Guard::follow_word) of a typed pointer.
+    ///
+    /// # Errors
+    /// As [`follow_word`](Guard::follow_word).
+    #[inline(always)]
+    pub fn follow<T>(&self, src: &Atomic<T>) -> Result<Shared<'_, T>, Expired> {
+        self.follow_with(|| src.load_raw()).map(Shared::from_raw)
+    }
+
+    /// Extends the lease from now on, by twice what it was. References handed out before stay valid; the operation under way must
+    /// restart from its root.
+    ///
+    /// # Progress
+    /// Wait-free.
+    ///
+    /// # Errors
+    /// [`Expired`] past [`max_lease_ticks`](crate::Builder::max_lease_ticks): only [`repin`](Guard::repin) helps.
+    #[cold]
+    pub fn renew(&self) -> Result<(), Expired> {
+        let (inner, local) = (self.inner, self.local);
+        let epoch = inner.epoch();
+        let end = local.lower.get().saturating_add(inner.max_lease_ticks);
+        if epoch > end {
+            return Err(Expired);
+        }
+        let lease = local.lease.get().saturating_mul(2).max(1);
+        local.lease.set(lease);
+        let upper = epoch.saturating_add(lease).min(end).max(local.upper.get());
+        local.upper.set(upper);
+        local.reservation.extend(upper);
+        #[cfg(stillpoint_loom)]
+        if inner.mutation == crate::collector::Mutation::NoRenewFence {
+            return Ok(());
+        }
+        inner.fences.light();
+        Ok(())
+    }
+
+    /// Runs `operation`, a whole operation from its root on, until its lease holds out.
+    ///
+    /// # Progress
+    /// That of the operation, times the logarithm of its length in ticks.
+    ///
+    /// # Errors
+    /// [`Expired`] only past the cap.
+    pub fn retrying<R>(
+        &self,
+        mut operation: impl FnMut(&Self) -> Result<R, Expired>,
+    ) -> Result<R, Expired> {
+        loop {
+            match operation(self) {
+                Ok(result) => return Ok(result),
+                Err(Expired) => self.renew()?,
+            }
+        }
+    }
+
+    /// Starts a fresh reservation, so that nothing from before is held back any longer; what was loaded before is gone, hence `&mut`.
+    /// Inside another guard of this thread it can only renew.
+    ///
+    /// # Progress
+    /// Wait-free.
+    pub fn repin(&mut self) {
+        if self.is_outermost() {
+            self.local.state.set(self.local.state.get() - 1);
+            self.local.reservation.withdraw();
+            self.inner.announce(self.local);
+        } else if self.renew().is_err() {
+            self.make_classic();
+        }
+    }
+
+    /// Whether no other guard of this thread on this collector encloses this one.
+    pub fn is_outermost(&self) -> bool {
+        self.local.state.get() & NESTING == 1
+    }
+
+    pub(crate) fn make_classic(&self) {
+        self.local.upper.set(u64::MAX);
+        self.local.reservation.extend(u64::MAX);
+        self.inner.fences.light();
+    }
+
+    /// The birth for a node that is made under this guard: covered by the guard itself, so its maker may go on using it after it is
+    /// published.
+    ///
+    /// # Progress
+    /// Wait-free.
+    #[inline]
+    pub fn birth(&self) -> Epoch {
+        let epoch = self.inner.epoch();
+        self.inner.count_birth(self.local, epoch);
+        Epoch::from_raw(epoch.min(self.local.upper.get()))
+    }
+
+    /// Hands over a node that has been unlinked: `reclaim(ptr)` runs once no reader can hold it, on some thread.
+    ///
+    /// # Progress
+    /// Wait-free, but for the heavy fence of a tick once every `batch_len` calls; runs up to two destructors of earlier nodes.
+    ///
+    /// # Safety
+    /// - `ptr` was reachable only through places from which it has been unlinked, and is retired once.
+    /// - `birth` is what [`birth`](Guard::birth) or [`Collector::birth`] gave before the node was published, or earlier.
+    /// - `reclaim(ptr)` may run on any thread, and what it drops may be dropped there; data that is not `'static` outlives the collector.
+    #[inline]
+    pub unsafe fn retire(
+        &self,
+        ptr: *mut u8,
+        birth: Epoch,
+        bytes: usize,
+        reclaim: unsafe fn(*mut u8),
+    ) {
+        self.inner.retire(self.local, Retired { ptr, reclaim, birth, bytes });
+    }
+
+    /// Runs `f` once every reader that is pinned now has unpinned (birth [`Epoch::ZERO`]: plain epochs).
+    ///
+    /// # Cost
+    /// One allocation.
+    pub fn defer(&self, f: impl FnOnce() + Send + 'static) {
+        unsafe fn call<F: FnOnce()>(ptr: *mut u8) {
+            // SAFETY: made by `Box::into_raw` below, called once.
+            let f = unsafe { Box::from_raw(ptr.cast::<F>()) };
+            f();
+        }
+        fn call_of<F: FnOnce()>(_: &F) -> unsafe fn(*mut u8) {
+            call::<F>
+        }
+        let reclaim = call_of(&f);
+        let bytes = size_of_val(&f);
+        let ptr = Box::into_raw(Box::new(f)).cast::<u8>();
+        // SAFETY: the box is ours alone, `call` takes it back, and `F` is `Send + 'static`.
+        unsafe { self.retire(ptr, Epoch::ZERO, bytes, reclaim) };
+    }
+
+    /// As [`Collector::flush`]. This guard's own reservation counts like any other.
+    pub fn flush(&self) {
+        self.inner.flush(self.local);
+    }
+
+    /// Whether this guard is one of `collector`'s: structures check it, since a foreign guard protects nothing of theirs.
+    #[inline(always)]
+    pub fn is_from(&self, collector: &Collector) -> bool {
+        collector.is(self.inner)
+    }
+
+    /// How many epochs the reservation spans, and how far the current one lies beyond it (0 inside the lease). For tests and figures.
+    pub fn span(&self) -> (u64, u64) {
+        let upper = self.local.upper.get();
+        (upper - self.local.lower.get(), self.inner.epoch().saturating_sub(upper))
+    }
+}
+
+impl Drop for Guard<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let state = self.local.state.get() - 1;
+        self.local.state.set(state);
+        if state & NESTING == 0 {
+            self.local.reservation.withdraw();
+            if state & TEMPORARY != 0 {
+                self.inner.unpin_temporary(self.local);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Guard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (span, beyond) = self.span();
+        f.debug_struct("Guard").field("span", &span).field("beyond", &beyond).finish()
+    }
+}

@@ -1,0 +1,200 @@
+//! [`Local`]: a thread's part of a collector, at the index of its thread slot.
+//!
+//! ```text
+//! Local ── reservation   two words that everybody reads         (own cache lines)
+//!       ── state         nesting count and flags                 owner only
+//!       ── leases        cached upper end, current lease         owner only
+//!       ── bags          open, sealed, aged, ready               owner only
+//!       ── counters      written by the owner, read by stats()
+//! ```
+//! Invariant L1: the owner-only part is touched only by the thread that holds the slot's number; hand-over happens through the
+//! registry's lock in `thread_slot` (exit hook before the number is given back).
+//!
+//! Tags: `[count]` Relaxed counters, owner-written by load and store; `[grow]` Release store of a segment pointer in `get_or_grow` /
+//! Acquire loads in `get` and `iter`.
+
+use crate::bag::{Retired, SealedBag};
+use crate::reservation::Reservation;
+use std::cell::{Cell, RefCell};
+use std::sync::Mutex;
+use stillpoint_primitive::CachePadded;
+use stillpoint_primitive::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use stillpoint_primitive::thread_slot::Temporary;
+
+/// Flag in `Local::state`: nobody owns this slot; the next pin has to register.
+pub(crate) const UNREGISTERED: u32 = 1 << 31;
+/// Flag: owned for one operation of a thread past its exit; handed back at unpin.
+pub(crate) const TEMPORARY: u32 = 1 << 30;
+/// The nesting count.
+pub(crate) const NESTING: u32 = TEMPORARY - 1;
+
+#[derive(Default)]
+pub(crate) struct Bags {
+    pub(crate) open: Vec<Retired>,
+    pub(crate) sealed: Vec<SealedBag>,
+    pub(crate) aged: Vec<SealedBag>,
+    pub(crate) ready: Vec<Retired>,
+}
+
+impl Bags {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+            && self.sealed.is_empty()
+            && self.aged.is_empty()
+            && self.ready.is_empty()
+    }
+}
+
+/// A counter with one writer and any readers.
+#[derive(Default)]
+pub(crate) struct OwnerCounter(AtomicU64);
+
+impl OwnerCounter {
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        // Relaxed [count]: one writer, so load and store lose nothing.
+        let old = self.0.load(Ordering::Relaxed);
+        // Relaxed [count]: as above.
+        self.0.store(old.wrapping_add(n), Ordering::Relaxed);
+    }
+    pub(crate) fn get(&self) -> u64 {
+        // Relaxed [count]: a figure for people.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) struct Local {
+    pub(crate) reservation: CachePadded<Reservation>,
+    pub(crate) state: Cell<u32>,
+    /// Copy of the reservation's upper end.
+    pub(crate) upper: Cell<u64>,
+    /// Copy of the reservation's lower end.
+    pub(crate) lower: Cell<u64>,
+    /// The length of the next renewal.
+    pub(crate) lease: Cell<u64>,
+    /// Births since this thread last saw or made a tick.
+    pub(crate) events: Cell<u32>,
+    pub(crate) epoch_seen: Cell<u64>,
+    pub(crate) reclaiming: Cell<bool>,
+    pub(crate) bags: RefCell<Bags>,
+    pub(crate) temporary: RefCell<Option<Temporary>>,
+    pub(crate) retired: OwnerCounter,
+    pub(crate) retired_bytes: OwnerCounter,
+    pub(crate) reclaimed: OwnerCounter,
+    pub(crate) reclaimed_bytes: OwnerCounter,
+    pub(crate) thread_name: Mutex<Option<String>>,
+}
+
+// SAFETY: the reservation, the counters and the name are made for sharing; the rest is owner-only by invariant L1.
+unsafe impl Sync for Local {}
+// SAFETY: the bags hold only what `retire` was promised to be reclaimable anywhere.
+unsafe impl Send for Local {}
+
+impl Local {
+    fn new() -> Self {
+        Local {
+            reservation: CachePadded::new(Reservation::new()),
+            state: Cell::new(UNREGISTERED),
+            upper: Cell::new(0),
+            lower: Cell::new(0),
+            lease: Cell::new(0),
+            events: Cell::new(0),
+            epoch_seen: Cell::new(0),
+            reclaiming: Cell::new(false),
+            bags: RefCell::default(),
+            temporary: RefCell::new(None),
+            retired: OwnerCounter::default(),
+            retired_bytes: OwnerCounter::default(),
+            reclaimed: OwnerCounter::default(),
+            reclaimed_bytes: OwnerCounter::default(),
+            thread_name: Mutex::new(None),
+        }
+    }
+}
+
+#[cfg(not(stillpoint_loom))]
+const SEGMENT_LEN: usize = 64;
+#[cfg(stillpoint_loom)]
+const SEGMENT_LEN: usize = 4;
+
+struct Segment {
+    locals: Box<[Local]>,
+    next: AtomicPtr<Segment>,
+}
+
+impl Segment {
+    fn new() -> Self {
+        Segment {
+            locals: (0..SEGMENT_LEN).map(|_| Local::new()).collect(),
+            next: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    }
+
+    fn next(&self) -> Option<&Segment> {
+        // Acquire [grow]: the segment's contents come with the pointer.
+        let next = self.next.load(Ordering::Acquire);
+        // SAFETY: segments are only ever appended, and freed with the whole list, which `self` borrows.
+        unsafe { next.as_ref() }
+    }
+}
+
+/// All locals of a collector: a list of segments that only grows.
+pub(crate) struct Locals {
+    first: Segment,
+}
+
+impl Locals {
+    pub(crate) fn new() -> Self {
+        Locals { first: Segment::new() }
+    }
+
+    /// The local at `slot` if it lies in the first segment: the fast path.
+    #[inline(always)]
+    pub(crate) fn get_first(&self, slot: usize) -> Option<&Local> {
+        self.first.locals.get(slot)
+    }
+
+    /// The local at `slot`; appends segments as needed.
+    pub(crate) fn get_or_grow(&self, slot: usize) -> &Local {
+        let mut segment = &self.first;
+        for _ in 0..slot / SEGMENT_LEN {
+            segment = segment.next().unwrap_or_else(|| Self::append(segment));
+        }
+        &segment.locals[slot % SEGMENT_LEN]
+    }
+
+    fn append(segment: &Segment) -> &Segment {
+        let fresh = Box::into_raw(Box::new(Segment::new()));
+        // Release [grow]: publishes the segment's contents; Acquire [grow]: or takes over somebody else's.
+        let outcome = segment.next.compare_exchange(
+            std::ptr::null_mut(),
+            fresh,
+            Ordering::Release,
+            Ordering::Acquire,
+        );
+        if outcome.is_err() {
+            // SAFETY: ours alone, it was never published.
+            drop(unsafe { Box::from_raw(fresh) });
+        }
+        segment.next().expect("a segment was appended just now, by us or by somebody else")
+    }
+
+    /// All locals there are by now.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Local> {
+        std::iter::successors(Some(&self.first), |segment| segment.next())
+            .flat_map(|segment| segment.locals.iter())
+    }
+}
+
+impl Drop for Locals {
+    fn drop(&mut self) {
+        // Acquire [grow]: exclusive by `&mut self`; the order is that of the hand-over.
+        let mut next = self.first.next.load(Ordering::Acquire);
+        while !next.is_null() {
+            // SAFETY: made by `Box::into_raw` in `append`, freed only here.
+            let segment = unsafe { Box::from_raw(next) };
+            // Acquire [grow]: as above.
+            next = segment.next.load(Ordering::Acquire);
+        }
+    }
+}

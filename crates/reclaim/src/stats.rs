@@ -1,0 +1,36 @@
+//! [`Stats`]: what a collector says of itself.
+
+/// Figures of one moment: sums of per-thread counters, so not one atomic cut.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Nodes retired and not reclaimed.
+    pub unreclaimed: u64,
+    /// Their bytes, as told at `retire`.
+    pub unreclaimed_bytes: u64,
+    /// Nodes retired since the collector was made.
+    pub retired: u64,
+    /// The current epoch.
+    pub epoch: u64,
+    /// Heavy fences issued.
+    pub barriers: u64,
+    /// Threads that have state here.
+    pub threads: u64,
+    /// Threads that hold a guard.
+    pub pinned: u64,
+    /// Of those, guards that never expire.
+    pub classic: u64,
+    /// The guard with the oldest reservation.
+    pub oldest: Option<OldestGuard>,
+}
+
+/// The guard that holds back most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldestGuard {
+    /// Ticks since it was pinned.
+    pub age_ticks: u64,
+    /// How many ticks its reservation spans (`u64::MAX` for a classic guard).
+    pub span_ticks: u64,
+    /// Its thread's name, when the thread has one.
+    pub thread: Option<String>,
+}
