@@ -5,7 +5,8 @@
 use crate::builder::{Builder, LimitCallback};
 use crate::epoch::Epoch;
 use crate::guard::Guard;
-use crate::local::{Local, Locals, NESTING, TEMPORARY, UNREGISTERED};
+use crate::local::{Local, Locals, TEMPORARY, UNREGISTERED};
+use crate::reservation::IDLE;
 use crate::stats::{OldestGuard, Stats};
 use crate::sweep::Orphans;
 use std::sync::{Arc, Weak};
@@ -178,6 +179,7 @@ impl Inner {
     pub(crate) fn pin(&self) -> Guard<'_> {
         if let Some(local) = self.locals.get_first(thread_slot::current_or_max())
             && local.state.get() == 0
+            && local.reservation.own_lower() == IDLE
         {
             self.announce(local);
             return Guard::new(self, local);
@@ -187,13 +189,8 @@ impl Inner {
 
     #[inline(always)]
     pub(crate) fn announce(&self, local: &Local) {
-        local.state.set(local.state.get() + 1);
         let epoch = self.epoch();
-        let upper = epoch.saturating_add(self.lease_ticks);
-        local.lower.set(epoch);
-        local.upper.set(upper);
-        local.lease.set(self.lease_ticks);
-        local.reservation.publish(epoch, upper);
+        local.reservation.publish(epoch, epoch.saturating_add(self.lease_ticks));
         self.light_at_pin();
     }
 
@@ -221,10 +218,10 @@ impl Inner {
             }
             self.register(local, 0);
         }
-        if local.state.get() & NESTING > 0 {
-            local.state.set(local.state.get() + 1);
-        } else {
+        if local.reservation.own_lower() == IDLE {
             self.announce(local);
+        } else {
+            local.state.set(local.state.get() + 1);
         }
         Guard::new(self, local)
     }
@@ -298,7 +295,7 @@ impl Inner {
 impl ExitHook for Inner {
     fn thread_exits(&self, slot: usize) -> bool {
         let local = self.locals.get_or_grow(slot);
-        if local.state.get() != 0 {
+        if local.state.get() != 0 || local.reservation.own_lower() != IDLE {
             // A guard outlives its thread's exit hooks (it sits in a thread-local): the slot stays its own for good.
             return local.state.get() == UNREGISTERED;
         }

@@ -54,7 +54,7 @@ impl<'c> Guard<'c> {
         if self.inner.mutation == crate::collector::Mutation::NoLoadTest {
             return Ok(());
         }
-        if self.inner.epoch() <= self.local.upper.get() { Ok(()) } else { Err(Expired) }
+        if self.inner.epoch() <= self.local.reservation.own_upper() { Ok(()) } else { Err(Expired) }
     }
 
     /// Loads a word that holds a pointer from a **root**: a place that stays allocated whatever happens, and from which whoever
@@ -154,15 +154,13 @@ impl<'c> Guard<'c> {
     pub fn renew(&self) -> Result<(), Expired> {
         let (inner, local) = (self.inner, self.local);
         let epoch = inner.epoch();
-        let end = local.lower.get().saturating_add(inner.max_lease_ticks);
+        let (lower, upper) = (local.reservation.own_lower(), local.reservation.own_upper());
+        let end = lower.saturating_add(inner.max_lease_ticks);
         if epoch > end {
             return Err(Expired);
         }
-        let lease = local.lease.get().saturating_mul(2).max(1);
-        local.lease.set(lease);
-        let upper = epoch.saturating_add(lease).min(end).max(local.upper.get());
-        local.upper.set(upper);
-        local.reservation.extend(upper);
+        let lease = (upper - lower).saturating_mul(2).max(1);
+        local.reservation.extend(epoch.saturating_add(lease).min(end).max(upper));
         #[cfg(stillpoint_loom)]
         if inner.mutation == crate::collector::Mutation::NoRenewFence {
             return Ok(());
@@ -197,7 +195,6 @@ impl<'c> Guard<'c> {
     /// Wait-free.
     pub fn repin(&mut self) {
         if self.is_outermost() {
-            self.local.state.set(self.local.state.get() - 1);
             self.local.reservation.withdraw();
             self.inner.announce(self.local);
         } else if self.renew().is_err() {
@@ -207,11 +204,10 @@ impl<'c> Guard<'c> {
 
     /// Whether no other guard of this thread on this collector encloses this one.
     pub fn is_outermost(&self) -> bool {
-        self.local.state.get() & NESTING == 1
+        self.local.state.get() & NESTING == 0
     }
 
     pub(crate) fn make_classic(&self) {
-        self.local.upper.set(u64::MAX);
         self.local.reservation.extend(u64::MAX);
         self.inner.fences.light();
     }
@@ -225,7 +221,7 @@ impl<'c> Guard<'c> {
     pub fn birth(&self) -> Epoch {
         let epoch = self.inner.epoch();
         self.inner.count_birth(self.local, epoch);
-        Epoch::from_raw(epoch.min(self.local.upper.get()))
+        Epoch::from_raw(epoch.min(self.local.reservation.own_upper()))
     }
 
     /// Hands over a node that has been unlinked: `reclaim(ptr)` runs once no reader can hold it, on some thread.
@@ -281,21 +277,34 @@ impl<'c> Guard<'c> {
 
     /// How many epochs the reservation spans, and how far the current one lies beyond it (0 inside the lease). For tests and figures.
     pub fn span(&self) -> (u64, u64) {
-        let upper = self.local.upper.get();
-        (upper - self.local.lower.get(), self.inner.epoch().saturating_sub(upper))
+        let (lower, upper) =
+            (self.local.reservation.own_lower(), self.local.reservation.own_upper());
+        (upper - lower, self.inner.epoch().saturating_sub(upper))
     }
 }
 
 impl Drop for Guard<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        let state = self.local.state.get() - 1;
-        self.local.state.set(state);
-        if state & NESTING == 0 {
+        if self.local.state.get() == 0 {
             self.local.reservation.withdraw();
-            if state & TEMPORARY != 0 {
-                self.inner.unpin_temporary(self.local);
-            }
+        } else {
+            self.drop_slow();
+        }
+    }
+}
+
+impl Guard<'_> {
+    #[cold]
+    fn drop_slow(&self) {
+        let state = self.local.state.get();
+        if state & NESTING > 0 {
+            self.local.state.set(state - 1);
+            return;
+        }
+        self.local.reservation.withdraw();
+        if state & TEMPORARY != 0 {
+            self.inner.unpin_temporary(self.local);
         }
     }
 }

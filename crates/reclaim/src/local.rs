@@ -2,8 +2,7 @@
 //!
 //! ```text
 //! Local ── reservation   two words that everybody reads         (own cache lines)
-//!       ── state         nesting count and flags                 owner only
-//!       ── leases        cached upper end, current lease         owner only
+//!       ── state         count of nested guards, and flags       owner only
 //!       ── bags          open, sealed, aged, ready               owner only
 //!       ── counters      written by the owner, read by stats()
 //! ```
@@ -25,7 +24,8 @@ use stillpoint_primitive::thread_slot::Temporary;
 pub(crate) const UNREGISTERED: u32 = 1 << 31;
 /// Flag: owned for one operation of a thread past its exit; handed back at unpin.
 pub(crate) const TEMPORARY: u32 = 1 << 30;
-/// The nesting count.
+/// The number of guards *inside* the outermost one. A pinned thread without nested guards has state 0, so the common pin and unpin
+/// write nothing but the reservation.
 pub(crate) const NESTING: u32 = TEMPORARY - 1;
 
 #[derive(Default)]
@@ -66,12 +66,6 @@ impl OwnerCounter {
 pub(crate) struct Local {
     pub(crate) reservation: CachePadded<Reservation>,
     pub(crate) state: Cell<u32>,
-    /// Copy of the reservation's upper end.
-    pub(crate) upper: Cell<u64>,
-    /// Copy of the reservation's lower end.
-    pub(crate) lower: Cell<u64>,
-    /// The length of the next renewal.
-    pub(crate) lease: Cell<u64>,
     /// Births since this thread last saw or made a tick.
     pub(crate) events: Cell<u32>,
     pub(crate) epoch_seen: Cell<u64>,
@@ -95,9 +89,6 @@ impl Local {
         Local {
             reservation: CachePadded::new(Reservation::new()),
             state: Cell::new(UNREGISTERED),
-            upper: Cell::new(0),
-            lower: Cell::new(0),
-            lease: Cell::new(0),
             events: Cell::new(0),
             epoch_seen: Cell::new(0),
             reclaiming: Cell::new(false),

@@ -51,6 +51,20 @@ impl Reservation {
         self.lower.store(IDLE, Ordering::Release);
     }
 
+    /// The owner's view of its lower end: IDLE when not pinned.
+    #[inline(always)]
+    pub(crate) fn own_lower(&self) -> u64 {
+        // Relaxed [announce]: our own last store.
+        self.lower.load(Ordering::Relaxed)
+    }
+
+    /// The owner's view of its upper end.
+    #[inline(always)]
+    pub(crate) fn own_upper(&self) -> u64 {
+        // Relaxed [lease]: our own last store.
+        self.upper.load(Ordering::Relaxed)
+    }
+
     /// The pair as a reclaimer sees it, `None` when idle.
     #[inline]
     pub(crate) fn read(&self) -> Option<(u64, u64)> {
