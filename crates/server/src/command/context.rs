@@ -1,0 +1,24 @@
+//! [`Context`]: all that a handler sees of the world.
+
+use super::error::CommandError;
+use super::table::CommandId;
+use crate::env::Env;
+use crate::resp::{Args, Reply};
+use crate::session::State;
+
+/// What a handler says: its reply is written, or this error is to be (whatever it wrote before is taken back).
+pub(crate) type Outcome = Result<(), CommandError>;
+
+/// One command's run.
+pub(crate) struct Context<'c> {
+    /// The arguments; argument 0 is the command's name, argument 1 a subcommand's.
+    pub(crate) args: Args<'c>,
+    /// The connection.
+    pub(crate) session: &'c mut State,
+    /// Where the reply goes.
+    pub(crate) out: &'c mut Reply,
+    /// Server, settings, clock of this pass.
+    pub(crate) env: &'c mut Env,
+    /// Number of the row that runs.
+    pub(crate) id: CommandId,
+}

@@ -1,0 +1,174 @@
+//! [`Command`]: one row of the command table.
+//!
+//! | field | as in Redis's COMMAND reply |
+//! |---|---|
+//! | `arity` | arguments with the name; negative: at least so many |
+//! | `keys` | first, last (negative: from the end), step; all 0: no keys |
+//! | `acl` | categories beyond those that flags and group imply |
+
+use super::context::{Context, Outcome};
+
+/// What a handler is.
+pub(crate) type Handler = for<'c> fn(&mut Context<'c>) -> Outcome;
+
+/// Command flags: those of Redis, and some of ours.
+pub(crate) mod flag {
+    pub(crate) const WRITE: u32 = 1;
+    pub(crate) const READONLY: u32 = 1 << 1;
+    pub(crate) const DENYOOM: u32 = 1 << 2;
+    pub(crate) const ADMIN: u32 = 1 << 3;
+    pub(crate) const PUBSUB: u32 = 1 << 4;
+    pub(crate) const NOSCRIPT: u32 = 1 << 5;
+    pub(crate) const LOADING: u32 = 1 << 6;
+    pub(crate) const STALE: u32 = 1 << 7;
+    pub(crate) const SKIP_MONITOR: u32 = 1 << 8;
+    pub(crate) const SKIP_SLOWLOG: u32 = 1 << 9;
+    pub(crate) const FAST: u32 = 1 << 10;
+    pub(crate) const NO_AUTH: u32 = 1 << 11;
+    pub(crate) const NO_MULTI: u32 = 1 << 12;
+    pub(crate) const MOVABLEKEYS: u32 = 1 << 13;
+    pub(crate) const PROTECTED: u32 = 1 << 14;
+    /// Runs at once inside MULTI instead of being queued (EXEC, DISCARD, MULTI, WATCH, QUIT, RESET).
+    pub(crate) const NOT_QUEUED: u32 = 1 << 20;
+    /// Of constant cost for small arguments: its duration is sampled, not measured each time.
+    pub(crate) const QUICK: u32 = 1 << 21;
+    /// Goes on while CLIENT PAUSE holds everything else up.
+    pub(crate) const UNPAUSED: u32 = 1 << 22;
+
+    /// Names as COMMAND INFO gives them.
+    pub(crate) const NAMES: &[(u32, &str)] = &[
+        (WRITE, "write"),
+        (READONLY, "readonly"),
+        (DENYOOM, "denyoom"),
+        (ADMIN, "admin"),
+        (PUBSUB, "pubsub"),
+        (NOSCRIPT, "noscript"),
+        (LOADING, "loading"),
+        (STALE, "stale"),
+        (SKIP_MONITOR, "skip_monitor"),
+        (SKIP_SLOWLOG, "skip_slowlog"),
+        (FAST, "fast"),
+        (NO_AUTH, "no_auth"),
+        (NO_MULTI, "no_multi"),
+        (MOVABLEKEYS, "movablekeys"),
+    ];
+}
+
+/// ACL categories that a row may add to the implied ones.
+pub(crate) mod acl {
+    pub(crate) const DANGEROUS: u32 = 1;
+    pub(crate) const KEYSPACE: u32 = 1 << 1;
+    pub(crate) const CONNECTION: u32 = 1 << 2;
+    pub(crate) const BLOCKING: u32 = 1 << 3;
+    pub(crate) const TRANSACTION: u32 = 1 << 4;
+}
+
+/// The family that a command belongs to, for COMMAND DOCS and ACL categories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    Connection,
+    Server,
+    Generic,
+    String,
+    Hash,
+    Transactions,
+}
+
+impl Group {
+    /// As COMMAND DOCS names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Group::Connection => "connection",
+            Group::Server => "server",
+            Group::Generic => "generic",
+            Group::String => "string",
+            Group::Hash => "hash",
+            Group::Transactions => "transactions",
+        }
+    }
+}
+
+/// Where a command's keys are among its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keys {
+    pub(crate) first: i32,
+    pub(crate) last: i32,
+    pub(crate) step: i32,
+}
+
+impl Keys {
+    pub(crate) const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
+    /// Argument 1 only.
+    pub(crate) const ONE: Keys = Keys { first: 1, last: 1, step: 1 };
+    /// Every argument from 1 on.
+    pub(crate) const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+    pub(crate) const fn at(first: i32, last: i32, step: i32) -> Keys {
+        Keys { first, last, step }
+    }
+}
+
+/// A command or subcommand (`name` is then `config|get`).
+pub(crate) struct Command {
+    pub(crate) name: &'static str,
+    pub(crate) arity: i32,
+    pub(crate) flags: u32,
+    pub(crate) keys: Keys,
+    pub(crate) group: Group,
+    pub(crate) acl: u32,
+    pub(crate) handler: Handler,
+    pub(crate) subcommands: &'static [Command],
+    pub(crate) since: &'static str,
+    pub(crate) summary: &'static str,
+}
+
+impl Command {
+    pub(crate) const fn new(
+        name: &'static str,
+        arity: i32,
+        flags: u32,
+        keys: Keys,
+        group: Group,
+        handler: Handler,
+    ) -> Self {
+        Command {
+            name,
+            arity,
+            flags,
+            keys,
+            group,
+            acl: 0,
+            handler,
+            subcommands: &[],
+            since: "1.0.0",
+            summary: "",
+        }
+    }
+    /// Adds what COMMAND DOCS tells.
+    pub(crate) const fn doc(mut self, since: &'static str, summary: &'static str) -> Self {
+        self.since = since;
+        self.summary = summary;
+        self
+    }
+    /// Adds ACL categories.
+    pub(crate) const fn acl(mut self, categories: u32) -> Self {
+        self.acl = categories;
+        self
+    }
+    /// Makes it a container of subcommands.
+    pub(crate) const fn with(mut self, subcommands: &'static [Command]) -> Self {
+        self.subcommands = subcommands;
+        self
+    }
+    /// The name without its container: `get` of `config|get`.
+    pub(crate) fn short_name(&self) -> &'static str {
+        self.name.rsplit('|').next().unwrap_or(self.name)
+    }
+    pub(crate) fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+    /// Whether a request of `count` arguments, the name included, has the right number.
+    pub(crate) fn accepts(&self, count: usize) -> bool {
+        let wanted = self.arity.unsigned_abs() as usize;
+        if self.arity < 0 { count >= wanted } else { count == wanted }
+    }
+}

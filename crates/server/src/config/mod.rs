@@ -1,0 +1,5 @@
+//! Directives in Redis's manner.
+
+mod settings;
+
+pub(crate) use settings::Settings;

@@ -1,0 +1,91 @@
+//! [`TestClient`]: a session without a network, for tests and fuzzing: bytes in, bytes out, a clock that stands still.
+
+use crate::env::{Env, Server};
+use crate::resp::Reply;
+use crate::session::{Progress, ReadBuffer, Session};
+use std::sync::Arc;
+
+/// One connection to a server in this process.
+///
+/// # Examples
+/// ```
+/// let mut client = stillpoint_server::TestClient::new();
+/// assert_eq!(client.send(b"PING\r\n"), b"+PONG\r\n");
+/// assert_eq!(client.run(&["ECHO", "hi"]), "$2\r\nhi\r\n");
+/// ```
+pub struct TestClient {
+    session: Session,
+    input: ReadBuffer,
+    out: Reply,
+    env: Env,
+    closed: bool,
+}
+
+impl TestClient {
+    /// A connection to a new server of its own; the clock stands at 1 700 000 000 000 ms.
+    pub fn new() -> Self {
+        TestClient::connect(&Arc::new(Server::new()))
+    }
+    /// One more connection to `server`.
+    pub fn connect(server: &Arc<Server>) -> Self {
+        let env = Env::new(server.clone(), 1_700_000_000_000);
+        let session = Session::new(1, &env);
+        TestClient {
+            session,
+            input: ReadBuffer::default(),
+            out: Reply::default(),
+            env,
+            closed: false,
+        }
+    }
+    /// One more connection to the same server.
+    pub fn another(&self) -> Self {
+        let mut other = TestClient::connect(&self.env.server);
+        other.env.set_now_ms(self.env.now_ms);
+        other
+    }
+    /// Feeds raw bytes and returns the reply bytes.
+    pub fn send(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.input.extend(bytes);
+        while !self.closed {
+            match self.session.feed(&mut self.input, &mut self.out, &mut self.env, 1000, usize::MAX)
+            {
+                Progress::HasMore => {}
+                Progress::NeedsInput(_) => break,
+                Progress::Close => self.closed = true,
+            }
+        }
+        let replies = self.out.as_bytes().to_vec();
+        self.out.take_front(replies.len());
+        replies
+    }
+    /// Sends one command and returns its reply, bytes beyond UTF-8 replaced.
+    pub fn run(&mut self, words: &[&str]) -> String {
+        let words: Vec<&[u8]> = words.iter().map(|w| w.as_bytes()).collect();
+        String::from_utf8_lossy(&self.run_bytes(&words)).into_owned()
+    }
+    /// Sends one command of binary arguments and returns its reply.
+    pub fn run_bytes(&mut self, words: &[&[u8]]) -> Vec<u8> {
+        let mut request = format!("*{}\r\n", words.len()).into_bytes();
+        for word in words {
+            request.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+            request.extend_from_slice(word);
+            request.extend_from_slice(b"\r\n");
+        }
+        self.send(&request)
+    }
+    /// Lets `ms` milliseconds pass.
+    pub fn advance_ms(&mut self, ms: u64) {
+        self.env.set_now_ms(self.env.now_ms + ms);
+    }
+    /// Whether the server has ended the connection.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+}
+
+impl Default for TestClient {
+    fn default() -> Self {
+        TestClient::new()
+    }
+}

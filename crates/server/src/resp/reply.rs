@@ -1,0 +1,261 @@
+//! [`Reply`]: the output buffer of a connection; every reply is written into it once, in place.
+//!
+//! | call | RESP2 | RESP3 |
+//! |---|---|---|
+//! | `simple`, `error`, `integer`, `bulk`, `array` | `+ - : $ *` | the same |
+//! | `null` | `$-1` | `_` |
+//! | `null_array` | `*-1` | `_` |
+//! | `map(n)` | `*2n` | `%n` |
+//! | `set(n)`, `push(n)` | `*n` | `~n`, `>n` |
+//! | `double` | bulk | `,` |
+//! | `boolean` | `:1` / `:0` | `#t` / `#f` |
+//! | `verbatim` | bulk | `=len txt:` |
+//!
+//! Invariants:
+//! 1. Between commands the buffer holds whole replies only: a command that fails midway is rewound to its mark.
+//! 2. An error text never contains CR or LF.
+
+use std::fmt::Write as _;
+
+/// Version of the protocol that a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Protocol {
+    #[default]
+    Resp2,
+    Resp3,
+}
+
+/// A place in the buffer to come back to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    at: usize,
+    errors: u32,
+}
+
+/// Replies on their way to a client.
+#[derive(Default)]
+pub(crate) struct Reply {
+    bytes: Vec<u8>,
+    protocol: Protocol,
+    errors: u32,
+    last_error_at: usize,
+}
+
+impl Reply {
+    /// A buffer over recycled memory.
+    pub(crate) fn over(mut bytes: Vec<u8>, protocol: Protocol) -> Self {
+        bytes.clear();
+        Reply { bytes, protocol, errors: 0, last_error_at: 0 }
+    }
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+    /// Bytes written and not yet taken.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+    /// Removes the first `n` bytes, which have been sent.
+    pub(crate) fn take_front(&mut self, n: usize) {
+        if n == self.bytes.len() {
+            self.bytes.clear();
+        } else {
+            self.bytes.drain(..n);
+        }
+    }
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+    pub(crate) fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    /// The present end, to [`rewind`](Reply::rewind) to.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { at: self.bytes.len(), errors: self.errors }
+    }
+    /// Forgets everything written since `mark`.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        self.bytes.truncate(mark.at);
+        self.errors = mark.errors;
+    }
+    /// The code word (`ERR`, `WRONGTYPE`) of the last error written since `mark`, if there was one.
+    pub(crate) fn error_since(&self, mark: Mark) -> Option<&[u8]> {
+        if self.errors == mark.errors {
+            return None;
+        }
+        let text = self.bytes.get(self.last_error_at + 1..)?;
+        let end = text.iter().position(|b| matches!(b, b' ' | b'\r'))?;
+        Some(&text[..end])
+    }
+
+    /// `+OK`
+    pub(crate) fn ok(&mut self) {
+        self.bytes.extend_from_slice(b"+OK\r\n");
+    }
+    /// `+text`
+    pub(crate) fn simple(&mut self, text: &str) {
+        self.bytes.push(b'+');
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.crlf();
+    }
+    /// `-text`, the code word included; CR and LF become blanks.
+    pub(crate) fn error(&mut self, text: &str) {
+        self.error_bytes(text.as_bytes());
+    }
+    /// As [`error`](Reply::error), for texts that quote what a client sent.
+    pub(crate) fn error_bytes(&mut self, text: &[u8]) {
+        self.errors += 1;
+        self.last_error_at = self.bytes.len();
+        self.bytes.push(b'-');
+        let trimmed = text.trim_ascii_end();
+        self.bytes
+            .extend(trimmed.iter().map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }));
+        self.crlf();
+    }
+    /// `:n`
+    pub(crate) fn integer(&mut self, n: i64) {
+        match n {
+            0 => self.bytes.extend_from_slice(b":0\r\n"),
+            1 => self.bytes.extend_from_slice(b":1\r\n"),
+            _ => self.header(b':', n),
+        }
+    }
+    /// A bulk string.
+    pub(crate) fn bulk(&mut self, bytes: &[u8]) {
+        self.bytes.reserve(bytes.len() + 24);
+        self.header(b'$', bytes.len() as i64);
+        self.bytes.extend_from_slice(bytes);
+        self.crlf();
+    }
+    /// A bulk string that holds a number.
+    pub(crate) fn bulk_integer(&mut self, n: i64) {
+        let mut digits = itoa::Buffer::new();
+        self.bulk(digits.format(n).as_bytes());
+    }
+    /// Nothing there.
+    pub(crate) fn null(&mut self) {
+        self.bytes.extend_from_slice(match self.protocol {
+            Protocol::Resp2 => b"$-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+    /// No array there (EXEC that was aborted).
+    pub(crate) fn null_array(&mut self) {
+        self.bytes.extend_from_slice(match self.protocol {
+            Protocol::Resp2 => b"*-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+    /// Header of an array: `n` replies follow.
+    pub(crate) fn array(&mut self, n: usize) {
+        self.header(b'*', n as i64);
+    }
+    /// Header of a map: `n` pairs follow.
+    pub(crate) fn map(&mut self, n: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.header(b'*', 2 * n as i64),
+            Protocol::Resp3 => self.header(b'%', n as i64),
+        }
+    }
+    /// Header of a set: `n` replies follow.
+    pub(crate) fn set(&mut self, n: usize) {
+        self.aggregate(b'~', n);
+    }
+    /// Header of an out-of-band message: `n` replies follow.
+    pub(crate) fn push(&mut self, n: usize) {
+        self.aggregate(b'>', n);
+    }
+    /// Begins an array whose length is not known yet; give what it returns to [`end_array`](Reply::end_array).
+    pub(crate) fn begin_array(&mut self) -> usize {
+        self.bytes.len()
+    }
+    /// Writes the header of the array begun at `start`. # Cost: moves the array's bytes once.
+    pub(crate) fn end_array(&mut self, start: usize, n: usize) {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(n).as_bytes();
+        self.bytes.splice(start..start, [b"*", digits, b"\r\n"].concat());
+        if self.last_error_at >= start {
+            self.last_error_at += digits.len() + 3;
+        }
+    }
+    /// A floating-point number, in the shortest form that reads back the same.
+    pub(crate) fn double(&mut self, x: f64) {
+        let text = format_double(x);
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => {
+                self.bytes.push(b',');
+                self.bytes.extend_from_slice(text.as_bytes());
+                self.crlf();
+            }
+        }
+    }
+    /// True or false.
+    pub(crate) fn boolean(&mut self, yes: bool) {
+        match (self.protocol, yes) {
+            (Protocol::Resp2, _) => self.integer(i64::from(yes)),
+            (Protocol::Resp3, true) => self.bytes.extend_from_slice(b"#t\r\n"),
+            (Protocol::Resp3, false) => self.bytes.extend_from_slice(b"#f\r\n"),
+        }
+    }
+    /// A text for people; `format` has three letters (`txt`).
+    pub(crate) fn verbatim(&mut self, format: &str, text: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => {
+                self.header(b'=', text.len() as i64 + 4);
+                self.bytes.extend_from_slice(format.as_bytes());
+                self.bytes.push(b':');
+                self.bytes.extend_from_slice(text.as_bytes());
+                self.crlf();
+            }
+        }
+    }
+
+    fn aggregate(&mut self, resp3: u8, n: usize) {
+        let kind = if self.protocol == Protocol::Resp3 { resp3 } else { b'*' };
+        self.header(kind, n as i64);
+    }
+    fn header(&mut self, kind: u8, n: i64) {
+        // One append for the usual small lengths.
+        if (0..100).contains(&n) {
+            let (tens, ones) = (b'0' + (n / 10) as u8, b'0' + (n % 10) as u8);
+            if n < 10 {
+                self.bytes.extend_from_slice(&[kind, ones, b'\r', b'\n']);
+            } else {
+                self.bytes.extend_from_slice(&[kind, tens, ones, b'\r', b'\n']);
+            }
+            return;
+        }
+        let mut digits = itoa::Buffer::new();
+        self.bytes.push(kind);
+        self.bytes.extend_from_slice(digits.format(n).as_bytes());
+        self.crlf();
+    }
+    fn crlf(&mut self) {
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The shortest decimal that reads back as `x`; `inf`, `-inf`, `nan` as Redis writes them.
+pub(crate) fn format_double(x: f64) -> String {
+    let mut text = String::new();
+    if x.is_nan() {
+        text.push_str("nan");
+    } else if x.is_infinite() {
+        text.push_str(if x > 0.0 { "inf" } else { "-inf" });
+    } else if x != 0.0 && !(1e-5..1e17).contains(&x.abs()) {
+        let written = write!(text, "{x:e}");
+        debug_assert!(written.is_ok());
+        if !text.contains("e-") {
+            text = text.replace('e', "e+");
+        }
+    } else {
+        let written = write!(text, "{x}");
+        debug_assert!(written.is_ok());
+    }
+    text
+}

@@ -1,0 +1,84 @@
+//! [`Session::feed`]: consumes what has arrived, request by request.
+
+use super::buffer::ReadBuffer;
+use super::dispatch::reply_to;
+use super::state::{ReplyMode, State};
+use crate::env::Env;
+use crate::resp::{ParseLimits, Parsed, Parser, Reply};
+
+/// Why `feed` returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// All whole requests are answered; at least so many more bytes are needed.
+    NeedsInput(usize),
+    /// The budget is spent, more requests are there.
+    HasMore,
+    /// The connection ends once its output has been sent.
+    Close,
+}
+
+/// A connection without its socket.
+pub(crate) struct Session {
+    parser: Parser,
+    pub(crate) state: State,
+}
+
+impl Session {
+    pub(crate) fn new(id: u64, env: &Env) -> Self {
+        let authenticated = env.settings.requirepass.is_empty();
+        Session { parser: Parser::default(), state: State::new(id, authenticated) }
+    }
+
+    /// Answers the whole requests in `input`, at most `budget` of them, until `out` holds `soft_limit` bytes.
+    pub(crate) fn feed(
+        &mut self,
+        input: &mut ReadBuffer,
+        out: &mut Reply,
+        env: &mut Env,
+        mut budget: usize,
+        soft_limit: usize,
+    ) -> Progress {
+        loop {
+            if self.state.close_after_reply {
+                return Progress::Close;
+            }
+            if budget == 0 || out.len() >= soft_limit {
+                return Progress::HasMore;
+            }
+            let limits = ParseLimits {
+                max_bulk_bytes: env.settings.proto_max_bulk_len,
+                unauthenticated: !self.state.authenticated && !env.settings.requirepass.is_empty(),
+            };
+            match self.parser.parse(input.unread(), limits) {
+                Ok(Parsed::Incomplete(more)) => return Progress::NeedsInput(more),
+                Ok(Parsed::Empty) => {}
+                Ok(Parsed::Request) => {
+                    budget -= 1;
+                    self.answer(input, out, env);
+                }
+                Err(error) => {
+                    out.error(&format!("ERR Protocol error: {error}"));
+                    self.state.close_after_reply = true;
+                    return Progress::Close;
+                }
+            }
+            input.consume(self.parser.consumed());
+            self.parser.reset();
+        }
+    }
+
+    fn answer(&mut self, input: &ReadBuffer, out: &mut Reply, env: &mut Env) {
+        let mark = out.mark();
+        let before = self.state.reply_mode;
+        reply_to(self.parser.args(input.unread()), &mut self.state, out, env);
+        // CLIENT REPLY itself answers only when it switches replies on.
+        match (before, self.state.reply_mode) {
+            (ReplyMode::SkipNext, ReplyMode::SkipNext) => {
+                out.rewind(mark);
+                self.state.reply_mode = ReplyMode::On;
+            }
+            (ReplyMode::Off, ReplyMode::Off) => out.rewind(mark),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! One connection without its socket: bytes in, bytes out ([`Session`]).
+
+mod buffer;
+mod dispatch;
+mod feed;
+mod queue;
+mod state;
+
+pub(crate) use buffer::ReadBuffer;
+pub(crate) use dispatch::{reply_to, run};
+pub(crate) use feed::{Progress, Session};
+pub(crate) use queue::Queue;
+pub(crate) use state::State;

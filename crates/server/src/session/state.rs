@@ -1,0 +1,45 @@
+//! [`State`]: what a connection is: its database, names, protocol, open MULTI.
+
+use super::queue::Queue;
+use crate::data::DataState;
+
+/// CLIENT REPLY's setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// The next command's reply is dropped.
+    SkipNext,
+}
+
+/// State of one connection.
+pub(crate) struct State {
+    pub(crate) id: u64,
+    pub(crate) db: u8,
+    pub(crate) authenticated: bool,
+    pub(crate) reply_mode: ReplyMode,
+    /// The connection ends once what is written has been sent.
+    pub(crate) close_after_reply: bool,
+    /// The commands since MULTI.
+    pub(crate) queue: Option<Queue>,
+    /// A command could not be queued: EXEC answers EXECABORT.
+    pub(crate) queue_failed: bool,
+    /// What the data commands keep here.
+    pub(crate) data: DataState,
+}
+
+impl State {
+    pub(crate) fn new(id: u64, authenticated: bool) -> Self {
+        State {
+            id,
+            db: 0,
+            authenticated,
+            reply_mode: ReplyMode::On,
+            close_after_reply: false,
+            queue: None,
+            queue_failed: false,
+            data: DataState::default(),
+        }
+    }
+}
