@@ -1,0 +1,64 @@
+//! The depot alone; under loom, with and without its tag.
+
+use super::*;
+
+#[test]
+fn numbers_find_their_places() {
+    let mut expected = (0, 0);
+    for id in 0..10_000 {
+        assert_eq!(Table::place(id), expected);
+        expected.1 += 1;
+        if expected.1 == (FIRST_CHUNK << expected.0) as usize {
+            expected = (expected.0 + 1, 0);
+        }
+    }
+}
+
+#[test]
+#[cfg(not(stillpoint_loom))]
+fn full_magazines_come_back_with_their_blocks() {
+    let depot = Depot::new(2);
+    assert!(depot.take_full().is_none());
+    let mut magazine = depot.take_empty();
+    magazine.with(|blocks| blocks.push(NonNull::<u64>::dangling().cast()));
+    depot.give(magazine);
+    let mut again = depot.take_full().expect("given just now");
+    assert_eq!(again.with(|blocks| blocks.len()), 1);
+}
+
+#[cfg(stillpoint_loom)]
+fn aba(mutation: Mutation) {
+    loom::model(move || {
+        let depot = std::sync::Arc::new(Depot::with_mutation(1, mutation));
+        for _ in 0..2 {
+            let mut magazine = Loaded(depot.table.make(1));
+            magazine.with(|blocks| blocks.push(NonNull::<u64>::dangling().cast()));
+            depot.give(magazine);
+        }
+        let other = depot.clone();
+        // One thread pops one magazine; the other pops both and gives the first back.
+        let thread = loom::thread::spawn(move || other.take_full().map(|m| m.0));
+        let (first, second) = (depot.take_full(), depot.take_full());
+        let kept = second.as_ref().map(|m| m.0);
+        if let Some(first) = first {
+            depot.give(first);
+        }
+        let theirs = thread.join().unwrap();
+        assert!(theirs.is_none() || theirs != kept, "one magazine, two owners");
+        let last = depot.take_full().map(|m| m.0);
+        assert!(last.is_none() || (last != kept && last != theirs), "one magazine, two owners");
+    });
+}
+
+#[test]
+#[cfg(stillpoint_loom)]
+fn no_magazine_has_two_owners() {
+    aba(Mutation::None);
+}
+
+#[test]
+#[cfg(stillpoint_loom)]
+#[should_panic]
+fn without_the_tag_a_magazine_gets_two_owners() {
+    aba(Mutation::NoTag);
+}
