@@ -1,0 +1,277 @@
+//! Finding a key.
+//!
+//! Table → bin header → slots with the key's tag → the version's key. Nothing shared is written.
+//!
+//! # Invariants
+//! 1. A slot's word is dereferenced only after (a) it was seen valid: not TENTATIVE, or TENTATIVE under an unchanged header (bin invariant 3), and
+//!    (b) the lease was tested after the load. A lease that ran out means: renew, and start over from the root.
+//! 2. A miss under a header without MOVED is a miss at that load (bin invariant 6).
+//!
+//! # Orderings
+//! | tag | sites |
+//! |---|---|
+//! | `[publish]` | the header load pairs with the inserter's header CAS; SeqCst so that the store may order its clock against installs |
+//! | `[replace]` | the slot load pairs with the slot CASes of install and remove; SeqCst for the same reason |
+
+use crate::bin::{BIN_SLOTS, Bin, FROZEN, MOVED, VALID};
+use crate::index::VersionIndex;
+use crate::slot;
+use crate::table::Table;
+use crate::version::{self, VersionRef};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
+use stillpoint_reclaim::{Expired, Guard};
+
+/// Where a key was found, and its newest version at that moment.
+pub struct Head<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> {
+    pub(crate) place: Place<'g>,
+    pub(crate) guard: &'g Guard<'g>,
+    types: PhantomData<(&'g O, &'g D)>,
+}
+
+impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Head<'g, O, D> {
+    pub(crate) fn new(place: Place<'g>, guard: &'g Guard<'g>) -> Self {
+        Self { place, guard, types: PhantomData }
+    }
+
+    /// The newest version at the moment of the find.
+    #[inline]
+    pub fn version(&self) -> VersionRef<'g, O, D> {
+        // SAFETY: a place is made from a protected word only (find invariant 1).
+        unsafe { VersionRef::new(self.place.version(), self.guard) }
+    }
+}
+
+impl<O: Send + Sync + 'static, D: Send + Sync + 'static> Clone for Head<'_, O, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O: Send + Sync + 'static, D: Send + Sync + 'static> Copy for Head<'_, O, D> {}
+
+impl<O: Send + Sync + 'static, D: Send + Sync + 'static> fmt::Debug for Head<'_, O, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Head").field(&self.version()).finish()
+    }
+}
+
+/// A slot that held a live version of the key.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'g> {
+    pub(crate) bin: &'g Bin,
+    pub(crate) slot: &'g AtomicU64,
+    pub(crate) bit: u32,
+    pub(crate) word: u64,
+}
+
+impl Place<'_> {
+    #[inline]
+    pub(crate) fn version(&self) -> NonNull<version::Header> {
+        NonNull::new(version::at(slot::address(self.word))).expect("a place holds a version")
+    }
+}
+
+/// What a look into one bin gave.
+pub(crate) enum Look<'g> {
+    Found(Place<'g>),
+    Absent,
+    /// The header changed under an unconfirmed insert; look again.
+    Changed,
+}
+
+impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
+    /// The key's newest version.
+    ///
+    /// # Progress
+    /// See the type's page. Renews the guard's lease where it ran out.
+    ///
+    /// # Errors
+    /// `Expired` when the guard is past its collector's `max_lease`.
+    ///
+    /// # Panics
+    /// If the guard is of another collector.
+    #[inline]
+    pub fn find<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        hash: u64,
+        key: &[u8],
+    ) -> Result<Option<Head<'g, O, D>>, Expired> {
+        self.check(guard);
+        loop {
+            match self.try_find(guard, hash, key) {
+                Ok(found) => return Ok(found.map(|place| Head::new(place, guard))),
+                Err(Expired) => guard.renew()?,
+            }
+        }
+    }
+
+    #[inline]
+    fn try_find<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        hash: u64,
+        key: &[u8],
+    ) -> Result<Option<Place<'g>>, Expired> {
+        let mut table = self.table(guard);
+        loop {
+            let bin = table.bin_of(hash);
+            // SeqCst [publish]: whoever's key is valid in this header has its slot written
+            let header = bin.header.load(Ordering::SeqCst);
+            if header & MOVED != 0 {
+                table = moved_to(table);
+                continue;
+            }
+            match self.look(bin, header, guard, hash, key)? {
+                Look::Found(place) => return Ok(Some(place)),
+                Look::Absent => return Ok(None),
+                Look::Changed => {}
+            }
+        }
+    }
+
+    /// Looks for the key among the slots that `header` calls valid.
+    #[inline]
+    pub(crate) fn look<'g>(
+        &self,
+        bin: &'g Bin,
+        header: u64,
+        guard: &Guard<'_>,
+        hash: u64,
+        key: &[u8],
+    ) -> Result<Look<'g>, Expired> {
+        let tag = slot::tag(hash);
+        let probe = Probe {
+            bin,
+            header,
+            guard,
+            tag,
+            key,
+            #[cfg(stillpoint_loom)]
+            mutation: self.mutation,
+        };
+        for (bit, slot) in bin.slots.iter().enumerate() {
+            if let Some(look) = probe.slot(bit as u32, slot)? {
+                return Ok(look);
+            }
+        }
+        if header & VALID >> BIN_SLOTS << BIN_SLOTS == 0 {
+            Ok(Look::Absent)
+        } else {
+            probe.overflow()
+        }
+    }
+
+    /// Fetches the bin of a hash into the cache, for callers that have several keys to find.
+    ///
+    /// # Progress
+    /// Wait-free.
+    #[inline]
+    pub fn prefetch(&self, guard: &Guard<'_>, hash: u64) {
+        self.check(guard);
+        prefetch(std::ptr::from_ref(self.table(guard).bin_of(hash)).cast());
+    }
+
+    /// Fetches the versions that may be the key's into the cache; best called when [`prefetch`](Self::prefetch) has had time.
+    ///
+    /// # Progress
+    /// Wait-free.
+    #[inline]
+    pub fn prefetch_version(&self, guard: &Guard<'_>, hash: u64) {
+        self.check(guard);
+        let tag = slot::tag(hash);
+        for slot in &self.table(guard).bin_of(hash).slots {
+            // Relaxed [replace]: a hint, never dereferenced
+            let word = slot.load(Ordering::Relaxed);
+            if slot::has_tag(word, tag) {
+                prefetch(version::at(slot::address(word)).cast());
+            }
+        }
+    }
+}
+
+/// One look into one bin.
+struct Probe<'p, 'g> {
+    bin: &'g Bin,
+    header: u64,
+    guard: &'p Guard<'p>,
+    tag: u64,
+    key: &'p [u8],
+    #[cfg(stillpoint_loom)]
+    mutation: crate::mutation::Mutation,
+}
+
+impl<'g> Probe<'_, 'g> {
+    /// None: not here, go on.
+    #[inline(always)]
+    fn slot(&self, bit: u32, slot: &'g AtomicU64) -> Result<Option<Look<'g>>, Expired> {
+        // SeqCst [replace]: pairs with the CAS that put the version there
+        let word = slot.load(Ordering::SeqCst);
+        if !slot::has_tag(word, self.tag) || self.header & 1 << bit == 0 {
+            return Ok(None);
+        }
+        self.matching(bit, slot, word)
+    }
+
+    #[inline]
+    fn matching(
+        &self,
+        bit: u32,
+        slot: &'g AtomicU64,
+        word: u64,
+    ) -> Result<Option<Look<'g>>, Expired> {
+        if word & slot::DEAD != 0 {
+            return Ok(None);
+        }
+        if word & slot::TENTATIVE != 0 && self.unconfirmed() {
+            return Ok(Some(Look::Changed));
+        }
+        self.guard.still_valid()?;
+        let place = Place { bin: self.bin, slot, bit, word };
+        // SAFETY: valid at the slot's load, which came after the pin, and its birth is covered by the test just made (find invariant 1).
+        let found = unsafe { version::key_of(place.version().as_ptr()) };
+        Ok((found == self.key).then_some(Look::Found(place)))
+    }
+
+    /// Whether the header is no longer the one that called the slot valid.
+    #[cold]
+    fn unconfirmed(&self) -> bool {
+        #[cfg(stillpoint_loom)]
+        if self.mutation == crate::mutation::Mutation::TentativeVisible {
+            return false;
+        }
+        // SeqCst [publish]: after the slot's load; unchanged means that the slot was valid all along
+        self.bin.header.load(Ordering::SeqCst) & !FROZEN != self.header & !FROZEN
+    }
+
+    #[cold]
+    fn overflow(&self) -> Result<Look<'g>, Expired> {
+        for (bit, slot) in self.bin.slots().enumerate().skip(BIN_SLOTS) {
+            if let Some(look) = self.slot(bit as u32, slot)? {
+                return Ok(look);
+            }
+        }
+        Ok(Look::Absent)
+    }
+}
+
+/// The table that a moved bin's contents are in.
+#[inline]
+pub(crate) fn moved_to(table: &Table) -> &Table {
+    table.next().expect("a bin is moved only into a next table")
+}
+
+/// A hint; any address will do.
+#[inline(always)]
+pub(crate) fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch never faults and reads nothing.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}

@@ -1,0 +1,98 @@
+//! Cutting old versions out of a chain.
+//!
+//! ```text
+//!  newer ─▶ x ─▶ y      1 x.next |= PRUNED  (x's link is final)      2 CAS newer.next: x → y      3 retire x
+//! ```
+//! Harris's list, with a head that is never cut: any number of pruners, no lock, nobody waits.
+//!
+//! # Invariants
+//! 1. A version is cut out by one CAS on an unmarked link, and who succeeds retires it. That CAS fails if the version above is itself marked, so
+//!    nothing is cut out of a dead branch while its reader or remover may still find it there.
+//! 2. A marked version that its marker could not cut out is cut out by the next pruner who passes, or retired with the chain.
+//! 3. The oldest version needs no mark: its link is null, and nothing can be cut out behind it.
+//!
+//! # Orderings
+//! | tag | sites |
+//! |---|---|
+//! | `[next]` | AcqRel mark and cut; pair with the Acquire loads of walkers and with each other |
+
+use crate::index::VersionIndex;
+use crate::version::{self, PRUNED, VersionRef};
+use std::ptr::NonNull;
+use stillpoint_primitive::sync::atomic::Ordering;
+
+impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
+    /// Cuts out every version older than `newer` that `keep` does not want. Returns how many versions this call cut out, and their bytes.
+    ///
+    /// Best effort: where two pruners meet, one of them leaves the rest to the other or to the next.
+    ///
+    /// # Progress
+    /// Wait-free, at most as many steps as the chain is long.
+    ///
+    /// # Panics
+    /// If the version's guard is of another collector.
+    pub fn prune<'g>(
+        &self,
+        newer: VersionRef<'g, O, D>,
+        mut keep: impl FnMut(VersionRef<'g, O, D>) -> bool,
+    ) -> Pruned {
+        self.check(newer.guard());
+        let mut pruned = Pruned::default();
+        let mut above = newer;
+        // Acquire [next]: pairs with the CAS that published or relinked the version
+        let mut link = above.header().next.load(Ordering::Acquire);
+        loop {
+            let Some(block) = NonNull::new(version::at(link)) else { return pruned };
+            if link & PRUNED != 0 {
+                return pruned;
+            }
+            // SAFETY: reached from a version of this index over its links (version invariant 4).
+            let version = unsafe { VersionRef::new(block, newer.guard()) };
+            // Acquire [next]: as above
+            let mut next = version.header().next.load(Ordering::Acquire);
+            if next & PRUNED == 0 && keep(version) {
+                above = version;
+                link = next;
+                continue;
+            }
+            if next & PRUNED == 0 && next != 0 && self.marks() {
+                // AcqRel [next]: the link is final from here
+                next = version.header().next.fetch_or(PRUNED, Ordering::AcqRel);
+            }
+            // AcqRel [next]: the cut; fails if the version above is marked or somebody was faster
+            if above
+                .header()
+                .next
+                .compare_exchange(link, next & !PRUNED, Ordering::AcqRel, Ordering::Relaxed)
+                .is_err()
+            {
+                return pruned;
+            }
+            pruned.versions += 1;
+            pruned.bytes += version.bytes();
+            // SAFETY: cut out by this call alone (invariant 1); no new reader gets there.
+            unsafe { version::retire::<O>(newer.guard(), block) };
+            link = next & !PRUNED;
+        }
+    }
+
+    #[cfg(stillpoint_loom)]
+    fn marks(&self) -> bool {
+        self.mutation != crate::mutation::Mutation::NoMark
+    }
+
+    #[cfg(not(stillpoint_loom))]
+    #[inline(always)]
+    fn marks(&self) -> bool {
+        true
+    }
+}
+
+/// What a prune cut out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pruned {
+    /// Versions.
+    pub versions: usize,
+    /// Their bytes in the pool.
+    pub bytes: usize,
+}

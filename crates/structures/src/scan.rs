@@ -1,0 +1,130 @@
+//! Walking over all keys, a bin at a time, without state between the steps.
+//!
+//! The cursor is Redis's: its bits are counted up from the most significant bit of the table's mask. A bin i of N becomes bins i and i+N, which
+//! follow each other in that order, so a cursor taken before a growth means the same set of keys after it.
+//!
+//! # Invariants
+//! 1. A key that is present from the first step (cursor 0) to the last (cursor 0 returned) is visited at least once.
+//! 2. A moved bin is visited in the tables it was moved to, all of its descendants within one step.
+//!
+//! # Orderings
+//! | tag | sites |
+//! |---|---|
+//! | `[publish]`, `[replace]` | the loads of header and slots, as in `find` |
+
+use crate::bin::{Bin, MAX_SLOTS, MOVED, VALID};
+use crate::find::{Head, Place, moved_to};
+use crate::index::VersionIndex;
+use crate::slot;
+use crate::table::Table;
+use stillpoint_primitive::sync::atomic::Ordering;
+use stillpoint_reclaim::{Expired, Guard};
+
+impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
+    /// Visits the keys of one bin and returns the next cursor; 0 begins, and 0 is returned after the last bin.
+    ///
+    /// Every key present during the whole scan is visited at least once; after growth within a scan some are visited twice.
+    ///
+    /// # Progress
+    /// Lock-free; one bin, plus what it was split into while the index grows.
+    ///
+    /// # Errors
+    /// `Expired` when the guard is past its collector's `max_lease`; nothing of this bin's was visited that a repeated call would not visit again.
+    pub fn scan<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        cursor: u64,
+        mut visit: impl FnMut(Head<'g, O, D>),
+    ) -> Result<u64, Expired> {
+        self.check(guard);
+        let mask = self.visit_bin(guard, cursor, &mut visit)?;
+        // Count up in reversed bit order.
+        Ok((cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits())
+    }
+
+    /// Visits the keys of one bin chosen by `random`. May be an empty one; draw again.
+    ///
+    /// # Progress
+    /// As [`scan`](Self::scan).
+    ///
+    /// # Errors
+    /// As `scan`.
+    pub fn sample<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        random: u64,
+        mut visit: impl FnMut(Head<'g, O, D>),
+    ) -> Result<(), Expired> {
+        self.check(guard);
+        self.visit_bin(guard, random, &mut visit).map(|_| ())
+    }
+
+    /// Visits all keys whose hash ends in the lower bits of `at`, as many as the root table's mask has. Returns that mask.
+    fn visit_bin<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        at: u64,
+        visit: &mut impl FnMut(Head<'g, O, D>),
+    ) -> Result<u64, Expired> {
+        loop {
+            let table = self.table(guard);
+            match self.visit_in(guard, table, at & table.mask(), visit) {
+                Ok(()) => return Ok(table.mask()),
+                Err(Expired) => guard.renew()?,
+            }
+        }
+    }
+
+    fn visit_in<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        table: &'g Table,
+        at: u64,
+        visit: &mut impl FnMut(Head<'g, O, D>),
+    ) -> Result<(), Expired> {
+        let bin = table.bin(at as usize);
+        match self.places(bin, guard)? {
+            Some(places) => {
+                places.into_iter().flatten().for_each(|place| visit(Head::new(place, guard)));
+                Ok(())
+            }
+            None => {
+                let next = moved_to(table);
+                self.visit_in(guard, next, at, visit)?;
+                self.visit_in(guard, next, at + table.count() as u64, visit)
+            }
+        }
+    }
+
+    /// The live slots of a bin under one header, or None if it was moved.
+    fn places<'g>(
+        &self,
+        bin: &'g Bin,
+        guard: &Guard<'_>,
+    ) -> Result<Option<[Option<Place<'g>>; MAX_SLOTS]>, Expired> {
+        'again: loop {
+            let mut places = [None; MAX_SLOTS];
+            // SeqCst [publish]: as in `find`
+            let header = bin.header.load(Ordering::SeqCst);
+            if header & MOVED != 0 {
+                return Ok(None);
+            }
+            if header & VALID == 0 {
+                return Ok(Some(places));
+            }
+            for (bit, slot) in bin.slots().enumerate().filter(|(bit, _)| header & 1 << bit != 0) {
+                // SeqCst [replace]: as in `find`
+                let word = slot.load(Ordering::SeqCst);
+                // SeqCst [publish]: as in `find`; a tentative slot counts only under an unchanged header
+                if word & slot::TENTATIVE != 0 && bin.header.load(Ordering::SeqCst) != header {
+                    continue 'again;
+                }
+                if word != slot::EMPTY && word & slot::DEAD == 0 {
+                    places[bit] = Some(Place { bin, slot, bit: bit as u32, word });
+                }
+            }
+            guard.still_valid()?;
+            return Ok(Some(places));
+        }
+    }
+}

@@ -1,0 +1,592 @@
+//! A version: one pool block that holds stamp, link, key and value.
+//!
+//! ```text
+//!  0        8        16                                 24
+//! ┌────────┬────────┬─────────────────────────────────┬────────────┬──────────┬─────────────┬─────┬───────┐
+//! │ stamp  │ next   │ lens                            │[key length]│[expires] │[Arc<object>]│ key │ value │
+//! └────────┴────────┴─────────────────────────────────┴────────────┴──────────┴─────────────┴─────┴───────┘
+//!  lens = value length (32) | key length (16, 0xFFFF = in its own word) | kind (8) | flags (8)
+//!  next = address of the older version | bit 0 = PRUNED
+//! ```
+//! 24 bytes beside key and value; the birth epoch is in the pool's side array. An object takes the place of the value.
+//!
+//! # Invariants
+//! 1. Everything but `stamp` and `next` is written before publication and never again.
+//! 2. An unpublished version is looked at by its owner only (bin invariant 3), so it may be freed at once.
+//! 3. `next` only ever moves to an older version of the same chain, and once PRUNED is set it is final.
+//! 4. Everything reachable over `next` from a version was published before that version was. Hence a guard that may touch a head may touch its
+//!    whole chain, frozen links included: births are covered since the head's load was (the head was published later than all of them), and
+//!    what can be reached from a head only shrinks, so everything met was linked when the head was loaded, under this pin. This is why
+//!    [`VersionRef::older`] needs no lease test.
+//!
+//! # Orderings
+//! | tag | sites |
+//! |---|---|
+//! | `[next]` | `next` is set before publication; unlinking CASes are Release and pair with the Acquire load in `older` |
+//! | `[stamp]` | SeqCst stores and loads of the stamp, see the stamp file |
+
+use crate::error::AllocError;
+use crate::stamp::{self, Stamp};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use stillpoint_pool::Pool;
+use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
+use stillpoint_reclaim::{Epoch, Expired, Guard};
+
+/// The longest value: its length is kept in 32 bits.
+pub const MAX_VALUE_BYTES: usize = u32::MAX as usize;
+/// The longest key; as long as the longest value, which is more than any protocol above sends.
+pub const MAX_KEY_BYTES: usize = u32::MAX as usize;
+
+/// Bit 0 of `next`: cut out of the chain, or about to be; `next` is final.
+pub(crate) const PRUNED: u64 = 1;
+
+const HAS_EXPIRE: u8 = 1;
+const LONG_KEY: u8 = 2;
+const OBJECT: u8 = 4;
+const TOMBSTONE: u8 = 8;
+const LONG_KEY_MARK: usize = 0xFFFF;
+const WORD: usize = 8;
+
+/// The fixed part of a version.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) stamp: AtomicU64,
+    pub(crate) next: AtomicU64,
+    lens: u64,
+}
+
+#[cfg(not(stillpoint_loom))]
+const _: () = assert!(size_of::<Header>() == 24);
+const _: () = assert!(size_of::<Header>().is_multiple_of(WORD) && size_of::<Arc<u8>>() == WORD);
+
+impl Header {
+    const fn value_len(&self) -> usize {
+        (self.lens & 0xffff_ffff) as usize
+    }
+
+    const fn short_key_len(&self) -> usize {
+        (self.lens >> 32 & 0xffff) as usize
+    }
+
+    const fn kind(&self) -> u8 {
+        (self.lens >> 48) as u8
+    }
+
+    const fn flags(&self) -> u8 {
+        (self.lens >> 56) as u8
+    }
+
+    const fn has(&self, flag: u8) -> bool {
+        self.flags() & flag != 0
+    }
+
+    /// Bytes from the start of the version to its key.
+    #[inline]
+    const fn key_offset(&self) -> usize {
+        let words = (self.flags() & (HAS_EXPIRE | LONG_KEY | OBJECT)).count_ones() as usize;
+        size_of::<Self>() + words * WORD
+    }
+}
+
+/// The address of a version, from a slot word or a link.
+#[inline]
+pub(crate) fn at(address: u64) -> *mut Header {
+    std::ptr::with_exposed_provenance_mut(address as usize)
+}
+
+/// What a new version holds.
+#[derive(Debug)]
+pub enum NewValue<'a, O> {
+    /// These bytes.
+    Bytes(&'a [u8]),
+    /// These bytes, one part after the other.
+    Parts(&'a [&'a [u8]]),
+    /// An object; the version holds one reference to it.
+    Object(Arc<O>),
+    /// Nothing: the key is absent as of this version.
+    Tombstone,
+}
+
+impl<O> NewValue<'_, O> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
+            Self::Object(_) | Self::Tombstone => 0,
+        }
+    }
+
+    const fn flags(&self) -> u8 {
+        match self {
+            Self::Bytes(_) | Self::Parts(_) => 0,
+            Self::Object(_) => OBJECT,
+            Self::Tombstone => TOMBSTONE,
+        }
+    }
+}
+
+/// What a version holds.
+#[derive(Debug)]
+pub enum ValueRef<'g, O> {
+    /// Bytes.
+    Bytes(&'g [u8]),
+    /// An object; clone the `Arc` to keep it longer than the guard.
+    Object(&'g Arc<O>),
+    /// Nothing: the key is absent as of this version.
+    Tombstone,
+}
+
+impl<O> Clone for ValueRef<'_, O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O> Copy for ValueRef<'_, O> {}
+
+/// A version that nobody else can see yet. Dropping it frees it.
+pub struct NewVersion<O: Send + Sync + 'static> {
+    block: NonNull<Header>,
+    owns: PhantomData<Arc<O>>,
+}
+
+impl<O: Send + Sync + 'static> NewVersion<O> {
+    pub(crate) fn build(
+        pool: &Pool,
+        key: &[u8],
+        value: NewValue<'_, O>,
+        kind: u8,
+        expire_at: Option<u64>,
+    ) -> Result<Self, AllocError> {
+        let value_len = value.len();
+        if value_len > MAX_VALUE_BYTES {
+            return Err(AllocError::ValueTooLong(value_len));
+        }
+        if key.len() > MAX_KEY_BYTES {
+            return Err(AllocError::KeyTooLong(key.len()));
+        }
+        let long = key.len() >= LONG_KEY_MARK;
+        let flags = value.flags()
+            | if expire_at.is_some() { HAS_EXPIRE } else { 0 }
+            | if long { LONG_KEY } else { 0 };
+        let lens = value_len as u64
+            | (key.len().min(LONG_KEY_MARK) as u64) << 32
+            | u64::from(kind) << 48
+            | u64::from(flags) << 56;
+        let header = Header { stamp: AtomicU64::new(stamp::UNSET), next: AtomicU64::new(0), lens };
+        let key_offset = header.key_offset();
+        let bytes = key_offset + key.len() + value_len;
+        let block = pool.alloc(bytes).map_err(|_| AllocError::OutOfMemory(bytes))?.cast::<Header>();
+        let mut fill = Filler { block: block.cast(), offset: 0 };
+        // SAFETY: the block is at least `bytes` long, 8-byte aligned and ours; the parts written below are header (its size), the words counted by
+        // `key_offset`, key and value, in this order, hence `bytes` in all.
+        unsafe { fill.put(header) };
+        if long {
+            // SAFETY: as above; LONG_KEY is one of the counted words.
+            unsafe { fill.put(key.len() as u64) };
+        }
+        if let Some(at) = expire_at {
+            // SAFETY: as above; HAS_EXPIRE is one of the counted words.
+            unsafe { fill.put(at) };
+        }
+        match value {
+            NewValue::Object(object) => {
+                // SAFETY: as above; OBJECT is one of the counted words.
+                unsafe { fill.put(object) };
+                // SAFETY: as above.
+                unsafe { fill.put_bytes(key) };
+            }
+            NewValue::Tombstone => {
+                // SAFETY: as above.
+                unsafe { fill.put_bytes(key) }
+            }
+            NewValue::Bytes(bytes) => {
+                // SAFETY: as above.
+                unsafe { fill.put_bytes(key) };
+                // SAFETY: as above.
+                unsafe { fill.put_bytes(bytes) };
+            }
+            NewValue::Parts(parts) => {
+                // SAFETY: as above.
+                unsafe { fill.put_bytes(key) };
+                for part in parts {
+                    // SAFETY: as above; `value_len` is the sum of the parts' lengths.
+                    unsafe { fill.put_bytes(part) };
+                }
+            }
+        }
+        debug_assert_eq!(fill.offset, bytes, "layout and writes disagree");
+        Ok(Self { block, owns: PhantomData })
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the block was initialised by `build` and is owned by `self`.
+        unsafe { self.block.as_ref() }
+    }
+
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        // SAFETY: as in `header`; the key lives as long as the block.
+        unsafe { key_of(self.block.as_ptr()) }
+    }
+
+    /// Bytes of the pool's block.
+    pub fn bytes(&self) -> usize {
+        // SAFETY: as in `header`.
+        unsafe { block_bytes(self.block.as_ptr()) }
+    }
+
+    pub(crate) fn address(&self) -> u64 {
+        self.block.as_ptr().expose_provenance() as u64
+    }
+
+    /// Makes the version ready to be published under `guard` on top of `older` (0: on top of nothing).
+    pub(crate) fn prepare(&mut self, guard: &Guard<'_>, older: u64, stamp: u64) {
+        // SAFETY: a live block of the pool, which `self` owns.
+        unsafe { Pool::set_birth(self.block.cast(), guard.birth().get()) };
+        // Relaxed [next]: unpublished; the CAS that publishes releases it
+        self.header().next.store(older, Ordering::Relaxed);
+        // Relaxed [stamp]: unpublished; the CAS that publishes releases it
+        self.header().stamp.store(stamp, Ordering::Relaxed);
+    }
+
+    /// Published: the index owns the block from here.
+    pub(crate) fn published(self) -> NonNull<Header> {
+        let block = self.block;
+        std::mem::forget(self);
+        block
+    }
+}
+
+impl<O: Send + Sync + 'static> Drop for NewVersion<O> {
+    fn drop(&mut self) {
+        // SAFETY: [invariant 2] nobody else has looked at the block, and `self` owns it.
+        unsafe { reclaim::<O>(self.block.as_ptr().cast()) };
+    }
+}
+
+impl<O: Send + Sync + 'static> fmt::Debug for NewVersion<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewVersion")
+            .field("key", &self.key())
+            .field("bytes", &self.bytes())
+            .finish()
+    }
+}
+
+/// Writes the parts of a block one after the other.
+struct Filler {
+    block: NonNull<u8>,
+    offset: usize,
+}
+
+impl Filler {
+    /// # Safety
+    /// The block must be ours, aligned for `T` at the offset, and long enough.
+    unsafe fn put<T>(&mut self, value: T) {
+        // SAFETY: within the block, by contract.
+        let to = unsafe { self.block.add(self.offset) };
+        // SAFETY: aligned and ours, by contract.
+        unsafe { to.cast::<T>().write(value) };
+        self.offset += size_of::<T>();
+    }
+
+    /// # Safety
+    /// The block must be ours and long enough.
+    unsafe fn put_bytes(&mut self, bytes: &[u8]) {
+        // SAFETY: within the block, by contract.
+        let to = unsafe { self.block.add(self.offset) };
+        // SAFETY: ours and long enough, by contract; a fresh block does not overlap the caller's bytes.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len()) };
+        self.offset += bytes.len();
+    }
+}
+
+/// Length of the key.
+///
+/// # Safety
+/// `version` must point to an initialised version.
+#[inline]
+unsafe fn key_len(version: *const Header) -> usize {
+    // SAFETY: by contract.
+    let header = unsafe { &*version };
+    let len = header.short_key_len();
+    if len < LONG_KEY_MARK {
+        return len;
+    }
+    // SAFETY: LONG_KEY_MARK says that the word after the header is there and holds the length.
+    let word = unsafe { version.add(1) }.cast::<u64>();
+    // SAFETY: as above.
+    unsafe { *word as usize }
+}
+
+/// The key of a version.
+///
+/// # Safety
+/// `version` must point to an initialised version that lives for `'a`.
+#[inline]
+pub(crate) unsafe fn key_of<'a>(version: *const Header) -> &'a [u8] {
+    // SAFETY: by contract.
+    let header = unsafe { &*version };
+    // SAFETY: the offset lies within the block.
+    let key = unsafe { version.cast::<u8>().add(header.key_offset()) };
+    // SAFETY: by contract.
+    let len = unsafe { key_len(version) };
+    // SAFETY: `build` wrote `len` bytes there, which never change (invariant 1).
+    unsafe { std::slice::from_raw_parts(key, len) }
+}
+
+/// A pointer to the optional word of `flag`, counted in the order key length, expiry, object.
+///
+/// # Safety
+/// `version` must point to an initialised version that has `flag`.
+unsafe fn word_of(version: *const Header, flag: u8) -> *const u8 {
+    // SAFETY: by contract.
+    let header = unsafe { &*version };
+    let before = match flag {
+        LONG_KEY => 0,
+        HAS_EXPIRE => LONG_KEY,
+        _ => LONG_KEY | HAS_EXPIRE,
+    };
+    let words = (header.flags() & before).count_ones() as usize;
+    // SAFETY: the words lie within the block since their flags are set.
+    unsafe { version.cast::<u8>().add(size_of::<Header>() + words * WORD) }
+}
+
+/// Bytes of the pool's block.
+///
+/// # Safety
+/// `version` must point to an initialised version.
+pub(crate) unsafe fn block_bytes(version: *const Header) -> usize {
+    // SAFETY: by contract.
+    let header = unsafe { &*version };
+    // SAFETY: by contract.
+    let key_len = unsafe { key_len(version) };
+    Pool::block_bytes(header.key_offset() + key_len + header.value_len())
+}
+
+/// The epoch in which the version was born.
+///
+/// # Safety
+/// `version` must point to an initialised version whose birth was set.
+pub(crate) unsafe fn birth_of(version: NonNull<Header>) -> Epoch {
+    // SAFETY: by contract.
+    Epoch::from_raw(unsafe { Pool::birth(version.cast()) })
+}
+
+/// Frees a version, and with it its object.
+///
+/// # Safety
+/// `version` must point to an initialised version whose objects are of type `O` and that nobody can reach any more.
+pub(crate) unsafe fn reclaim<O>(version: *mut u8) {
+    let header = version.cast::<Header>();
+    // SAFETY: by contract.
+    if unsafe { &*header }.has(OBJECT) {
+        // SAFETY: the flag is set.
+        let object = unsafe { word_of(header, OBJECT) };
+        // SAFETY: `build` put an `Arc<O>` there, and nobody else takes it out.
+        drop(unsafe { object.cast::<Arc<O>>().read() });
+    }
+    // SAFETY: initialised, and the atomics are not touched again. (Nothing to do but in models.)
+    unsafe { header.drop_in_place() };
+    // SAFETY: a block of the pool, freed once.
+    unsafe { Pool::free(NonNull::new_unchecked(version)) };
+}
+
+/// Hands a version over to the collector.
+///
+/// # Safety
+/// No new reader may be able to reach the version, its objects must be of type `O`, and only one caller may retire it.
+pub(crate) unsafe fn retire<O>(guard: &Guard<'_>, version: NonNull<Header>) {
+    // SAFETY: by contract.
+    let birth = unsafe { birth_of(version) };
+    // SAFETY: by contract.
+    let bytes = unsafe { block_bytes(version.as_ptr()) };
+    // SAFETY: by contract.
+    unsafe { guard.retire(version.as_ptr().cast(), birth, bytes, reclaim::<O>) };
+}
+
+/// A version under a guard. Copy; comparing two compares identity.
+pub struct VersionRef<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> {
+    version: NonNull<Header>,
+    guard: &'g Guard<'g>,
+    types: PhantomData<(&'g O, &'g D)>,
+}
+
+impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> VersionRef<'g, O, D> {
+    /// # Safety
+    /// The version must be published, of these types, and may not be reclaimed while `guard` is pinned.
+    #[inline]
+    pub(crate) unsafe fn new(version: NonNull<Header>, guard: &'g Guard<'g>) -> Self {
+        Self { version, guard, types: PhantomData }
+    }
+
+    #[inline]
+    pub(crate) fn header(&self) -> &'g Header {
+        // SAFETY: by the contract of `new`.
+        unsafe { self.version.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn block(&self) -> NonNull<Header> {
+        self.version
+    }
+
+    #[inline]
+    pub(crate) fn guard(&self) -> &'g Guard<'g> {
+        self.guard
+    }
+
+    /// The key.
+    #[inline]
+    pub fn key(&self) -> &'g [u8] {
+        // SAFETY: by the contract of `new`, the version lives for 'g.
+        unsafe { key_of(self.version.as_ptr()) }
+    }
+
+    /// The value.
+    #[inline]
+    pub fn value(&self) -> ValueRef<'g, O> {
+        let header = self.header();
+        if header.flags() & (OBJECT | TOMBSTONE) == 0 {
+            let key = self.key();
+            // SAFETY: the value follows the key in the block.
+            let value = unsafe { key.as_ptr().add(key.len()) };
+            // SAFETY: `build` wrote `value_len` bytes there, which never change and live for 'g.
+            return ValueRef::Bytes(unsafe {
+                std::slice::from_raw_parts(value, header.value_len())
+            });
+        }
+        if header.has(TOMBSTONE) {
+            return ValueRef::Tombstone;
+        }
+        // SAFETY: the flag is set.
+        let object = unsafe { word_of(self.version.as_ptr(), OBJECT) };
+        // SAFETY: `build` put an `Arc<O>` there, aligned; it stays until the version is reclaimed, not before 'g ends.
+        ValueRef::Object(unsafe { &*object.cast::<Arc<O>>() })
+    }
+
+    /// Whether the version says that the key is absent.
+    #[inline]
+    pub fn is_tombstone(&self) -> bool {
+        self.header().has(TOMBSTONE)
+    }
+
+    /// The caller's kind byte.
+    #[inline]
+    pub fn kind(&self) -> u8 {
+        self.header().kind()
+    }
+
+    /// When the version expires, in the caller's unit.
+    #[inline]
+    pub fn expire_at(&self) -> Option<u64> {
+        if !self.header().has(HAS_EXPIRE) {
+            return None;
+        }
+        // SAFETY: the flag is set.
+        let word = unsafe { word_of(self.version.as_ptr(), HAS_EXPIRE) };
+        // SAFETY: `build` put a u64 there, aligned, which never changes.
+        Some(unsafe { *word.cast::<u64>() })
+    }
+
+    /// Bytes of the pool's block.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        // SAFETY: by the contract of `new`.
+        unsafe { block_bytes(self.version.as_ptr()) }
+    }
+
+    /// The next older version, skipping nothing (it may be one that a pruner is just cutting out).
+    ///
+    /// # Progress
+    /// Wait-free, one load; and a walk down a chain has at most as many steps as the chain had versions when its head was found.
+    #[inline]
+    pub fn older(&self) -> Option<Self> {
+        // Acquire [next]: pairs with the Release of the CAS that published or relinked the older version
+        let next = self.header().next.load(Ordering::Acquire);
+        NonNull::new(at(next & !PRUNED)).map(|version| Self { version, ..*self })
+    }
+
+    /// The stamp.
+    ///
+    /// # Progress
+    /// Wait-free; for a pending stamp at most 64 renewals of the lease.
+    ///
+    /// # Errors
+    /// `Expired` when the stamp is pending and the guard is past its collector's `max_lease`.
+    #[inline]
+    pub fn stamp(&self) -> Result<Stamp<'g, D>, Expired> {
+        // SeqCst [stamp]: see the table of the stamp file
+        let mut word = self.header().stamp.load(Ordering::SeqCst);
+        if word & stamp::PENDING != 0 {
+            word = self.guard.protect_word(&self.header().stamp)?;
+            if word & stamp::PENDING != 0 {
+                // SAFETY: a batch publishes only descriptors of its index's D; the descriptor was not retired when the word was loaded (stamp
+                // invariant 2), `protect_word` made sure that its birth is covered, and the guard is pinned for 'g.
+                return Ok(Stamp::Pending(unsafe { &*stamp::descriptor::<D>(word) }));
+            }
+        }
+        Ok(stamp::decided(word))
+    }
+
+    /// Stamps an unset version; on failure says with what word it is stamped or pending already (look again with [`stamp`](Self::stamp)).
+    ///
+    /// # Progress
+    /// Wait-free, one compare-and-swap.
+    ///
+    /// # Errors
+    /// The version was not unset.
+    ///
+    /// # Panics
+    /// If `plain` is 0, 1, or has bit 63 set.
+    #[inline]
+    pub fn try_stamp(&self, plain: u64) -> Result<(), AlreadyStamped> {
+        assert!(stamp::is_plain(plain), "{plain:#x} is not a plain stamp");
+        // SeqCst [stamp]: the store orders stamps against its clock
+        let set = self.header().stamp.compare_exchange(
+            stamp::UNSET,
+            plain,
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        );
+        set.map(|_| ()).map_err(|_| AlreadyStamped)
+    }
+}
+
+/// The version had a stamp already; that one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlreadyStamped;
+
+impl fmt::Display for AlreadyStamped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the version has a stamp already")
+    }
+}
+
+impl std::error::Error for AlreadyStamped {}
+
+impl<O: Send + Sync + 'static, D: Send + Sync + 'static> Clone for VersionRef<'_, O, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O: Send + Sync + 'static, D: Send + Sync + 'static> Copy for VersionRef<'_, O, D> {}
+
+impl<O: Send + Sync + 'static, D: Send + Sync + 'static> PartialEq for VersionRef<'_, O, D> {
+    fn eq(&self, other: &Self) -> bool {
+        self.version == other.version
+    }
+}
+
+impl<O: Send + Sync + 'static, D: Send + Sync + 'static> Eq for VersionRef<'_, O, D> {}
+
+impl<O: Send + Sync + 'static, D: Send + Sync + 'static> fmt::Debug for VersionRef<'_, O, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VersionRef").field("at", &self.version).field("key", &self.key()).finish()
+    }
+}
