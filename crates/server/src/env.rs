@@ -14,7 +14,10 @@ pub struct Server {
 impl Server {
     /// A server over a new, empty store.
     pub fn new() -> Self {
-        Server { store: Store::new(Config::default()), settings: Mutex::default() }
+        Server {
+            store: Store::new(Config::default()),
+            settings: Mutex::new(Arc::new(Settings::defaults())),
+        }
     }
     /// The settings in force.
     pub(crate) fn settings(&self) -> Arc<Settings> {

@@ -1,5 +1,13 @@
-//! Directives in Redis's manner.
+//! Directives in Redis's manner: a table ([`directive`]), values in normal form ([`value`]), the settings in force.
 
+mod directive;
+mod file;
 mod settings;
+mod value;
 
-pub(crate) use settings::Settings;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use directive::DIRECTIVES;
+pub(crate) use file::{apply_words, load, rewrite};
+pub(crate) use settings::{LogLevel, OutputLimit, SettingError, Settings, Source};

@@ -1,23 +1,181 @@
-//! [`Settings`]: every directive's value, typed, immutable; CONFIG SET makes a new one.
+//! [`Settings`]: every directive's value, immutable; CONFIG SET makes a new one ([`Settings::with`]).
+//!
+//! ```text
+//! values  [normal text of directive 0, of directive 1, …]     what CONFIG GET reports
+//! fields  the same, parsed, for those that the server acts on  what code reads
+//! ```
+//!
+//! Invariant: fields are a function of `values` (`parsed` is the only place that sets them).
+
+use super::directive::{Change, DIRECTIVES, find};
+use super::value::{merge_output_limits, normalise};
+use std::fmt;
+
+/// Limits of what may wait in a client's output buffer; 0 = none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OutputLimit {
+    pub(crate) hard_bytes: usize,
+    pub(crate) soft_bytes: usize,
+    pub(crate) soft_seconds: u64,
+}
+
+/// Importance of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LogLevel {
+    Debug,
+    Verbose,
+    #[default]
+    Notice,
+    Warning,
+    Nothing,
+}
 
 /// Values of all directives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
+    values: Vec<String>,
     pub(crate) databases: u8,
     pub(crate) requirepass: String,
     pub(crate) proto_max_bulk_len: i64,
+    pub(crate) query_buffer_limit: usize,
     pub(crate) hash_max_listpack_entries: usize,
     pub(crate) hash_max_listpack_value: usize,
+    pub(crate) maxclients: usize,
+    pub(crate) timeout_s: u64,
+    pub(crate) tcp_keepalive_s: u64,
+    pub(crate) output_limit: OutputLimit,
+    pub(crate) slowlog_us: i64,
+    pub(crate) slowlog_max_len: usize,
+    pub(crate) latency_ms: u64,
+    pub(crate) loglevel: LogLevel,
+    pub(crate) lfu_policy: bool,
+    pub(crate) mvcc_enabled: bool,
+    pub(crate) mvcc_max_versions: u32,
+    pub(crate) mvcc_gc_interval_us: u64,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            databases: 16,
-            requirepass: String::new(),
-            proto_max_bulk_len: 512 * 1024 * 1024,
-            hash_max_listpack_entries: 128,
-            hash_max_listpack_value: 64,
+/// Why a set of values was refused; nothing of it is in force.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SettingError {
+    /// No such directive.
+    Unknown(String),
+    /// The directive does not take this value, or not now.
+    Refused { name: String, why: String },
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SettingError::Unknown(name) => write!(f, "unknown directive '{name}'"),
+            SettingError::Refused { name, why } => write!(f, "'{name}': {why}"),
         }
     }
+}
+
+/// Who sets a value: decides what may be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// File or command line.
+    Start,
+    /// CONFIG SET; may it touch protected directives?
+    Client { protected: bool },
+}
+
+impl Settings {
+    /// Every directive at its default.
+    pub(crate) fn defaults() -> Self {
+        let mut values: Vec<String> = DIRECTIVES.iter().map(|d| d.default.to_owned()).collect();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(128);
+        if let Some(i) = find(b"io-threads") {
+            values[i] = cores.to_string();
+        }
+        Settings { values, ..Settings::default() }.parsed()
+    }
+
+    /// The text that CONFIG GET reports for a directive (empty if there is no such directive).
+    pub(crate) fn text(&self, name: &str) -> &str {
+        find(name.as_bytes()).map_or("", |i| self.values[i].as_str())
+    }
+
+    /// A directive's number (0 if it is none).
+    pub(crate) fn number(&self, name: &str) -> i64 {
+        self.text(name).parse().unwrap_or(0)
+    }
+
+    /// New settings with these directives changed, all or none.
+    ///
+    /// # Errors
+    /// Says which directive was refused, and why.
+    pub(crate) fn with(
+        &self,
+        pairs: &[(String, String)],
+        source: Source,
+    ) -> Result<Settings, SettingError> {
+        let mut next = self.clone();
+        let mut seen = Vec::new();
+        for (name, value) in pairs {
+            let refused = |why: &str| SettingError::Refused { name: name.clone(), why: why.into() };
+            let row = find(name.as_bytes()).ok_or_else(|| SettingError::Unknown(name.clone()))?;
+            let directive = &DIRECTIVES[row];
+            match (source, directive.change) {
+                (Source::Client { .. }, Change::Start) => {
+                    return Err(refused("can't set immutable config"));
+                }
+                (Source::Client { protected: false }, Change::Protected) => {
+                    return Err(refused("can't set protected config"));
+                }
+                (Source::Client { .. }, _) if seen.contains(&row) => {
+                    return Err(refused("duplicate parameter"));
+                }
+                _ => seen.push(row),
+            }
+            let text = normalise(directive, value).map_err(|why| refused(&why))?;
+            next.values[row] = match directive.name {
+                "client-output-buffer-limit" => merge_output_limits(&next.values[row], &text),
+                _ => text,
+            };
+        }
+        Ok(next.parsed())
+    }
+
+    fn parsed(mut self) -> Self {
+        let yes = |s: &Settings, name| s.text(name) == "yes";
+        let size = |s: &Settings, name| s.number(name).max(0) as usize;
+        self.databases = self.number("databases") as u8;
+        self.requirepass = self.text("requirepass").to_owned();
+        self.proto_max_bulk_len = self.number("proto-max-bulk-len").min(i64::from(u32::MAX) / 2);
+        self.query_buffer_limit = size(&self, "client-query-buffer-limit").min(MAX_QUERY_BYTES);
+        self.hash_max_listpack_entries = size(&self, "hash-max-listpack-entries");
+        self.hash_max_listpack_value = size(&self, "hash-max-listpack-value");
+        self.maxclients = size(&self, "maxclients");
+        self.timeout_s = self.number("timeout") as u64;
+        self.tcp_keepalive_s = self.number("tcp-keepalive") as u64;
+        self.output_limit = normal_output_limit(self.text("client-output-buffer-limit"));
+        self.slowlog_us = self.number("slowlog-log-slower-than");
+        self.slowlog_max_len = size(&self, "slowlog-max-len");
+        self.latency_ms = self.number("latency-monitor-threshold") as u64;
+        self.loglevel = match self.text("loglevel") {
+            "debug" => LogLevel::Debug,
+            "verbose" => LogLevel::Verbose,
+            "warning" => LogLevel::Warning,
+            "nothing" => LogLevel::Nothing,
+            _ => LogLevel::Notice,
+        };
+        self.lfu_policy = self.text("maxmemory-policy").ends_with("lfu");
+        self.mvcc_enabled = yes(&self, "mvcc.enabled");
+        self.mvcc_max_versions = self.number("mvcc.max_versions") as u32;
+        self.mvcc_gc_interval_us = self.number("mvcc.gc_interval_us") as u64;
+        self
+    }
+}
+
+/// Ranges into the read buffer have 32 bits: a request may not grow beyond.
+const MAX_QUERY_BYTES: usize = u32::MAX as usize - (1 << 20);
+
+fn normal_output_limit(text: &str) -> OutputLimit {
+    let words: Vec<&str> = text.split(' ').collect();
+    let number = |i: usize| words.get(i).and_then(|w| w.parse().ok()).unwrap_or(0);
+    // Normal form begins with the class `normal`.
+    OutputLimit { hard_bytes: number(1), soft_bytes: number(2), soft_seconds: number(3) as u64 }
 }

@@ -112,3 +112,10 @@ fn hex(digit: u8) -> u8 {
         _ => digit - b'A' + 10,
     }
 }
+
+/// The unescaped words of a line; `None` if its quotes do not balance.
+pub(crate) fn split_words(text: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (mut out, mut ranges) = (Vec::new(), Vec::new());
+    split_inline(text, &mut out, &mut ranges).ok()?;
+    Some(super::args::Args::new(&out, &ranges).iter_from(0).map(<[u8]>::to_vec).collect())
+}

@@ -9,5 +9,6 @@ mod reply;
 mod tests;
 
 pub(crate) use args::{ArgRange, Args};
+pub(crate) use inline::split_words;
 pub(crate) use parser::{ParseLimits, Parsed, Parser, strict_integer};
 pub(crate) use reply::{Mark, Protocol, Reply, format_double};

@@ -1,0 +1,231 @@
+//! [`Directive`]: one row per directive: name, kind of value, default, what may be changed when.
+//!
+//! | kind | accepts | CONFIG GET gives |
+//! |---|---|---|
+//! | `YesNo` | `yes`, `no` in any case | as given, lower case |
+//! | `Number(min, max)` | a decimal | a decimal |
+//! | `Bytes(min, max)` | a decimal with `k kb m mb g gb` | bytes |
+//! | `OneOf(words)` | one of the words, in any case | the word |
+//! | `Text` | anything | as given |
+//! | `Save`, `OutputLimits`, `Events` | see [`value`](super::value) | in normal form |
+
+/// What values a directive takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    YesNo,
+    Number(i64, i64),
+    Bytes(i64, i64),
+    OneOf(&'static [&'static str]),
+    Text,
+    Save,
+    OutputLimits,
+    Events,
+}
+
+/// When a directive may be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// At start and by CONFIG SET.
+    Live,
+    /// At start only.
+    Start,
+    /// By CONFIG SET only if `enable-protected-configs` allows it.
+    Protected,
+}
+
+/// One directive.
+#[derive(Debug)]
+pub(crate) struct Directive {
+    pub(crate) name: &'static str,
+    pub(crate) alias: Option<&'static str>,
+    pub(crate) kind: Kind,
+    pub(crate) default: &'static str,
+    pub(crate) change: Change,
+}
+
+const fn row(name: &'static str, kind: Kind, default: &'static str, change: Change) -> Directive {
+    Directive { name, alias: None, kind, default, change }
+}
+const fn yes_no(name: &'static str, default: &'static str) -> Directive {
+    row(name, Kind::YesNo, default, Change::Live)
+}
+const fn number(name: &'static str, min: i64, max: i64, default: &'static str) -> Directive {
+    row(name, Kind::Number(min, max), default, Change::Live)
+}
+const fn bytes(name: &'static str, min: i64, default: &'static str) -> Directive {
+    row(name, Kind::Bytes(min, i64::MAX), default, Change::Live)
+}
+const fn text(name: &'static str, default: &'static str) -> Directive {
+    row(name, Kind::Text, default, Change::Live)
+}
+const fn one_of(
+    name: &'static str,
+    words: &'static [&'static str],
+    default: &'static str,
+) -> Directive {
+    row(name, Kind::OneOf(words), default, Change::Live)
+}
+
+impl Directive {
+    const fn alias(mut self, alias: &'static str) -> Self {
+        self.alias = Some(alias);
+        self
+    }
+    const fn at_start(mut self) -> Self {
+        self.change = Change::Start;
+        self
+    }
+    const fn protected(mut self) -> Self {
+        self.change = Change::Protected;
+        self
+    }
+}
+
+const LOCAL_ONLY: &[&str] = &["no", "yes", "local"];
+const POLICIES: &[&str] = &[
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "noeviction",
+];
+const INT_MAX: i64 = i32::MAX as i64;
+
+/// All directives, by family.
+pub(crate) static DIRECTIVES: &[Directive] = &[
+    // Network.
+    number("port", 0, 65_535, "6379").at_start(),
+    text("bind", "127.0.0.1 -::1").at_start(),
+    text("bind-source-addr", ""),
+    text("unixsocket", "").at_start(),
+    text("unixsocketperm", "0").at_start(),
+    number("tcp-backlog", 0, INT_MAX, "511").at_start(),
+    number("tcp-keepalive", 0, INT_MAX, "300"),
+    number("timeout", 0, INT_MAX, "0"),
+    number("maxclients", 1, u32::MAX as i64, "10000"),
+    number("io-threads", 1, 128, "0").at_start(),
+    yes_no("io-threads-do-reads", "no").at_start(),
+    yes_no("protected-mode", "yes"),
+    row("client-output-buffer-limit", Kind::OutputLimits, OUTPUT_LIMITS, Change::Live),
+    bytes("client-query-buffer-limit", 1024 * 1024, "1073741824"),
+    bytes("proto-max-bulk-len", 1024 * 1024, "536870912"),
+    bytes("maxmemory-clients", 0, "0"),
+    // Process.
+    yes_no("daemonize", "no").at_start(),
+    text("pidfile", "").at_start(),
+    text("dir", ".").protected(),
+    text("dbfilename", "dump.rdb").protected(),
+    text("logfile", "").at_start(),
+    one_of("loglevel", &["debug", "verbose", "notice", "warning", "nothing"], "notice"),
+    one_of("supervised", &["upstart", "systemd", "auto", "no"], "no").at_start(),
+    text("proc-title-template", "{title} {listen-addr} {server-mode}"),
+    yes_no("always-show-logo", "no").at_start(),
+    yes_no("set-proc-title", "yes").at_start(),
+    number("hz", 1, 500, "10"),
+    yes_no("dynamic-hz", "yes"),
+    number("databases", 1, 16, "16").at_start(),
+    yes_no("crash-log-enabled", "yes"),
+    yes_no("disable-thp", "yes").at_start(),
+    number("shutdown-timeout", 0, INT_MAX, "10"),
+    text("shutdown-on-sigint", "default"),
+    text("shutdown-on-sigterm", "default"),
+    // Security.
+    text("requirepass", ""),
+    text("masterauth", ""),
+    text("masteruser", ""),
+    text("aclfile", "").at_start(),
+    number("acllog-max-len", 0, INT_MAX, "128"),
+    one_of("acl-pubsub-default", &["allchannels", "resetchannels"], "resetchannels"),
+    one_of("enable-protected-configs", LOCAL_ONLY, "no").at_start(),
+    one_of("enable-debug-command", LOCAL_ONLY, "no").at_start(),
+    one_of("enable-module-command", LOCAL_ONLY, "no").at_start(),
+    // Persistence, as far as clients ask for it.
+    row("save", Kind::Save, "", Change::Live),
+    one_of("appendonly", &["no"], "no"),
+    text("appendfilename", "appendonly.aof").at_start(),
+    text("appenddirname", "appendonlydir").at_start(),
+    one_of("appendfsync", &["everysec", "always", "no"], "everysec"),
+    yes_no("no-appendfsync-on-rewrite", "no"),
+    number("auto-aof-rewrite-percentage", 0, INT_MAX, "100"),
+    bytes("auto-aof-rewrite-min-size", 0, "67108864"),
+    yes_no("aof-use-rdb-preamble", "yes"),
+    yes_no("aof-load-truncated", "yes"),
+    yes_no("aof-timestamp-enabled", "no"),
+    yes_no("rdbcompression", "yes"),
+    yes_no("rdbchecksum", "yes").at_start(),
+    yes_no("rdb-del-sync-files", "no"),
+    yes_no("rdb-save-incremental-fsync", "yes"),
+    yes_no("aof-rewrite-incremental-fsync", "yes"),
+    yes_no("stop-writes-on-bgsave-error", "yes"),
+    number("rdb-key-save-delay", i32::MIN as i64, INT_MAX, "0"),
+    number("key-load-delay", i32::MIN as i64, INT_MAX, "0"),
+    one_of("sanitize-dump-payload", &["no", "yes", "clients"], "no"),
+    // Memory.
+    bytes("maxmemory", 0, "0"),
+    one_of("maxmemory-policy", POLICIES, "noeviction"),
+    number("maxmemory-samples", 1, 64, "5"),
+    number("maxmemory-eviction-tenacity", 0, 100, "10"),
+    number("active-expire-effort", 1, 10, "1"),
+    yes_no("activedefrag", "no"),
+    yes_no("activerehashing", "yes"),
+    yes_no("jemalloc-bg-thread", "yes"),
+    number("lfu-log-factor", 0, INT_MAX, "10"),
+    number("lfu-decay-time", 0, INT_MAX, "1"),
+    yes_no("lazyfree-lazy-eviction", "no"),
+    yes_no("lazyfree-lazy-expire", "no"),
+    yes_no("lazyfree-lazy-server-del", "no"),
+    yes_no("lazyfree-lazy-user-del", "no"),
+    yes_no("lazyfree-lazy-user-flush", "no"),
+    // Encodings.
+    number("hash-max-listpack-entries", 0, i64::MAX, "128").alias("hash-max-ziplist-entries"),
+    number("hash-max-listpack-value", 0, i64::MAX, "64").alias("hash-max-ziplist-value"),
+    number("list-max-listpack-size", i32::MIN as i64, INT_MAX, "-2").alias("list-max-ziplist-size"),
+    number("list-compress-depth", 0, INT_MAX, "0"),
+    number("set-max-intset-entries", 0, i64::MAX, "512"),
+    number("set-max-listpack-entries", 0, i64::MAX, "128"),
+    number("set-max-listpack-value", 0, i64::MAX, "64"),
+    number("zset-max-listpack-entries", 0, i64::MAX, "128").alias("zset-max-ziplist-entries"),
+    number("zset-max-listpack-value", 0, i64::MAX, "64").alias("zset-max-ziplist-value"),
+    bytes("hll-sparse-max-bytes", 0, "3000"),
+    bytes("stream-node-max-bytes", 0, "4096"),
+    number("stream-node-max-entries", 0, i64::MAX, "100"),
+    // Watching.
+    number("slowlog-log-slower-than", -1, i64::MAX, "10000"),
+    number("slowlog-max-len", 0, i64::MAX, "128"),
+    number("latency-monitor-threshold", 0, i64::MAX, "0"),
+    yes_no("latency-tracking", "yes"),
+    text("latency-tracking-info-percentiles", "50 99 99.9"),
+    row("notify-keyspace-events", Kind::Events, "", Change::Live),
+    number("tracking-table-max-keys", 0, i64::MAX, "1000000"),
+    // Replication and cluster: reported, since clients ask.
+    yes_no("replica-serve-stale-data", "yes").alias("slave-serve-stale-data"),
+    yes_no("replica-read-only", "yes").alias("slave-read-only"),
+    yes_no("repl-diskless-sync", "yes"),
+    number("repl-diskless-sync-delay", 0, INT_MAX, "5"),
+    number("repl-ping-replica-period", 1, INT_MAX, "10").alias("repl-ping-slave-period"),
+    number("repl-timeout", 1, INT_MAX, "60"),
+    bytes("repl-backlog-size", 1, "1048576"),
+    number("min-replicas-to-write", 0, INT_MAX, "0").alias("min-slaves-to-write"),
+    number("min-replicas-max-lag", 0, INT_MAX, "10").alias("min-slaves-max-lag"),
+    one_of("cluster-enabled", &["no"], "no").at_start(),
+    // Scripts.
+    number("busy-reply-threshold", 0, i64::MAX, "5000").alias("lua-time-limit"),
+    // Ours.
+    yes_no("mvcc.enabled", "yes"),
+    number("mvcc.max_versions", 1, u32::MAX as i64, "2"),
+    number("mvcc.gc_interval_us", 1, 60_000_000, "100"),
+];
+
+/// Redis's defaults; a normal client has no limit, but see the listener on backpressure.
+const OUTPUT_LIMITS: &str = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60";
+
+/// The row of a name or alias, in any case.
+pub(crate) fn find(name: &[u8]) -> Option<usize> {
+    DIRECTIVES.iter().position(|d| {
+        d.name.as_bytes().eq_ignore_ascii_case(name)
+            || d.alias.is_some_and(|a| a.as_bytes().eq_ignore_ascii_case(name))
+    })
+}

@@ -1,0 +1,148 @@
+//! The configuration file: `name value …` lines, read at start, rewritten by CONFIG REWRITE.
+
+use super::directive::{DIRECTIVES, Kind, find};
+use super::settings::{SettingError, Settings, Source};
+use crate::resp::split_words;
+use std::fmt;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Why the file cannot be used.
+#[non_exhaustive]
+#[derive(Debug)]
+pub(crate) enum FileError {
+    /// It cannot be read or written.
+    Io { path: PathBuf, error: std::io::Error },
+    /// A line says what is not possible.
+    Line { number: usize, line: String, why: String },
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FileError::Io { path, error } => {
+                write!(f, "cannot use config file '{}': {error}", path.display())
+            }
+            FileError::Line { number, line, why } => {
+                write!(f, "config file, line {number}: '{line}': {why}")
+            }
+        }
+    }
+}
+
+/// Applies the lines of `text` to `settings`.
+///
+/// # Errors
+/// The first line that cannot be applied.
+pub(crate) fn apply_text(mut settings: Settings, text: &str) -> Result<Settings, FileError> {
+    for (i, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let fail = |why: String| FileError::Line { number: i + 1, line: line.to_owned(), why };
+        let words = split_words(line.as_bytes()).ok_or_else(|| fail("unbalanced quotes".into()))?;
+        let words: Vec<String> =
+            words.iter().map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+        let Some((name, values)) = words.split_first() else { continue };
+        settings = apply_words(&settings, name, values).map_err(|e| fail(e.to_string()))?;
+    }
+    Ok(settings)
+}
+
+/// Applies one directive with its words, as a file or the command line gives it.
+///
+/// # Errors
+/// No such directive, or it does not take these words.
+pub(crate) fn apply_words(
+    settings: &Settings,
+    name: &str,
+    values: &[String],
+) -> Result<Settings, SettingError> {
+    let many = find(name.as_bytes()).is_some_and(|row| {
+        matches!(DIRECTIVES[row].kind, Kind::Save | Kind::OutputLimits)
+            || ["bind", "latency-tracking-info-percentiles"].contains(&DIRECTIVES[row].name)
+    });
+    if find(name.as_bytes()).is_some() && !many && values.len() != 1 {
+        let why = "wrong number of arguments".to_owned();
+        return Err(SettingError::Refused { name: name.to_owned(), why });
+    }
+    settings.with(&[(name.to_owned(), values.join(" "))], Source::Start)
+}
+
+/// Reads and applies a file.
+///
+/// # Errors
+/// It cannot be read, or a line cannot be applied.
+pub(crate) fn load(settings: Settings, path: &Path) -> Result<Settings, FileError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| FileError::Io { path: path.to_owned(), error })?;
+    apply_text(settings, &text)
+}
+
+/// Writes the settings in force into the file: known lines get the present value, what is missing and differs from
+/// its default is appended, everything else stays. The file is replaced in one step.
+///
+/// # Errors
+/// It cannot be read or written.
+pub(crate) fn rewrite(settings: &Settings, path: &Path) -> Result<(), FileError> {
+    let io = |error| FileError::Io { path: path.to_owned(), error };
+    let old = std::fs::read_to_string(path).map_err(io)?;
+    let mut written = vec![false; DIRECTIVES.len()];
+    let mut out = String::new();
+    for line in old.lines() {
+        let name = line.split_ascii_whitespace().next().unwrap_or("");
+        match find(name.as_bytes()) {
+            Some(row) if !written[row] => {
+                written[row] = true;
+                push_line(&mut out, settings, row);
+            }
+            Some(_) => {}
+            None => out.extend([line, "\n"]),
+        }
+    }
+    let defaults = Settings::defaults();
+    for (row, directive) in DIRECTIVES.iter().enumerate() {
+        if !written[row] && settings.text(directive.name) != defaults.text(directive.name) {
+            push_line(&mut out, settings, row);
+        }
+    }
+    let fresh = path.with_extension("rewrite.tmp");
+    let mut file = std::fs::File::create(&fresh).map_err(io)?;
+    file.write_all(out.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+    std::fs::rename(&fresh, path).map_err(io)
+}
+
+fn push_line(out: &mut String, settings: &Settings, row: usize) {
+    let directive = &DIRECTIVES[row];
+    let value = settings.text(directive.name);
+    let many = matches!(directive.kind, Kind::OutputLimits | Kind::Save)
+        || directive.name == "bind"
+        || directive.name == "latency-tracking-info-percentiles";
+    match directive.kind {
+        Kind::OutputLimits => {
+            let words: Vec<&str> = value.split(' ').collect();
+            for four in words.chunks(4) {
+                out.push_str(&format!("{} {}\n", directive.name, four.join(" ")));
+            }
+        }
+        _ if value.is_empty() || (!many && value.contains(|c: char| !c.is_ascii_graphic())) => {
+            out.push_str(&format!("{} {}\n", directive.name, quoted(value)));
+        }
+        _ => out.push_str(&format!("{} {value}\n", directive.name)),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
