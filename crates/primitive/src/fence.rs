@@ -5,6 +5,8 @@
 //! a compiler fence and the reclaimer one `membarrier(PRIVATE_EXPEDITED)`, which makes every running thread of the process
 //! execute a full barrier; with [`Fences::Strict`] both sides execute a `SeqCst` fence.
 //!
+//! Tag: `[handshake]`, the two fences of the pair, in `light` and `heavy`.
+//!
 //! The pair is outside the formal memory model of the language; checkers (loom, shuttle) and hosts without `membarrier`
 //! therefore always get `Strict`. Source: Linux `membarrier(2)`; C++ P1202 `asymmetric_thread_fence`.
 

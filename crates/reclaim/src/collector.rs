@@ -1,6 +1,6 @@
 //! [`Collector`]: the epoch, the locals of all threads, the orphans; pinning.
 //!
-//! Tags: `[epoch]` loads of the epoch (monotone, see the crate's argument) and the CAS of a tick in `sweep`.
+//! Tags: `[epoch]` loads of the epoch (monotone, see the crate's argument) and the CAS of a tick in `tick_from`; `[count]` figures.
 
 use crate::builder::{Builder, LimitCallback};
 use crate::epoch::Epoch;
