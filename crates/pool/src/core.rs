@@ -238,7 +238,6 @@ impl Core {
             };
             let Some(block) = block else { return };
             // The block that leaves the quarantine may be of another class.
-            // SAFETY: a block of a slab of this core, whose header stays.
             let class = if self.config.quarantine_blocks > 0 {
                 // SAFETY: as above.
                 unsafe { Slab::of(block).as_ref() }.class as usize
@@ -332,8 +331,9 @@ impl Core {
 impl Quarantined {
     fn check(&self) {
         for offset in 0..self.bytes {
+            let at = self.block.as_ptr().wrapping_add(offset);
             // SAFETY: inside the block, which is nobody's.
-            let byte = unsafe { self.block.as_ptr().add(offset).read() };
+            let byte = unsafe { at.read() };
             assert_eq!(
                 byte, POISON,
                 "block {:p} of {} bytes was written to at {offset} after it was freed",

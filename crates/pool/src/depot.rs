@@ -11,7 +11,7 @@
 //! Tags: `[push]` Release CAS: the magazine's blocks come with it; `[pop]` Acquire CAS and load.
 
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use stillpoint_primitive::sync::UnsafeCell;
 use stillpoint_primitive::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -104,9 +104,11 @@ impl Stack {
 
 /// Magazines by number. Lookups by id go through chunks that never move.
 struct Table {
-    chunks: [std::sync::OnceLock<Box<[std::sync::OnceLock<Box<Magazine>>]>>; CHUNKS],
+    chunks: [OnceLock<Chunk>; CHUNKS],
     count: Mutex<u32>,
 }
+
+type Chunk = Box<[OnceLock<Box<Magazine>>]>;
 
 const CHUNKS: usize = 24;
 const FIRST_CHUNK: u32 = 64;
@@ -129,9 +131,8 @@ impl Table {
         let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
         let id = *count;
         let (chunk, index) = Self::place(id);
-        let slots = self.chunks[chunk].get_or_init(|| {
-            (0..FIRST_CHUNK << chunk).map(|_| std::sync::OnceLock::new()).collect()
-        });
+        let slots = self.chunks[chunk]
+            .get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| OnceLock::new()).collect());
         let magazine = slots[index].get_or_init(|| {
             Box::new(Magazine {
                 id,

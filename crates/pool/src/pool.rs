@@ -38,7 +38,8 @@ pub struct PoolConfig {
 
 impl Default for PoolConfig {
     fn default() -> Self {
-        PoolConfig { quarantine_blocks: 0, system: cfg!(stillpoint_system_alloc) }
+        let system = cfg!(stillpoint_system_alloc);
+        PoolConfig { quarantine_blocks: 0, system }
     }
 }
 

@@ -62,7 +62,11 @@ impl Drop for Exit {
 }
 
 fn run_hooks(hooks: &[Weak<dyn ExitHook>], slot: usize) -> bool {
-    hooks.iter().filter_map(Weak::upgrade).fold(true, |free, hook| hook.thread_exits(slot) && free)
+    let mut free = true;
+    for hook in hooks.iter().filter_map(Weak::upgrade) {
+        free &= hook.thread_exits(slot);
+    }
+    free
 }
 
 #[cfg(not(stillpoint_loom))]
