@@ -9,11 +9,14 @@
 //! | [`fence`] | [`fence::Fences`]: the light fence of readers and the heavy one of reclaimers |
 //! | [`thread_slot`] | small dense numbers for threads, given back at exit, with exit hooks |
 //! | [`CachePadded`] | one value, two cache lines of its own |
+//! | [`OwnerCounter`] | a figure with one writer, outside every protocol |
 
+mod counter;
 mod padded;
 
 pub mod fence;
 pub mod sync;
 pub mod thread_slot;
 
+pub use counter::OwnerCounter;
 pub use padded::CachePadded;

@@ -13,7 +13,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, Weak};
+use std::sync::Weak;
 
 /// Told when a thread that registered with [`on_exit`] ends.
 pub trait ExitHook: Send + Sync {
@@ -30,22 +30,51 @@ struct Registry {
     next: usize,
 }
 
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry { free: BTreeSet::new(), next: 0 });
+impl Registry {
+    const fn new() -> Self {
+        Registry { free: BTreeSet::new(), next: 0 }
+    }
 
-fn registry() -> MutexGuard<'static, Registry> {
-    REGISTRY.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn claim(&mut self) -> usize {
+        self.free.pop_first().unwrap_or_else(|| {
+            self.next += 1;
+            self.next - 1
+        })
+    }
+}
+
+#[cfg(not(stillpoint_loom))]
+mod registry {
+    use super::Registry;
+    use std::sync::Mutex;
+
+    static REGISTRY: Mutex<Registry> = Mutex::new(Registry::new());
+
+    pub(super) fn with<R>(f: impl FnOnce(&mut Registry) -> R) -> R {
+        f(&mut REGISTRY.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+}
+/// A model's threads share one thread of the system, so each model has numbers of its own and every execution sees the same.
+#[cfg(stillpoint_loom)]
+mod registry {
+    use super::Registry;
+    use std::cell::RefCell;
+
+    std::thread_local! {
+        static REGISTRY: RefCell<Registry> = const { RefCell::new(Registry::new()) };
+    }
+
+    pub(super) fn with<R>(f: impl FnOnce(&mut Registry) -> R) -> R {
+        REGISTRY.with(|registry| f(&mut registry.borrow_mut()))
+    }
 }
 
 fn claim() -> usize {
-    let mut registry = registry();
-    registry.free.pop_first().unwrap_or_else(|| {
-        registry.next += 1;
-        registry.next - 1
-    })
+    registry::with(Registry::claim)
 }
 
 fn give_back(slot: usize) {
-    registry().free.insert(slot);
+    registry::with(|registry| registry.free.insert(slot));
 }
 
 struct Exit {
@@ -126,6 +155,11 @@ pub fn claim_current() -> Option<usize> {
         Ok(slot) if slot < GONE => Some(slot),
         _ => None,
     }
+}
+
+/// The calling thread's name, if it has one.
+pub fn thread_name() -> Option<String> {
+    crate::sync::thread::current().name().map(str::to_owned)
 }
 
 /// Registers `hook` to run when the calling thread ends. `false` when the thread is past its exit.

@@ -1,13 +1,13 @@
-//! Bags: retired nodes on their way to being reclaimed.
+//! Bags: retired nodes on their way to being reclaimed, and the question whether a reader holds them back.
 //!
 //! ```text
-//! open bag ──R entries──▶ sealed (retire epoch r) ──no reader with lower ≤ r──▶ ready ──a few a retire──▶ reclaimed
-//!                                    └─ some reader: entries born ≤ m stay in an aged bag that remembers m
+//! open bag ──R entries──▶ sealed (retire epoch r) ──no reader with lower ≤ r──▶ ready ──two a retirement──▶ reclaimed
+//!                               └─ some reader: entries born after m are ready, the others age in the backlog
 //! ```
-//! `m` is the largest upper end among readers with `lower ≤ r`. An aged bag is not looked at again until `m` for its `r` has fallen
-//! below the one remembered, so each entry is examined once a fall, not once a scan. Aged bags merge when equally large (sizes
-//! double), which keeps their number logarithmic; a merged bag takes the largest `r`, which is conservative.
+//! `m` is the largest upper end among readers with `lower ≤ r`: a node born at `b` and retired at `r` is held back iff such a reader
+//! exists and `b ≤ m`. The first case frees a whole bag without a look at its nodes, which is the epoch scheme's cost.
 
+use crate::backlog::Backlog;
 use crate::epoch::Epoch;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -30,7 +30,11 @@ impl Retired {
     /// Nobody can reach the node any more, and this is the only call for it.
     pub(crate) unsafe fn reclaim(self) {
         // SAFETY: the caller's promise, passed on to the reclaimer that came with the node.
-        let _ = catch_unwind(AssertUnwindSafe(|| unsafe { (self.reclaim)(self.ptr) }));
+        let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (self.reclaim)(self.ptr) }));
+        if let Err(payload) = outcome {
+            // The payload's own destructor could panic again.
+            std::mem::forget(payload);
+        }
     }
 }
 
@@ -39,26 +43,51 @@ pub(crate) struct SealedBag {
     pub(crate) entries: Vec<Retired>,
     /// The epoch read, behind a full fence, after the last of the entries was unlinked.
     pub(crate) retired_at: u64,
-    /// The `m` that kept these entries, or `u64::MAX` before the first look.
-    pub(crate) kept_by: u64,
+}
+
+impl SealedBag {
+    /// Moves what no reader of `summary` holds back to `ready`, the rest to `backlog`; returns the emptied buffer.
+    pub(crate) fn sift(
+        self,
+        summary: &Summary,
+        ready: &mut Vec<Retired>,
+        backlog: &mut Backlog,
+    ) -> Vec<Retired> {
+        let SealedBag { mut entries, retired_at } = self;
+        match summary.covering(retired_at) {
+            None => ready.append(&mut entries),
+            Some(reader) => {
+                for node in entries.drain(..) {
+                    if node.birth.get() <= reader {
+                        backlog.keep(reader, retired_at, node);
+                    } else {
+                        ready.push(node);
+                    }
+                }
+            }
+        }
+        entries
+    }
 }
 
 /// What the occupied reservations say, as of one scan.
+#[derive(Default)]
 pub(crate) struct Summary {
     /// `(lower, upper)`, sorted by lower; `upper` is the maximum over all up to here.
     prefix_max: Vec<(u64, u64)>,
 }
 
 impl Summary {
-    pub(crate) fn new(reservations: impl Iterator<Item = (u64, u64)>) -> Self {
-        let mut prefix_max: Vec<_> = reservations.collect();
-        prefix_max.sort_unstable();
+    /// Takes in the reservations of a new scan, in the old buffer.
+    pub(crate) fn refill(&mut self, reservations: impl Iterator<Item = (u64, u64)>) {
+        self.prefix_max.clear();
+        self.prefix_max.extend(reservations);
+        self.prefix_max.sort_unstable();
         let mut highest = 0;
-        for (_, upper) in &mut prefix_max {
+        for (_, upper) in &mut self.prefix_max {
             highest = highest.max(*upper);
             *upper = highest;
         }
-        Summary { prefix_max }
     }
 
     /// The largest upper end among readers whose lower end is `≤ retired_at`; `None` when there is no such reader.
@@ -68,50 +97,19 @@ impl Summary {
     }
 }
 
-impl SealedBag {
-    pub(crate) fn new(entries: Vec<Retired>, retired_at: u64) -> Self {
-        SealedBag { entries, retired_at, kept_by: u64::MAX }
-    }
+#[cfg(test)]
+mod tests {
+    use super::Summary;
 
-    /// Moves what `summary` no longer holds back to `ready`; returns what is left, if anything.
-    pub(crate) fn sift(mut self, summary: &Summary, ready: &mut Vec<Retired>) -> Option<SealedBag> {
-        let Some(reader) = summary.covering(self.retired_at) else {
-            ready.append(&mut self.entries);
-            return None;
-        };
-        if reader >= self.kept_by && self.kept_by != u64::MAX {
-            return Some(self);
-        }
-        self.kept_by = reader;
-        self.entries.retain(|node| {
-            let held = node.birth.get() <= reader;
-            if !held {
-                ready.push(*node);
-            }
-            held
-        });
-        (!self.entries.is_empty()).then_some(self)
-    }
-
-    fn size_class(&self) -> u32 {
-        self.entries.len().max(1).ilog2()
-    }
-
-    /// Adds `bag` to `aged`, merging equally large ones.
-    pub(crate) fn age_into(mut self, aged: &mut Vec<SealedBag>) {
-        while let Some(last) = aged.pop() {
-            if last.size_class() > self.size_class() {
-                aged.push(last);
-                break;
-            }
-            self.retired_at = self.retired_at.max(last.retired_at);
-            self.kept_by = if self.kept_by == u64::MAX || last.kept_by == u64::MAX {
-                u64::MAX
-            } else {
-                self.kept_by.max(last.kept_by)
-            };
-            self.entries.extend(last.entries);
-        }
-        aged.push(self);
+    #[test]
+    fn covering_is_the_largest_upper_end_of_those_who_came_before() {
+        let mut summary = Summary::default();
+        summary.refill([(7, 9), (3, 20), (5, 6)].into_iter());
+        assert_eq!(summary.covering(2), None);
+        assert_eq!(summary.covering(3), Some(20));
+        assert_eq!(summary.covering(8), Some(20));
+        summary.refill(std::iter::once((5, 6)));
+        assert_eq!(summary.covering(4), None);
+        assert_eq!(summary.covering(5), Some(6));
     }
 }

@@ -47,7 +47,7 @@ impl Builder {
         self
     }
 
-    /// `R`: how many retired nodes make a bag (default 256, at least 1).
+    /// `R`: how many births a thread may make in one epoch, and how many retired nodes make a bag (default 256, at least 1).
     pub fn batch_len(mut self, nodes: usize) -> Self {
         self.batch_len = nodes.max(1);
         self

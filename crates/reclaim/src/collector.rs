@@ -1,14 +1,14 @@
 //! [`Collector`]: the epoch, the locals of all threads, the orphans; pinning.
 //!
-//! Tags: `[epoch]` loads of the epoch (monotone, see the crate's argument) and the CAS of a tick in `tick_from`; `[count]` figures.
+//! Tags: `[epoch]` Relaxed and Acquire loads of the epoch (monotone, see the crate's argument) and the Release CAS of a tick.
 
+use crate::backlog::BacklogStack;
 use crate::builder::{Builder, LimitCallback};
 use crate::epoch::Epoch;
 use crate::guard::Guard;
 use crate::local::{Local, Locals, TEMPORARY, UNREGISTERED};
 use crate::reservation::IDLE;
 use crate::stats::{OldestGuard, Stats};
-use crate::sweep::Orphans;
 use std::sync::{Arc, Weak};
 use stillpoint_primitive::CachePadded;
 use stillpoint_primitive::fence::Fences;
@@ -30,9 +30,17 @@ pub enum Mutation {
     NoLoadTest,
     /// An interior load extends the lease in place instead of restarting.
     ExtendInPlace,
-    /// The retire epoch is read without a fence, and no heavy fence precedes the scan.
+    /// The retire epoch is read without a fence.
+    NoSealFence,
+    /// No heavy fence precedes the scan.
     NoHeavyFence,
+    /// Bags are sifted whether or not a heavy fence has covered them.
+    NoFencedTest,
 }
+
+/// Bags a writing thread may have beside what readers hold back: open, sealed and ready ones (4, see `sweep`), and one whose nodes
+/// were unlinked before a reader's pin and sealed after it.
+const PIPELINE_BAGS: u64 = 5;
 
 /// A domain of reclamation: guards of one collector protect nodes retired in the same one. A cheap handle; the last one dropped
 /// reclaims everything that is left.
@@ -54,8 +62,7 @@ pub(crate) struct Inner {
     /// Bags retired before this epoch may be swept: the epoch as read before the latest heavy fence.
     pub(crate) fenced: CachePadded<AtomicU64>,
     pub(crate) fencing: AtomicBool,
-    pub(crate) barriers: AtomicU64,
-    pub(crate) orphans: Orphans,
+    pub(crate) backlogs: BacklogStack,
     pub(crate) limits: Vec<(u64, LimitCallback)>,
     me: Weak<Inner>,
     #[cfg(stillpoint_loom)]
@@ -72,7 +79,7 @@ impl Collector {
     /// A collector with the default settings.
     ///
     /// # Cost
-    /// About 25 KB, and 384 bytes more for each thread past the 64th.
+    /// About 45 KB; as much again for each 64 threads past the 64th.
     pub fn new() -> Self {
         Builder::default().build()
     }
@@ -92,8 +99,7 @@ impl Collector {
             locals: Locals::new(),
             fenced: CachePadded::new(AtomicU64::new(0)),
             fencing: AtomicBool::new(false),
-            barriers: AtomicU64::new(0),
-            orphans: Orphans::new(),
+            backlogs: BacklogStack::new(),
             limits: builder.limits,
             me: me.clone(),
             #[cfg(stillpoint_loom)]
@@ -126,17 +132,26 @@ impl Collector {
     }
 
     /// The birth of a node that is made outside any guard: the current epoch.
-    pub fn birth(&self) -> Epoch {
-        Epoch::from_raw(self.inner.epoch())
-    }
-
-    /// Reclaims whatever of the calling thread's and of exited threads' retired nodes no live reservation holds back.
-    /// Nodes in the open bags of other live threads are theirs to flush.
     ///
     /// # Progress
-    /// Wait-free but for the heavy fence; runs destructors.
+    /// Wait-free.
+    pub fn birth(&self) -> Epoch {
+        let epoch = self.inner.epoch();
+        if let Some(local) = self.inner.locals.get_first(thread_slot::current_or_max())
+            && local.state.get() != UNREGISTERED
+        {
+            self.inner.count_birth(local, epoch);
+        }
+        Epoch::from_raw(epoch)
+    }
+
+    /// Reclaims whatever no live reservation holds back of the nodes that this thread, or a thread that has exited, retired, and of
+    /// those that any reader has held back. What other live threads have in their bags (at most `4·R` nodes each) is theirs to flush.
+    ///
+    /// # Progress
+    /// Blocking: a heavy fence and destructors, again for as long as destructors retire more.
     pub fn flush(&self) {
-        self.pin().flush();
+        self.inner.with_own_local(|local| self.inner.flush(local));
     }
 
     /// Figures of this moment.
@@ -147,12 +162,19 @@ impl Collector {
         self.inner.stats()
     }
 
-    /// The most nodes that can be unreclaimed behind one guard that has stalled when `live` nodes were reachable at its pin, by the
-    /// formula in the crate's docs, with as many threads as have been seen so far.
-    pub fn bound(&self, live: u64) -> u64 {
-        let batch = self.inner.batch_len as u64;
-        let threads = self.stats().threads.max(1);
-        live + (self.inner.lease_ticks + 1) * 2 * batch * threads + 4 * threads * batch
+    /// The most nodes that can be unreclaimed behind one guard that stalls without having renewed its lease, when `live_at_pin` nodes
+    /// were reachable at its pin: the formula in the crate's docs, with as many writing threads as have been seen so far.
+    pub fn bound(&self, live_at_pin: u64) -> u64 {
+        self.bound_for_span(live_at_pin, self.inner.lease_ticks)
+    }
+
+    /// As [`bound`](Collector::bound), for a guard whose reservation spans `span_ticks` epochs beyond its first: at most
+    /// [`max_lease_ticks`](Builder::max_lease_ticks) for a guard that goes on loading.
+    pub fn bound_for_span(&self, live_at_pin: u64, span_ticks: u64) -> u64 {
+        let figures = self.stats();
+        let per_epoch = self.inner.batch_len as u64 * figures.writers;
+        live_at_pin
+            .saturating_add(span_ticks.saturating_add(1 + PIPELINE_BAGS).saturating_mul(per_epoch))
     }
 
     pub(crate) fn is(&self, inner: &Inner) -> bool {
@@ -169,6 +191,26 @@ impl Inner {
         self.epoch.load(Ordering::Relaxed)
     }
 
+    /// The current epoch, for a reservation: pointers are loaded after it.
+    #[inline(always)]
+    fn epoch_to_announce(&self) -> u64 {
+        // Acquire [epoch]: whoever retired in an earlier epoch unlinked before the tick; the light fence of `Asymmetric` alone would
+        // let a weakly ordered processor load a pointer first and the epoch second.
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Counts a birth in `epoch`. The thread's `R`-th birth in one epoch moves the epoch on.
+    #[inline]
+    pub(crate) fn count_birth(&self, local: &Local, epoch: u64) {
+        let births = local.births.add(1);
+        if local.birth_epoch.replace(epoch) != epoch {
+            local.births_before.set(births - 1);
+        }
+        if births - local.births_before.get() >= self.batch_len as u64 {
+            self.tick_from(epoch);
+        }
+    }
+
     /// Moves the epoch on from `seen`; somebody else having done so is as good.
     pub(crate) fn tick_from(&self, seen: u64) {
         // Release [epoch]: part of the order that the crate's argument 1 speaks of; Relaxed [epoch] on failure: nothing is learnt.
@@ -181,17 +223,20 @@ impl Inner {
             && local.state.get() == 0
             && local.reservation.own_lower() == IDLE
         {
-            self.announce(local);
-            return Guard::new(self, local);
+            let lease = self.announce(local);
+            return Guard::new(self, local, lease);
         }
         self.pin_slow()
     }
 
+    /// Publishes a reservation from the current epoch on and returns its upper end.
     #[inline(always)]
-    pub(crate) fn announce(&self, local: &Local) {
-        let epoch = self.epoch();
-        local.reservation.publish(epoch, epoch.saturating_add(self.lease_ticks));
+    pub(crate) fn announce(&self, local: &Local) -> u64 {
+        let epoch = self.epoch_to_announce();
+        let upper = epoch.saturating_add(self.lease_ticks);
+        local.reservation.publish(epoch, upper);
         self.light_at_pin();
+        upper
     }
 
     #[cfg(not(stillpoint_loom))]
@@ -209,44 +254,55 @@ impl Inner {
 
     #[cold]
     fn pin_slow(&self) -> Guard<'_> {
-        let Some(slot) = thread_slot::claim_current() else { return self.pin_temporary() };
-        let local = self.locals.get_or_grow(slot);
-        if local.state.get() == UNREGISTERED {
-            let hook = self.me.clone() as Weak<dyn ExitHook>;
-            if !thread_slot::on_exit(hook) {
-                return self.pin_temporary();
-            }
-            self.register(local, 0);
-        }
-        if local.reservation.own_lower() == IDLE {
-            self.announce(local);
+        let local = self.own_local();
+        let lease = if local.reservation.own_lower() == IDLE {
+            self.announce(local)
         } else {
             local.state.set(local.state.get() + 1);
-        }
-        Guard::new(self, local)
+            local.reservation.own_upper()
+        };
+        Guard::new(self, local, lease)
     }
 
-    /// A pin by a thread whose thread-locals are being destroyed: a slot for this one guard.
-    fn pin_temporary(&self) -> Guard<'_> {
+    /// The calling thread's local, made ready at its first use. For a thread whose thread-locals are being destroyed: a temporary
+    /// one, to be given back by [`leave_temporary`](Inner::leave_temporary).
+    fn own_local(&self) -> &Local {
+        if let Some(slot) = thread_slot::claim_current() {
+            let local = self.locals.get_or_grow(slot);
+            if local.state.get() != UNREGISTERED {
+                return local;
+            }
+            if thread_slot::on_exit(self.me.clone() as Weak<dyn ExitHook>) {
+                self.register(local, slot, 0, thread_slot::thread_name());
+                return local;
+            }
+        }
         let temporary = Temporary::claim();
         let local = self.locals.get_or_grow(temporary.slot());
-        self.register(local, TEMPORARY);
+        self.register(local, temporary.slot(), TEMPORARY, None);
         local.temporary.replace(Some(temporary));
-        self.announce(local);
-        Guard::new(self, local)
+        local
     }
 
-    fn register(&self, local: &Local, flags: u32) {
-        let name = std::thread::current().name().map(str::to_owned);
+    /// Runs `f` with the calling thread's local, without announcing anything.
+    fn with_own_local(&self, f: impl FnOnce(&Local)) {
+        let local = self.own_local();
+        f(local);
+        if local.state.get() & TEMPORARY != 0 {
+            self.leave_temporary(local);
+        }
+    }
+
+    fn register(&self, local: &Local, slot: usize, flags: u32, name: Option<String>) {
         *local.thread_name.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = name;
-        local.epoch_seen.set(self.epoch());
         local.state.set(flags);
+        self.locals.mark_used(slot);
     }
 
-    /// The end of a temporary guard: its bags become orphans, its slot goes back.
+    /// The end of a temporary local: its bags are posted, its slot goes back.
     #[cold]
-    pub(crate) fn unpin_temporary(&self, local: &Local) {
-        self.orphan_bags(local);
+    pub(crate) fn leave_temporary(&self, local: &Local) {
+        self.leave_bags(local);
         local.state.set(UNREGISTERED);
         drop(local.temporary.take());
     }
@@ -260,35 +316,45 @@ impl Inner {
 
     pub(crate) fn stats(&self) -> Stats {
         let mut stats = Stats { epoch: self.epoch(), ..Stats::default() };
-        // Relaxed [count]: a figure for people.
-        stats.barriers = self.barriers.load(Ordering::Relaxed);
-        let (mut reclaimed, mut reclaimed_bytes, mut oldest) = (0, 0, u64::MAX);
+        let (mut reclaimed, mut reclaimed_bytes, mut epochs_held) = (0, 0, 0u64);
         for local in self.locals.iter() {
             let retired = local.retired.get();
+            stats.threads += 1;
+            stats.writers += u64::from(retired > 0 || local.births.get() > 0);
             stats.retired += retired;
             stats.unreclaimed_bytes += local.retired_bytes.get();
+            stats.barriers += local.barriers.get();
             reclaimed += local.reclaimed.get();
             reclaimed_bytes += local.reclaimed_bytes.get();
-            let name = local.thread_name.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            let Some((lower, upper)) = local.reservation.read() else {
-                stats.threads += u64::from(name.is_some() || retired > 0);
-                continue;
-            };
-            stats.threads += 1;
-            stats.pinned += 1;
-            stats.classic += u64::from(upper == u64::MAX);
-            if lower < oldest {
-                oldest = lower;
-                stats.oldest = Some(OldestGuard {
-                    age_ticks: stats.epoch.saturating_sub(lower),
-                    span_ticks: if upper == u64::MAX { upper } else { upper - lower },
-                    thread: name.clone(),
-                });
+            if let Some((lower, upper)) = local.reservation.read() {
+                stats.see_guard(lower, upper, local);
+                epochs_held =
+                    epochs_held.saturating_add(upper.saturating_sub(lower).saturating_add(1));
             }
         }
         stats.unreclaimed = stats.retired.saturating_sub(reclaimed);
         stats.unreclaimed_bytes = stats.unreclaimed_bytes.saturating_sub(reclaimed_bytes);
+        stats.bound = epochs_held
+            .saturating_add(PIPELINE_BAGS)
+            .saturating_mul(self.batch_len as u64 * stats.writers);
         stats
+    }
+}
+
+impl Stats {
+    fn see_guard(&mut self, lower: u64, upper: u64, local: &Local) {
+        self.pinned += 1;
+        let span_ticks = if upper == u64::MAX { upper } else { upper.saturating_sub(lower) };
+        if upper == u64::MAX {
+            self.classic += 1;
+        } else {
+            self.widest_span_ticks = self.widest_span_ticks.max(span_ticks);
+        }
+        let age_ticks = self.epoch.saturating_sub(lower);
+        if self.oldest.as_ref().is_none_or(|oldest| oldest.age_ticks < age_ticks) {
+            let name = local.thread_name.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            self.oldest = Some(OldestGuard { age_ticks, span_ticks, thread: name.clone() });
+        }
     }
 }
 
@@ -299,7 +365,7 @@ impl ExitHook for Inner {
             // A guard outlives its thread's exit hooks (it sits in a thread-local): the slot stays its own for good.
             return local.state.get() == UNREGISTERED;
         }
-        self.orphan_bags(local);
+        self.leave_bags(local);
         local.state.set(UNREGISTERED);
         true
     }

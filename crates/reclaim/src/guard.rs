@@ -4,9 +4,12 @@
 
 use crate::atomic::{Atomic, Shared};
 use crate::bag::Retired;
+#[cfg(stillpoint_loom)]
+use crate::collector::Mutation;
 use crate::collector::{Collector, Inner};
 use crate::epoch::Epoch;
 use crate::local::{Local, NESTING, TEMPORARY};
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
@@ -23,21 +26,65 @@ impl fmt::Display for Expired {
 
 impl std::error::Error for Expired {}
 
+/// Up to which epoch a traversal may meet nodes: see [`Guard::lease`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease(u64);
+
 /// Renewals that a root load may need: each at least doubles the lease, and an epoch has 64 bits.
 pub(crate) const MAX_RENEWALS: u32 = 64;
 
 /// Keeps what is loaded through it allocated, until it is dropped. Of one thread; guards of a thread nest and share one reservation.
+///
+/// A guard's lease is its own copy of the reservation's upper end. A nested guard that renews raises the reservation, but not the
+/// leases of the guards around it: their traversals find themselves [`Expired`] and restart, as they must.
 pub struct Guard<'c> {
     inner: &'c Inner,
     local: &'c Local,
+    lease: Cell<u64>,
     /// Not `Send`: the reservation belongs to the thread.
     not_send: PhantomData<*mut ()>,
 }
 
 impl<'c> Guard<'c> {
     #[inline(always)]
-    pub(crate) fn new(inner: &'c Inner, local: &'c Local) -> Self {
-        Guard { inner, local, not_send: PhantomData }
+    pub(crate) fn new(inner: &'c Inner, local: &'c Local, lease: u64) -> Self {
+        Guard { inner, local, lease: Cell::new(lease), not_send: PhantomData }
+    }
+
+    /// The lease that loads are tested against now: a token for a traversal that is left and resumed.
+    ///
+    /// Any renewal (also one that a [`protect`](Guard::protect) of some other operation made in place) ends the traversals under way
+    /// on this guard: what they hold stays allocated, but its links may not be followed any more. Who cannot know whether there has
+    /// been one keeps the lease of the traversal's root load and uses [`follow_word_under`](Guard::follow_word_under).
+    #[inline(always)]
+    pub fn lease(&self) -> Lease {
+        Lease(self.lease.get())
+    }
+
+    /// As [`follow_word`](Guard::follow_word), in a traversal whose root was loaded under `lease`.
+    ///
+    /// # Progress
+    /// Wait-free: one load, one compare.
+    ///
+    /// # Errors
+    /// [`Expired`] also when the guard has been renewed since.
+    #[inline(always)]
+    pub fn follow_word_under(&self, lease: Lease, src: &AtomicU64) -> Result<u64, Expired> {
+        // Acquire [load]: see the header.
+        let word = src.load(Ordering::Acquire);
+        self.still_valid_under(lease).map(|()| word)
+    }
+
+    /// As [`still_valid`](Guard::still_valid), in a traversal whose root was loaded under `lease`.
+    ///
+    /// # Progress
+    /// Wait-free: one load, one compare.
+    ///
+    /// # Errors
+    /// [`Expired`] also when the guard has been renewed since.
+    #[inline(always)]
+    pub fn still_valid_under(&self, lease: Lease) -> Result<(), Expired> {
+        if self.inner.epoch() <= lease.0 { Ok(()) } else { Err(Expired) }
     }
 
     /// Whether what has been loaded up to now is covered by the lease: the test behind every guarded load. For values that came out
@@ -51,10 +98,10 @@ impl<'c> Guard<'c> {
     #[inline(always)]
     pub fn still_valid(&self) -> Result<(), Expired> {
         #[cfg(stillpoint_loom)]
-        if self.inner.mutation == crate::collector::Mutation::NoLoadTest {
+        if self.inner.mutation == Mutation::NoLoadTest {
             return Ok(());
         }
-        if self.inner.epoch() <= self.local.reservation.own_upper() { Ok(()) } else { Err(Expired) }
+        self.still_valid_under(self.lease())
     }
 
     /// Loads a word that holds a pointer from a **root**: a place that stays allocated whatever happens, and from which whoever
@@ -116,7 +163,7 @@ impl<'c> Guard<'c> {
     #[inline(always)]
     pub fn follow_with<W>(&self, load: impl FnMut() -> W) -> Result<W, Expired> {
         #[cfg(stillpoint_loom)]
-        if self.inner.mutation == crate::collector::Mutation::ExtendInPlace {
+        if self.inner.mutation == Mutation::ExtendInPlace {
             return self.protect_with(load);
         }
         let mut load = load;
@@ -142,8 +189,8 @@ impl<'c> Guard<'c> {
         self.follow_with(|| src.load_raw()).map(Shared::from_raw)
     }
 
-    /// Extends the lease from now on, by twice what it was. References handed out before stay valid; the operation under way must
-    /// restart from its root.
+    /// Extends the lease from now on, by twice what it was. References handed out before stay valid; every operation under way on this
+    /// guard must restart from its root.
     ///
     /// # Progress
     /// Wait-free.
@@ -152,20 +199,22 @@ impl<'c> Guard<'c> {
     /// [`Expired`] past [`max_lease_ticks`](crate::Builder::max_lease_ticks): only [`repin`](Guard::repin) helps.
     #[cold]
     pub fn renew(&self) -> Result<(), Expired> {
-        let (inner, local) = (self.inner, self.local);
-        let epoch = inner.epoch();
-        let (lower, upper) = (local.reservation.own_lower(), local.reservation.own_upper());
-        let end = lower.saturating_add(inner.max_lease_ticks);
+        let reservation = &self.local.reservation;
+        let epoch = self.inner.epoch();
+        let (lower, upper) = (reservation.own_lower(), reservation.own_upper());
+        let end = lower.saturating_add(self.inner.max_lease_ticks);
         if epoch > end {
             return Err(Expired);
         }
         let lease = (upper - lower).saturating_mul(2).max(1);
-        local.reservation.extend(epoch.saturating_add(lease).min(end).max(upper));
+        let extended = epoch.saturating_add(lease).min(end).max(upper);
+        reservation.extend(extended);
+        self.lease.set(extended);
         #[cfg(stillpoint_loom)]
-        if inner.mutation == crate::collector::Mutation::NoRenewFence {
+        if self.inner.mutation == Mutation::NoRenewFence {
             return Ok(());
         }
-        inner.fences.light();
+        self.inner.fences.light();
         Ok(())
     }
 
@@ -189,17 +238,17 @@ impl<'c> Guard<'c> {
     }
 
     /// Starts a fresh reservation, so that nothing from before is held back any longer; what was loaded before is gone, hence `&mut`.
-    /// Inside another guard of this thread it can only renew.
+    /// Inside another guard of this thread it can only renew; `false` when that is past the cap: the outer guard has to go first.
     ///
     /// # Progress
     /// Wait-free.
-    pub fn repin(&mut self) {
-        if self.is_outermost() {
-            self.local.reservation.withdraw();
-            self.inner.announce(self.local);
-        } else if self.renew().is_err() {
-            self.make_classic();
+    pub fn repin(&mut self) -> bool {
+        if !self.is_outermost() {
+            return self.renew().is_ok();
         }
+        self.local.reservation.withdraw();
+        self.lease.set(self.inner.announce(self.local));
+        true
     }
 
     /// Whether no other guard of this thread on this collector encloses this one.
@@ -209,6 +258,7 @@ impl<'c> Guard<'c> {
 
     pub(crate) fn make_classic(&self) {
         self.local.reservation.extend(u64::MAX);
+        self.lease.set(u64::MAX);
         self.inner.fences.light();
     }
 
@@ -221,7 +271,7 @@ impl<'c> Guard<'c> {
     pub fn birth(&self) -> Epoch {
         let epoch = self.inner.epoch();
         self.inner.count_birth(self.local, epoch);
-        Epoch::from_raw(epoch.min(self.local.reservation.own_upper()))
+        Epoch::from_raw(epoch.min(self.lease.get()))
     }
 
     /// Hands over a node that has been unlinked: `reclaim(ptr)` runs once no reader can hold it, on some thread.
@@ -233,7 +283,6 @@ impl<'c> Guard<'c> {
     /// - `ptr` was reachable only through places from which it has been unlinked, and is retired once.
     /// - `birth` is what [`birth`](Guard::birth) or [`Collector::birth`] gave before the node was published, or earlier.
     /// - `reclaim(ptr)` may run on any thread, and what it drops may be dropped there; data that is not `'static` outlives the collector.
-    #[inline]
     pub unsafe fn retire(
         &self,
         ptr: *mut u8,
@@ -244,24 +293,29 @@ impl<'c> Guard<'c> {
         self.inner.retire(self.local, Retired { ptr, reclaim, birth, bytes });
     }
 
+    /// Hands over a boxed value that has been unlinked; it is dropped once no reader can hold it.
+    ///
+    /// # Progress
+    /// As [`retire`](Guard::retire).
+    ///
+    /// # Safety
+    /// As [`retire`](Guard::retire), and `ptr` comes from `Box::into_raw`.
+    pub unsafe fn retire_box<T>(&self, ptr: *mut T, birth: Epoch) {
+        // SAFETY: the caller's promise; `drop_box::<T>` takes back what `Box::into_raw` gave.
+        unsafe { self.retire(ptr.cast(), birth, size_of::<T>(), drop_box::<T>) };
+    }
+
     /// Runs `f` once every reader that is pinned now has unpinned (birth [`Epoch::ZERO`]: plain epochs).
+    ///
+    /// # Progress
+    /// As [`retire`](Guard::retire).
     ///
     /// # Cost
     /// One allocation.
-    pub fn defer(&self, f: impl FnOnce() + Send + 'static) {
-        unsafe fn call<F: FnOnce()>(ptr: *mut u8) {
-            // SAFETY: made by `Box::into_raw` below, called once.
-            let f = unsafe { Box::from_raw(ptr.cast::<F>()) };
-            f();
-        }
-        fn call_of<F: FnOnce()>(_: &F) -> unsafe fn(*mut u8) {
-            call::<F>
-        }
-        let reclaim = call_of(&f);
-        let bytes = size_of_val(&f);
+    pub fn retire_fn<F: FnOnce() + Send + 'static>(&self, f: F) {
         let ptr = Box::into_raw(Box::new(f)).cast::<u8>();
-        // SAFETY: the box is ours alone, `call` takes it back, and `F` is `Send + 'static`.
-        unsafe { self.retire(ptr, Epoch::ZERO, bytes, reclaim) };
+        // SAFETY: the box is ours alone, `call_box` takes it back, and `F` is `Send + 'static`.
+        unsafe { self.retire(ptr, Epoch::ZERO, size_of::<F>(), call_box::<F>) };
     }
 
     /// As [`Collector::flush`]. This guard's own reservation counts like any other.
@@ -304,7 +358,7 @@ impl Guard<'_> {
         }
         self.local.reservation.withdraw();
         if state & TEMPORARY != 0 {
-            self.inner.unpin_temporary(self.local);
+            self.inner.leave_temporary(self.local);
         }
     }
 }
@@ -314,4 +368,15 @@ impl fmt::Debug for Guard<'_> {
         let (span, beyond) = self.span();
         f.debug_struct("Guard").field("span", &span).field("beyond", &beyond).finish()
     }
+}
+
+unsafe fn drop_box<T>(ptr: *mut u8) {
+    // SAFETY: the caller hands over what `Box::into_raw` gave for a `T`.
+    drop(unsafe { Box::from_raw(ptr.cast::<T>()) });
+}
+
+unsafe fn call_box<F: FnOnce()>(ptr: *mut u8) {
+    // SAFETY: the caller hands over what `Box::into_raw` gave for an `F`.
+    let f = unsafe { Box::from_raw(ptr.cast::<F>()) };
+    f();
 }

@@ -13,23 +13,29 @@
 //! | the value of a failed CAS or a swap | [`Guard::still_valid`] | as for the place it came from |
 //!
 //! Extending in place on an interior link is unsound (the link may be frozen, and what it names reclaimed); a loom test shows it.
+//! For the same reason **a renewal ends every traversal under way on the guard**: what it holds stays allocated, its links may not be
+//! followed any more. One operation at a time notices by itself, since it renews only to restart. References that outlive an
+//! operation (an iterator, a cursor) keep the [`Lease`] of their root load and go on with [`Guard::follow_word_under`].
 //!
 //! # Progress
 //! pin, unpin, protect, follow and retire are wait-free, but for one shared `membarrier` system call per epoch tick on the retiring
 //! side (none in [`strict`](Builder::strict) mode). Destructors and the allocator are outside every claim.
 //!
 //! # The bound
-//! Behind a guard that stalls, with `live` nodes reachable when it was pinned, `R` = [`Builder::batch_len`], `D` =
-//! [`Builder::lease_ticks`] and `T` threads, at most
+//! With `R` = [`Builder::batch_len`] and `T` threads that make or retire nodes, a guard that stalls holds back no more than
 //!
 //! ```text
-//! live + (upper - lower + 1) · 2·R·T   +   4·R·T
-//! └ reachable then └ born inside its lease    └ on their way: open, sealed, ready
+//! live + (upper - lower + 1) · R·T     and in all     + 5·R·T
+//! └ reachable at its pin  └ born inside its lease       └ on their way: open, sealed, ready; unlinked but not sealed at the pin
 //! ```
-//! nodes are unreclaimed, where `upper - lower` is `D` for a guard that never renewed, and never more than
-//! [`Builder::max_lease_ticks`]. [`Collector::bound`] computes it, the tests assert it. The bound speaks of nodes that carry their
-//! birth; one retired with [`Epoch::ZERO`] is held back by any older guard, and a [classic guard](Collector::pin_classic) holds back
-//! everything retired after it, as plain epochs do.
+//! nodes, whatever is retired afterwards: a thread's `R`-th birth in one epoch moves the epoch on, so at most `R·T` nodes are born in
+//! an epoch. `upper - lower` is [`Builder::lease_ticks`] for a guard that never renewed and never more than
+//! [`Builder::max_lease_ticks`]. Several stalled guards add up. [`Collector::bound`] computes the formula, [`Stats::bound`] shows it
+//! for the guards there are, the tests assert it. It presumes that nodes carry their birth (one retired with [`Epoch::ZERO`] is
+//! held back by any older guard), that a guard whose lease has run out loads or renews before it makes `R` more nodes (their birth is
+//! stamped with the lease's end), and that destructors retire no more than they free. When a guard goes, what it held back is
+//! reclaimed two nodes a retirement, by all threads that retire. A [classic guard](Collector::pin_classic) holds back everything
+//! retired after it, as plain epochs do.
 //!
 //! # Why it is safe
 //! 1. A bag's owner unlinks its nodes, then fences, then reads its retire epoch `r`. Whoever issues the heavy fence first reads an
@@ -38,7 +44,8 @@
 //!    whose light fence came before has its reservation seen by the scan that follows.
 //! 3. A load passes its test only if `EPOCH ≤ upper` after the load. The node's birth was read before the node was published and the
 //!    epoch only grows, so `birth ≤ upper`, and `upper` was published before.
-//! 4. What is reached inside a lease was reachable at the pin or later, hence retired at `r ≥ lower`.
+//! 4. What is reached inside a lease was reachable at the pin or later, hence retired at `r ≥ lower`: had its retirer read an `r`
+//!    below the epoch of the pin, the reader would have seen the unlink.
 //! 5. After expiry only roots are loaded again; references handed out before stay covered, since `lower` does not move.
 //!
 //! Sources: interval-based reclamation (Wen et al., PPoPP 2018), asymmetric fences (C++ P1202), epochs (Fraser 2004), the ERA
@@ -64,6 +71,7 @@
 //! ```
 
 mod atomic;
+mod backlog;
 mod bag;
 mod builder;
 mod collector;
@@ -77,6 +85,9 @@ mod sweep;
 pub use atomic::{Atomic, Owned, Shared, Unprotected};
 pub use builder::Builder;
 pub use collector::Collector;
+#[cfg(stillpoint_loom)]
+#[doc(hidden)]
+pub use collector::Mutation;
 pub use epoch::Epoch;
-pub use guard::{Expired, Guard};
+pub use guard::{Expired, Guard, Lease};
 pub use stats::{OldestGuard, Stats};

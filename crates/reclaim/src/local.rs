@@ -9,16 +9,20 @@
 //! Invariant L1: the owner-only part is touched only by the thread that holds the slot's number; hand-over happens through the
 //! registry's lock in `thread_slot` (exit hook before the number is given back).
 //!
-//! Tags: `[count]` Relaxed counters, owner-written by load and store; `[grow]` Release store of a segment pointer in `get_or_grow` /
-//! Acquire loads in `get` and `iter`.
+//! Invariant L2: a slot's segment and the mark in `used` precede its first announcement, so a scan after a heavy fence that has to
+//! see the announcement reaches it.
+//!
+//! Tags: `[grow]` Release CAS of a segment pointer in `append` / Acquire loads in `next`; `[used]` Relaxed `fetch_max` in `mark_used`
+//! / Relaxed load in `iter`, ordered by the fences of the announcement.
 
-use crate::bag::{Retired, SealedBag};
+use crate::backlog::Backlog;
+use crate::bag::{Retired, SealedBag, Summary};
 use crate::reservation::Reservation;
 use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
-use stillpoint_primitive::CachePadded;
-use stillpoint_primitive::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use stillpoint_primitive::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use stillpoint_primitive::thread_slot::Temporary;
+use stillpoint_primitive::{CachePadded, OwnerCounter};
 
 /// Flag in `Local::state`: nobody owns this slot; the next pin has to register.
 pub(crate) const UNREGISTERED: u32 = 1 << 31;
@@ -28,47 +32,37 @@ pub(crate) const TEMPORARY: u32 = 1 << 30;
 /// write nothing but the reservation.
 pub(crate) const NESTING: u32 = TEMPORARY - 1;
 
+/// What a thread has retired and nobody reclaimed yet.
 #[derive(Default)]
 pub(crate) struct Bags {
     pub(crate) open: Vec<Retired>,
+    /// Oldest first.
     pub(crate) sealed: Vec<SealedBag>,
-    pub(crate) aged: Vec<SealedBag>,
     pub(crate) ready: Vec<Retired>,
+    /// A backlog that could not be posted at the last sweep.
+    pub(crate) unposted: Backlog,
+    /// Emptied bags, to be filled again.
+    pub(crate) spare: Vec<Vec<Retired>>,
+    /// The buffer of scans.
+    pub(crate) summary: Summary,
 }
 
 impl Bags {
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
             && self.sealed.is_empty()
-            && self.aged.is_empty()
             && self.ready.is_empty()
-    }
-}
-
-/// A counter with one writer and any readers.
-#[derive(Default)]
-pub(crate) struct OwnerCounter(AtomicU64);
-
-impl OwnerCounter {
-    #[inline]
-    pub(crate) fn add(&self, n: u64) {
-        // Relaxed [count]: one writer, so load and store lose nothing.
-        let old = self.0.load(Ordering::Relaxed);
-        // Relaxed [count]: as above.
-        self.0.store(old.wrapping_add(n), Ordering::Relaxed);
-    }
-    pub(crate) fn get(&self) -> u64 {
-        // Relaxed [count]: a figure for people.
-        self.0.load(Ordering::Relaxed)
+            && self.unposted.is_empty()
     }
 }
 
 pub(crate) struct Local {
     pub(crate) reservation: CachePadded<Reservation>,
     pub(crate) state: Cell<u32>,
-    /// Births since this thread last saw or made a tick.
-    pub(crate) events: Cell<u32>,
-    pub(crate) epoch_seen: Cell<u64>,
+    /// The epoch of this thread's latest birth, and the number of births before the first of that epoch.
+    pub(crate) birth_epoch: Cell<u64>,
+    pub(crate) births_before: Cell<u64>,
+    pub(crate) births: OwnerCounter,
     pub(crate) reclaiming: Cell<bool>,
     pub(crate) bags: RefCell<Bags>,
     pub(crate) temporary: RefCell<Option<Temporary>>,
@@ -76,6 +70,7 @@ pub(crate) struct Local {
     pub(crate) retired_bytes: OwnerCounter,
     pub(crate) reclaimed: OwnerCounter,
     pub(crate) reclaimed_bytes: OwnerCounter,
+    pub(crate) barriers: OwnerCounter,
     pub(crate) thread_name: Mutex<Option<String>>,
 }
 
@@ -89,8 +84,9 @@ impl Local {
         Local {
             reservation: CachePadded::new(Reservation::new()),
             state: Cell::new(UNREGISTERED),
-            events: Cell::new(0),
-            epoch_seen: Cell::new(0),
+            birth_epoch: Cell::new(0),
+            births_before: Cell::new(0),
+            births: OwnerCounter::default(),
             reclaiming: Cell::new(false),
             bags: RefCell::default(),
             temporary: RefCell::new(None),
@@ -98,6 +94,7 @@ impl Local {
             retired_bytes: OwnerCounter::default(),
             reclaimed: OwnerCounter::default(),
             reclaimed_bytes: OwnerCounter::default(),
+            barriers: OwnerCounter::default(),
             thread_name: Mutex::new(None),
         }
     }
@@ -132,11 +129,19 @@ impl Segment {
 /// All locals of a collector: a list of segments that only grows.
 pub(crate) struct Locals {
     first: Segment,
+    /// One more than the highest slot ever used: how far a scan goes.
+    used: AtomicUsize,
 }
 
 impl Locals {
     pub(crate) fn new() -> Self {
-        Locals { first: Segment::new() }
+        Locals { first: Segment::new(), used: AtomicUsize::new(0) }
+    }
+
+    /// Makes scans reach `slot`; comes before the slot's first announcement.
+    pub(crate) fn mark_used(&self, slot: usize) {
+        // Relaxed [used]: as with the reservation, the fence that follows the announcement makes it count.
+        self.used.fetch_max(slot + 1, Ordering::Relaxed);
     }
 
     /// The local at `slot` if it lies in the first segment: the fast path.
@@ -170,10 +175,13 @@ impl Locals {
         segment.next().expect("a segment was appended just now, by us or by somebody else")
     }
 
-    /// All locals there are by now.
+    /// All locals that have been used by now.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Local> {
+        // Relaxed [used]: comes after a heavy fence, or is for figures only.
+        let used = self.used.load(Ordering::Relaxed);
         std::iter::successors(Some(&self.first), |segment| segment.next())
             .flat_map(|segment| segment.locals.iter())
+            .take(used)
     }
 }
 

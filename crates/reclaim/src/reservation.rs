@@ -8,9 +8,10 @@
 //!
 //! Only the owner writes. Tags and their sites:
 //! - `[announce]`: Release store of `lower` in `publish` / Acquire load of `lower` in `read`: who sees a `lower` sees the `upper`
-//!   written before it, or a later one, so a torn pair covers both guards it is torn from.
-//! - `[leave]`: Release store of IDLE in `withdraw` / Acquire load of `lower` in `read`: the reader's accesses come before the free.
-//! - `[lease]`: `upper` is raised by `extend`; the fence that the caller issues next makes it count.
+//!   written before it, or a later one. A pair torn from two guards covers the later; the earlier is over, see the next.
+//! - `[leave]`: Release store of IDLE in `withdraw`, and of `upper` by the next `publish` / Acquire loads in `read`: the reader's
+//!   accesses come before the free by whoever sees either.
+//! - `[lease]`: `upper` is raised by `extend`; the fence that the caller issues next makes it count. Relaxed loads by the owner.
 
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,8 +32,8 @@ impl Reservation {
     /// Announces `[lower, upper]`; a light fence must follow before any pointer is loaded.
     #[inline(always)]
     pub(crate) fn publish(&self, lower: u64, upper: u64) {
-        // Relaxed [lease]: ordered by the Release store below.
-        self.upper.store(upper, Ordering::Relaxed);
+        // Release [leave]: who sees this guard's upper end beside the lower one of the guard before knows that one to be over.
+        self.upper.store(upper, Ordering::Release);
         // Release [announce]: see the header.
         self.lower.store(lower, Ordering::Release);
     }
@@ -54,24 +55,37 @@ impl Reservation {
     /// The owner's view of its lower end: IDLE when not pinned.
     #[inline(always)]
     pub(crate) fn own_lower(&self) -> u64 {
-        // Relaxed [announce]: our own last store.
-        self.lower.load(Ordering::Relaxed)
+        own(&self.lower)
     }
 
     /// The owner's view of its upper end.
     #[inline(always)]
     pub(crate) fn own_upper(&self) -> u64 {
-        // Relaxed [lease]: our own last store.
-        self.upper.load(Ordering::Relaxed)
+        own(&self.upper)
     }
 
     /// The pair as a reclaimer sees it, `None` when idle.
     #[inline]
     pub(crate) fn read(&self) -> Option<(u64, u64)> {
-        // Acquire [announce] [leave]: see the header.
+        // Acquire [announce]: and [leave], see the header.
         let lower = self.lower.load(Ordering::Acquire);
-        // Acquire [lease]: a later `upper` only covers more.
+        // Acquire [leave]: see the header.
         let upper = self.upper.load(Ordering::Acquire);
         (lower != IDLE).then_some((lower, upper))
     }
+}
+
+/// The owner's own last store.
+#[cfg(not(stillpoint_loom))]
+#[inline(always)]
+fn own(word: &AtomicU64) -> u64 {
+    // Relaxed [lease]: nobody else writes it.
+    word.load(Ordering::Relaxed)
+}
+
+/// As above, without a point where the model switches threads.
+#[cfg(stillpoint_loom)]
+fn own(word: &AtomicU64) -> u64 {
+    // SAFETY: only the owner writes, and this is the owner.
+    unsafe { word.unsync_load() }
 }

@@ -16,10 +16,17 @@ pub struct Stats {
     pub barriers: u64,
     /// Threads that have state here.
     pub threads: u64,
+    /// Of those, threads that have ever made or retired a node: the `T` of the bound.
+    pub writers: u64,
     /// Threads that hold a guard.
     pub pinned: u64,
     /// Of those, guards that never expire.
     pub classic: u64,
+    /// The widest reservation of a leased guard, in ticks.
+    pub widest_span_ticks: u64,
+    /// What [`Collector::bound`](crate::Collector::bound) gives for no live nodes: the part of the bound that does not depend on
+    /// the structure.
+    pub bound: u64,
     /// The guard with the oldest reservation.
     pub oldest: Option<OldestGuard>,
 }

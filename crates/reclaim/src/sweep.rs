@@ -3,31 +3,45 @@
 //! Order of a tick, by the thread whose bag is full: fence, read epoch `r`, seal the bag with `r`, CAS the epoch `r → r + 1`, **one**
 //! heavy fence for everybody, scan the reservations, sift the bags with `retired_at < fenced`.
 //!
-//! The fence is shared: `fenced` is the epoch as it was before the latest heavy fence, and whoever finds `fenced > r` needs none of
-//! its own. A try-flag keeps threads from issuing fences side by side; nobody waits for it, and a thread with more than
-//! [`PATIENCE`] bags waiting issues its own, so a thread stalled inside the system call holds up nobody.
+//! 1. The fence is shared: `fenced` is the epoch as it was before the latest heavy fence, and whoever finds `fenced > r` needs none
+//!    of its own. A try-flag keeps threads from issuing fences side by side; nobody waits for it, and a thread whose third bag is
+//!    full issues its own, so a thread stalled inside the system call holds up nobody.
+//! 2. The bag just sealed is not sifted: its own retirer's guard covers it. The one before waits once more if a reader covers it.
+//!    After a sweep a thread has at most [`SEALED_BAGS`] sealed bags.
+//! 3. Every retirement reclaims up to [`RECLAIMS_PER_RETIRE`] nodes. Let `U` count a thread's sealed and ready nodes. While nothing
+//!    is ready `U ≤ 2R`; a seal adds `R`, each retirement takes 2 off while something is ready; so `U ≤ 3R`, with the open bag `4R`.
 //!
 //! Tags:
 //! - `[seal]`: SeqCst fence in `seal`, between the unlinking of the bag's nodes and the read of its epoch.
-//! - `[fenced]`: Release `fetch_max` in `fence_heavy` / Acquire load in `sweep`: the scan comes after the fence.
+//! - `[fenced]`: Release `fetch_max` in `fence_now` / Acquire loads in `fence_heavy` and `sweep`: the scan comes after the fence.
 //! - `[turn]`: Acquire swap and Release store of the try-flag; it guards nothing but effort.
-//! - `[orphan]`: Release push / Acquire swap of the orphan stack: bags change hands.
-//! - `[count]`: figures.
 
-use crate::bag::{Retired, SealedBag, Summary};
+use crate::backlog::Backlog;
+use crate::bag::{Retired, SealedBag};
 use crate::collector::Inner;
+#[cfg(stillpoint_loom)]
+use crate::collector::Mutation;
 use crate::local::{Bags, Local};
-use std::ptr;
-use stillpoint_primitive::sync::atomic::{AtomicPtr, Ordering, fence};
+use stillpoint_primitive::sync::atomic::{Ordering, fence};
 
-/// Sealed bags a thread keeps before it issues a heavy fence of its own although somebody else seems to be at it.
-const PATIENCE: usize = 2;
+/// Sealed bags that a thread keeps from one sweep to the next.
+const SEALED_BAGS: usize = 2;
 /// Nodes reclaimed a retirement: more than one, so that the ready list drains; few, so that no operation pays for many.
 const RECLAIMS_PER_RETIRE: usize = 2;
+/// Aged nodes looked at a sweep, in bags.
+const LOOKS_PER_SWEEP: usize = 8;
+
+/// How thorough a sweep is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effort {
+    /// As part of a retirement: bounded.
+    Amortised,
+    /// A flush: everything that can go.
+    Whole,
+}
 
 impl Inner {
     /// Takes over a node. See [`Guard::retire`](crate::Guard::retire).
-    #[inline]
     pub(crate) fn retire(&self, local: &Local, node: Retired) {
         local.retired.add(1);
         local.retired_bytes.add(node.bytes as u64);
@@ -38,42 +52,29 @@ impl Inner {
         };
         if full {
             self.seal(local);
-            self.sweep(local);
+            self.sweep(local, Effort::Amortised);
         }
         self.reclaim_ready(local, RECLAIMS_PER_RETIRE);
     }
 
-    /// Counts a birth; moves the epoch on when this thread has made a bagful of nodes since it last saw the epoch move.
-    #[inline]
-    pub(crate) fn count_birth(&self, local: &Local, epoch: u64) {
-        let events = local.events.get() + 1;
-        local.events.set(events);
-        if events as usize >= self.batch_len {
-            local.events.set(0);
-            if local.epoch_seen.replace(epoch) == epoch {
-                self.tick_from(epoch);
-            }
-        }
-    }
-
     /// Seals the open bag, if it has anything, and moves the epoch on.
-    pub(crate) fn seal(&self, local: &Local) {
+    #[cold]
+    fn seal(&self, local: &Local) {
         self.fence_before_seal();
         let epoch = self.epoch();
         let mut bags = local.bags.borrow_mut();
         if !bags.open.is_empty() {
-            let entries = std::mem::replace(&mut bags.open, Vec::with_capacity(self.batch_len));
-            bags.sealed.push(SealedBag::new(entries, epoch));
+            let fresh = bags.spare.pop().unwrap_or_else(|| Vec::with_capacity(self.batch_len));
+            let entries = std::mem::replace(&mut bags.open, fresh);
+            bags.sealed.push(SealedBag { entries, retired_at: epoch });
         }
         drop(bags);
         self.tick_from(epoch);
-        local.epoch_seen.set(epoch);
-        local.events.set(0);
     }
 
     fn fence_before_seal(&self) {
         #[cfg(stillpoint_loom)]
-        if self.mutation == crate::collector::Mutation::NoHeavyFence {
+        if self.mutation == Mutation::NoSealFence {
             return;
         }
         // SeqCst [seal]: the unlinks come before the epoch that the bag gets.
@@ -81,20 +82,26 @@ impl Inner {
     }
 
     /// Makes sure that a heavy fence has been issued since epoch `retired_at` ended, by us or by somebody else, unless another
-    /// thread is at it and we can wait a bag or two.
-    fn fence_heavy(&self, retired_at: u64, waiting: usize) {
+    /// thread is at it and `patient`.
+    fn fence_heavy(&self, local: &Local, retired_at: u64, patient: bool) {
         // Acquire [fenced]: as in `sweep`.
         if self.fenced.load(Ordering::Acquire) > retired_at {
             return;
         }
         // Acquire [turn]: no side-by-side fences, as far as cheaply avoidable.
         let busy = self.fencing.swap(true, Ordering::Acquire);
-        if busy && waiting <= PATIENCE {
+        if busy && patient {
             return;
         }
+        self.fence_now(local);
+        // Release [turn]: done.
+        self.fencing.store(false, Ordering::Release);
+    }
+
+    fn fence_now(&self, local: &Local) {
         let epoch = self.epoch();
         #[cfg(stillpoint_loom)]
-        let skip = self.mutation == crate::collector::Mutation::NoHeavyFence;
+        let skip = self.mutation == Mutation::NoHeavyFence;
         #[cfg(not(stillpoint_loom))]
         let skip = false;
         if !skip {
@@ -102,39 +109,71 @@ impl Inner {
         }
         // Release [fenced]: whoever reads it scans after the fence.
         self.fenced.fetch_max(epoch, Ordering::Release);
-        // Relaxed [count]: a figure for people.
-        self.barriers.fetch_add(1, Ordering::Relaxed);
-        // Release [turn]: done.
-        self.fencing.store(false, Ordering::Release);
+        local.barriers.add(1);
     }
 
-    /// Sifts every bag that a heavy fence has covered; what nobody holds goes to the ready list.
-    pub(crate) fn sweep(&self, local: &Local) {
-        self.adopt_orphans(local);
-        let (newest, waiting) = {
+    /// Sifts the bags that a heavy fence has covered; what nobody holds becomes ready.
+    #[cold]
+    fn sweep(&self, local: &Local, effort: Effort) {
+        let (oldest, waiting) = {
             let bags = local.bags.borrow();
-            (bags.sealed.last().map_or(0, |bag| bag.retired_at), bags.sealed.len())
+            (bags.sealed.first().map_or(0, |bag| bag.retired_at), bags.sealed.len())
         };
-        self.fence_heavy(newest, waiting);
+        if effort == Effort::Whole {
+            self.fence_now(local);
+        } else if waiting > 1 {
+            self.fence_heavy(local, oldest, waiting <= SEALED_BAGS);
+        }
         // Acquire [fenced]: the scan below comes after the fence that this epoch stands for.
         let fenced = self.fenced.load(Ordering::Acquire);
-        let summary = Summary::new(self.locals.iter().filter_map(|local| local.reservation.read()));
+        #[cfg(stillpoint_loom)]
+        let fenced = if self.mutation == Mutation::NoFencedTest { u64::MAX } else { fenced };
         let mut bags = local.bags.borrow_mut();
-        let Bags { sealed, aged, ready, .. } = &mut *bags;
-        for bag in std::mem::take(aged) {
-            if let Some(rest) = bag.sift(&summary, ready) {
-                aged.push(rest);
-            }
+        let mut backlog = std::mem::take(&mut bags.unposted);
+        self.backlogs.take_all(&mut backlog);
+        if waiting > 1 || effort == Effort::Whole || !backlog.is_empty() {
+            bags.summary.refill(self.locals.iter().filter_map(|local| local.reservation.read()));
+            self.sift_sealed(&mut bags, fenced, effort, &mut backlog);
+            let budget =
+                if effort == Effort::Whole { usize::MAX } else { LOOKS_PER_SWEEP * self.batch_len };
+            backlog.sift(&bags.summary, fenced, budget);
+            self.take_ready(&mut bags, effort, &mut backlog);
         }
-        for bag in std::mem::take(sealed) {
-            if bag.retired_at >= fenced {
-                sealed.push(bag);
-            } else if let Some(rest) = bag.sift(&summary, ready) {
-                rest.age_into(aged);
-            }
+        if !backlog.is_empty()
+            && let Err(backlog) = self.backlogs.push(backlog)
+        {
+            bags.unposted = backlog;
         }
         drop(bags);
         self.report_limits();
+    }
+
+    fn sift_sealed(&self, bags: &mut Bags, fenced: u64, effort: Effort, backlog: &mut Backlog) {
+        let Bags { sealed, ready, spare, summary, .. } = bags;
+        let (all, count) = (effort == Effort::Whole, sealed.len());
+        for (at, bag) in std::mem::take(sealed).into_iter().enumerate() {
+            let newer = count - 1 - at;
+            let patient =
+                newer == 0 || newer < SEALED_BAGS && summary.covering(bag.retired_at).is_some();
+            if bag.retired_at >= fenced || (patient && !all) {
+                sealed.push(bag);
+                continue;
+            }
+            let buffer = bag.sift(summary, ready, backlog);
+            if spare.len() < SEALED_BAGS {
+                spare.push(buffer);
+            }
+        }
+    }
+
+    /// Gives this thread its share of what nobody holds any more: as much as invariant 3 leaves room for.
+    fn take_ready(&self, bags: &mut Bags, effort: Effort, backlog: &mut Backlog) {
+        let room = match effort {
+            Effort::Whole => usize::MAX,
+            Effort::Amortised => (SEALED_BAGS * self.batch_len)
+                .saturating_sub(bags.ready.len() + bags.sealed.len() * self.batch_len),
+        };
+        backlog.take_ready(room, &mut bags.ready);
     }
 
     fn report_limits(&self) {
@@ -151,7 +190,7 @@ impl Inner {
 
     /// Reclaims up to `budget` ready nodes. Re-entrant: a destructor that retires adds to the bags, but reclaims nothing itself.
     #[inline]
-    pub(crate) fn reclaim_ready(&self, local: &Local, budget: usize) {
+    fn reclaim_ready(&self, local: &Local, budget: usize) {
         if local.reclaiming.get() {
             return;
         }
@@ -166,113 +205,50 @@ impl Inner {
         }
     }
 
-    /// See [`Guard::flush`](crate::Guard::flush).
+    /// See [`Guard::flush`](crate::Guard::flush). Goes on as long as destructors retire more and that can go at once.
     pub(crate) fn flush(&self, local: &Local) {
-        self.seal(local);
-        // A second tick, so that the fence's epoch lies beyond the bag just sealed whoever issues it.
-        self.tick_from(self.epoch());
-        let epoch = self.epoch();
-        self.fences.heavy();
-        // Release [fenced]: as in `fence_heavy`.
-        self.fenced.fetch_max(epoch, Ordering::Release);
-        self.sweep(local);
-        self.reclaim_ready(local, usize::MAX);
+        loop {
+            let reclaimed = local.reclaimed.get();
+            self.seal(local);
+            self.sweep(local, Effort::Whole);
+            self.reclaim_ready(local, usize::MAX);
+            let progress = local.reclaimed.get() != reclaimed;
+            if !progress || local.bags.borrow().open.is_empty() {
+                return;
+            }
+        }
     }
 
-    /// Hands everything in `local`'s bags to whoever ticks next.
-    pub(crate) fn orphan_bags(&self, local: &Local) {
+    /// Posts everything in `local`'s bags for whoever ticks next.
+    pub(crate) fn leave_bags(&self, local: &Local) {
         if local.bags.borrow().is_empty() {
             return;
         }
         self.seal(local);
-        let bags = local.bags.take();
-        self.orphans.push(bags);
-    }
-
-    fn adopt_orphans(&self, local: &Local) {
-        for mut orphan in self.orphans.take_all() {
-            let mut bags = local.bags.borrow_mut();
-            // In front: the newest sealed bag stays last.
-            bags.sealed.splice(0..0, orphan.sealed.drain(..));
-            bags.aged.append(&mut orphan.aged);
-            bags.ready.append(&mut orphan.ready);
+        let Bags { mut sealed, mut ready, unposted, .. } = local.bags.take();
+        let mut backlog = unposted;
+        backlog.inherit(&mut sealed, &mut ready);
+        while let Err(back) = self.backlogs.push(backlog) {
+            backlog = back;
         }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // No guard can exist, since guards borrow the collector: everything is free to go. Destructors may not retire here: they
-        // have no guard to do it with.
-        let Inner { locals, orphans, .. } = self;
-        let mut rest: Vec<Retired> = Vec::new();
-        let mut empty = |bags: Bags| {
-            rest.extend(bags.open.iter().chain(&bags.ready));
-            rest.extend(bags.sealed.iter().chain(&bags.aged).flat_map(|bag| &bag.entries));
-        };
-        locals.iter().for_each(|local| empty(local.bags.take()));
-        orphans.take_all().for_each(&mut empty);
-        for node in rest {
+        // No guard can exist, since guards borrow the collector: everything is free to go. Destructors cannot retire here: there is
+        // no collector left to pin.
+        let mut rest = Backlog::default();
+        self.backlogs.take_all(&mut rest);
+        let mut nodes: Vec<Retired> = rest.into_nodes().collect();
+        for local in self.locals.iter() {
+            let Bags { open, sealed, ready, unposted, .. } = local.bags.take();
+            nodes.extend(open.into_iter().chain(ready).chain(unposted.into_nodes()));
+            nodes.extend(sealed.into_iter().flat_map(|bag| bag.entries));
+        }
+        for node in nodes {
             // SAFETY: no guard exists, so no reader does; each entry was in exactly one bag.
             unsafe { node.reclaim() };
         }
-    }
-}
-
-struct Orphan {
-    bags: Bags,
-    next: *mut Orphan,
-}
-
-/// The bags of exited threads: pushed one by one, taken all at once, so the stack has no ABA.
-pub(crate) struct Orphans {
-    head: AtomicPtr<Orphan>,
-}
-
-// SAFETY: bags may change threads (see `Retired`), and the list is only touched through its atomic head.
-unsafe impl Send for Orphans {}
-// SAFETY: as above.
-unsafe impl Sync for Orphans {}
-
-impl Orphans {
-    pub(crate) fn new() -> Self {
-        Orphans { head: AtomicPtr::new(ptr::null_mut()) }
-    }
-
-    fn push(&self, bags: Bags) {
-        let mut orphan = Box::new(Orphan { bags, next: ptr::null_mut() });
-        // Relaxed [orphan]: only compared, the CAS below publishes.
-        let mut head = self.head.load(Ordering::Relaxed);
-        loop {
-            orphan.next = head;
-            let new = Box::into_raw(orphan);
-            // Release [orphan]: the bags come with the pointer; Relaxed [orphan] on failure: try again.
-            match self.head.compare_exchange(head, new, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return,
-                // SAFETY: not published, so still ours alone.
-                Err(now) => (head, orphan) = (now, unsafe { Box::from_raw(new) }),
-            }
-        }
-    }
-
-    /// Takes the whole list; nothing when it is empty.
-    fn take_all(&self) -> impl Iterator<Item = Bags> + use<> {
-        // Relaxed [orphan]: a cheap look; the swap decides.
-        let empty = self.head.load(Ordering::Relaxed).is_null();
-        let mut next = if empty {
-            ptr::null_mut()
-        } else {
-            // Acquire [orphan]: takes over the bags.
-            self.head.swap(ptr::null_mut(), Ordering::Acquire)
-        };
-        std::iter::from_fn(move || {
-            if next.is_null() {
-                return None;
-            }
-            // SAFETY: made by `Box::into_raw` in `push`; the swap made the whole list ours.
-            let orphan = unsafe { Box::from_raw(next) };
-            next = orphan.next;
-            Some(orphan.bags)
-        })
     }
 }
