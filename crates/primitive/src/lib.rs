@@ -8,9 +8,11 @@
 //! | [`sync`] | atomics, `Arc`, `thread`, `UnsafeCell` with `with`/`with_mut`, under whichever checker |
 //! | [`fence`] | [`fence::Fences`]: the light fence of readers and the heavy one of reclaimers |
 //! | [`thread_slot`] | small dense numbers for threads, given back at exit, with exit hooks |
+//! | [`background`] | threads of a library's own |
 //! | [`CachePadded`] | one value, two cache lines of its own |
 //! | [`OwnerCounter`] | a figure with one writer, outside every protocol |
 
+pub mod background;
 mod counter;
 mod padded;
 

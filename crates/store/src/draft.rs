@@ -1,50 +1,125 @@
 //! [`Draft`]: what an update closure says shall become of its key.
+//!
+//! A draft of a single-key update builds the new version at once, so a value is copied once, from the closure's parts into its place in the
+//! store; a draft of a transaction keeps the value until the commit.
 
+use crate::engine::Index;
+use crate::entry::Value;
+use crate::error::WriteError;
 use std::sync::Arc;
+use stillpoint_structures::{NewValue, NewVersion};
 
 /// An owned value on its way into the store.
-pub(crate) enum DraftValue<O> {
+pub(crate) enum OwnedValue<O> {
     Bytes(Vec<u8>),
     Object(Arc<O>),
 }
 
-pub(crate) enum Decision<O> {
+/// A value with what belongs to it, kept by a transaction.
+pub(crate) struct Buffered<O> {
+    pub(crate) value: OwnedValue<O>,
+    pub(crate) kind: u8,
+    pub(crate) expire_at_ms: Option<u64>,
+}
+
+pub(crate) enum Decision<O: Send + Sync + 'static> {
     Keep,
     Remove,
-    Put {
-        value: DraftValue<O>,
-        kind: u8,
-        expire_at_ms: Option<u64>,
-    },
+    Install(NewVersion<O>),
+    Buffer(Buffered<O>),
     /// Same value and kind, other expiry.
     Expire(Option<u64>),
+    Refuse(WriteError),
+}
+
+enum Target<'d, O: Send + Sync + 'static> {
+    Version { index: &'d Index<O>, key: &'d [u8] },
+    Buffer,
 }
 
 /// Collects the decision of one run of an update closure; saying nothing keeps the key as it is.
 /// A later call replaces an earlier one.
-pub struct Draft<O> {
+pub struct Draft<'d, O: Send + Sync + 'static> {
+    target: Target<'d, O>,
     pub(crate) decision: Decision<O>,
 }
 
-impl<O> Draft<O> {
-    pub(crate) fn new() -> Self {
-        Draft { decision: Decision::Keep }
+impl<'d, O: Send + Sync + 'static> Draft<'d, O> {
+    pub(crate) fn of_version(index: &'d Index<O>, key: &'d [u8]) -> Self {
+        Draft { target: Target::Version { index, key }, decision: Decision::Keep }
     }
+
+    pub(crate) fn buffered() -> Self {
+        Draft { target: Target::Buffer, decision: Decision::Keep }
+    }
+
     /// Sets the value to the concatenation of `parts`.
+    ///
+    /// # Cost
+    /// Copies the parts once.
     pub fn put(&mut self, kind: u8, parts: &[&[u8]], expire_at_ms: Option<u64>) {
-        self.decision =
-            Decision::Put { value: DraftValue::Bytes(parts.concat()), kind, expire_at_ms };
+        self.decision = match self.target {
+            Target::Version { index, key } => {
+                install(index, key, NewValue::Parts(parts), kind, expire_at_ms)
+            }
+            Target::Buffer => Decision::Buffer(Buffered {
+                value: OwnedValue::Bytes(parts.concat()),
+                kind,
+                expire_at_ms,
+            }),
+        };
     }
+
     /// Sets the value to an object.
     pub fn put_object(&mut self, kind: u8, object: Arc<O>, expire_at_ms: Option<u64>) {
-        self.decision = Decision::Put { value: DraftValue::Object(object), kind, expire_at_ms };
+        self.decision = match self.target {
+            Target::Version { index, key } => {
+                install(index, key, NewValue::Object(object), kind, expire_at_ms)
+            }
+            Target::Buffer => {
+                Decision::Buffer(Buffered { value: OwnedValue::Object(object), kind, expire_at_ms })
+            }
+        };
     }
+
     /// Keeps value and kind, changes the expiry (`None` = never). Of an absent key: nothing.
     pub fn set_expiry(&mut self, expire_at_ms: Option<u64>) {
         self.decision = Decision::Expire(expire_at_ms);
     }
+
     /// Removes the key.
     pub fn remove(&mut self) {
         self.decision = Decision::Remove;
+    }
+}
+
+fn install<O: Send + Sync + 'static>(
+    index: &Index<O>,
+    key: &[u8],
+    value: NewValue<'_, O>,
+    kind: u8,
+    expire_at_ms: Option<u64>,
+) -> Decision<O> {
+    match index.new_version(key, value, kind, expire_at_ms) {
+        Ok(new) => Decision::Install(new),
+        Err(error) => Decision::Refuse(error.into()),
+    }
+}
+
+impl<'g, O> Value<'g, O> {
+    pub(crate) fn as_new(self) -> NewValue<'g, O> {
+        match self {
+            Value::Bytes(bytes) => NewValue::Bytes(bytes),
+            Value::Object(object) => NewValue::Object(Arc::clone(object)),
+        }
+    }
+}
+
+impl<O> OwnedValue<O> {
+    pub(crate) fn as_new(&self) -> NewValue<'_, O> {
+        match self {
+            OwnedValue::Bytes(bytes) => NewValue::Bytes(bytes),
+            OwnedValue::Object(object) => NewValue::Object(Arc::clone(object)),
+        }
     }
 }

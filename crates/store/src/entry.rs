@@ -1,6 +1,8 @@
 //! What a reader sees of one key: [`Entry`], and the words it is made of.
 
+use crate::engine::Version;
 use std::sync::Arc;
+use stillpoint_structures::ValueRef;
 
 /// Identifies one committed version of one key: equal stamps of a key mean the very same write.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -71,5 +73,22 @@ impl<'g, O> Entry<'g, O> {
     /// The stamp of the version read (in a transaction's own pending write: `VersionStamp(0)`).
     pub fn stamp(&self) -> VersionStamp {
         self.stamp
+    }
+}
+
+impl<'g, O: Send + Sync + 'static> Entry<'g, O> {
+    /// What a reader sees of a committed version at `now_ms`: nothing of a tombstone or an expired value.
+    #[inline]
+    pub(crate) fn of(version: Version<'g, O>, stamp: VersionStamp, now_ms: u64) -> Option<Self> {
+        let value = match version.value() {
+            ValueRef::Bytes(bytes) => Value::Bytes(bytes),
+            ValueRef::Object(object) => Value::Object(object),
+            ValueRef::Tombstone => return None,
+        };
+        let expire_at_ms = version.expire_at();
+        if expire_at_ms.is_some_and(|at| at <= now_ms) {
+            return None;
+        }
+        Some(Entry { key: version.key(), value, kind: version.kind(), expire_at_ms, stamp })
     }
 }

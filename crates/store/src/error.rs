@@ -1,6 +1,7 @@
 //! The errors of the store, one small enum per kind of operation.
 
 use std::fmt;
+use stillpoint_structures::AllocError;
 
 /// Why a write was refused.
 #[non_exhaustive]
@@ -29,6 +30,29 @@ impl fmt::Display for WriteError {
     }
 }
 impl std::error::Error for WriteError {}
+
+impl From<AllocError> for WriteError {
+    fn from(error: AllocError) -> Self {
+        match error {
+            AllocError::ValueTooLong(bytes) | AllocError::KeyTooLong(bytes) => {
+                WriteError::TooLarge { bytes }
+            }
+            AllocError::OutOfMemory(bytes) => WriteError::OutOfMemory { bytes },
+            _ => WriteError::OutOfMemory { bytes: 0 },
+        }
+    }
+}
+
+/// Snapshots are switched off: see [`Config::mvcc_enabled`](crate::Config::mvcc_enabled).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MvccDisabled;
+
+impl fmt::Display for MvccDisabled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("snapshots are switched off")
+    }
+}
+impl std::error::Error for MvccDisabled {}
 
 /// The snapshot was ended (its time ran out, or it was the oldest under memory pressure): read again in a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,18 +1,46 @@
 //! MVCC in memory: versions, snapshots, transactions, garbage collection, expiry.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `store`, `snapshot`, `transaction`, `draft`, `entry`, `config`, `stats`, `error` | the public interface |
+//! | `engine` | what all handles of one store share |
+//! | `commit_clock`, `lease`, `lease_view` | timestamps, and who still reads at which |
+//! | `settle` | how a version stands: stamping, helping, deciding, validating |
+//! | `write`, `commit`, `descriptor` | writes of one key; commits of several |
+//! | `prune`, `limbo` | cutting out what no snapshot needs |
+//! | `expiry`, `maintenance` | what is done beside the operations |
+//! | `counters`, `settings`, `segments` | figures per thread, live settings, arrays that grow in place |
 #![forbid(unsafe_code)]
 
+mod commit;
+mod commit_clock;
+mod config;
+mod counters;
+mod descriptor;
 mod draft;
+mod engine;
 mod entry;
 mod error;
+mod expiry;
+mod lease;
+mod lease_view;
+mod limbo;
+mod maintenance;
+mod prune;
+mod segments;
+mod settings;
+mod settle;
 mod snapshot;
 mod stats;
 mod store;
 mod transaction;
+mod write;
 
+pub use config::{At, Config, PressurePolicy};
 pub use draft::Draft;
 pub use entry::{Entry, Value, VersionStamp};
-pub use error::{CommitError, SnapshotExpired, WriteError};
+pub use error::{CommitError, MvccDisabled, SnapshotExpired, WriteError};
 pub use snapshot::Snapshot;
 pub use stats::Stats;
-pub use store::{At, Config, Store};
+pub use store::Store;
 pub use transaction::Transaction;

@@ -1,6 +1,8 @@
 //! [`Stats`]: what the store says of itself; and its live settings.
 
 use crate::Store;
+use crate::config::PressurePolicy;
+use crate::counters::Figure;
 
 /// Figures of one moment; sums of per-thread counters, so not one atomic cut.
 #[non_exhaustive]
@@ -12,6 +14,8 @@ pub struct Stats {
     pub old_versions: u64,
     /// Bytes of those.
     pub old_version_bytes: u64,
+    /// Entries that wait for a snapshot to end.
+    pub waiting_versions: u64,
     /// Retired, not yet reclaimed blocks.
     pub unreclaimed: u64,
     /// Bytes of the index.
@@ -38,15 +42,65 @@ pub struct Stats {
 
 impl<O: Send + Sync + 'static> Store<O> {
     /// Figures of this moment.
+    ///
+    /// # Cost
+    /// A step per thread that ever wrote, and one per space.
     pub fn stats(&self) -> Stats {
-        Stats { clock: self.lock().clock, ..Stats::default() }
+        let engine = &*self.engine;
+        let sum = |figure| engine.counters.sum(figure);
+        let (snapshots, oldest) = engine.leases.count_and_oldest();
+        let pool = engine.pool.stats();
+        let clock = engine.clock.now();
+        let keys: u64 = engine.spaces().map(|(space, _)| engine.counters.keys(space)).sum();
+        Stats {
+            live_bytes: sum(Figure::LiveBytes),
+            old_versions: sum(Figure::Versions).saturating_sub(keys),
+            old_version_bytes: engine.old_version_bytes(),
+            waiting_versions: engine.limbo.len() as u64,
+            unreclaimed: engine.collector.stats().unreclaimed,
+            index_bytes: engine.spaces().map(|(_, index)| index.stats().table_bytes as u64).sum(),
+            pool_bytes: pool.slab_bytes + pool.large_bytes,
+            snapshots,
+            oldest_snapshot_age: oldest.map_or(0, |oldest| clock.saturating_sub(oldest)),
+            clock,
+            expired_snapshots: sum(Figure::ExpiredSnapshots),
+            commits: sum(Figure::Commits),
+            aborts: sum(Figure::Aborts),
+            helps: sum(Figure::Helps),
+            expired_keys: sum(Figure::ExpiredKeys),
+        }
     }
-    /// Switches keeping of old versions; while off, `snapshot` still works for new ones begun after switching on again.
-    pub fn set_mvcc_enabled(&self, _on: bool) {}
-    /// Sets the target of retained versions a key (at least 1).
-    pub fn set_max_versions(&self, _n: u32) {}
-    /// Sets the pause of the background collector.
-    pub fn set_gc_interval_us(&self, _us: u64) {}
-    /// Starts the background collector thread; it ends with the last handle of the store. `now_ms` is asked once a pass.
-    pub fn start_maintenance(&self, _now_ms: impl Fn() -> u64 + Send + 'static) {}
+
+    /// The memory of keys, versions and index in use, in bytes: blocks as their classes round them up.
+    pub fn used_bytes(&self) -> u64 {
+        let engine = &*self.engine;
+        let index: usize = engine.spaces().map(|(_, index)| index.stats().table_bytes).sum();
+        engine.pool.stats().bytes + index as u64
+    }
+
+    /// Gives memory that is not used back to the system; how many bytes.
+    pub fn trim(&self) -> usize {
+        self.engine.collector.flush();
+        self.engine.pool.trim()
+    }
+
+    /// Grants or refuses lasting snapshots from now on; those that there are stay.
+    pub fn set_mvcc_enabled(&self, on: bool) {
+        self.engine.settings.set_mvcc_enabled(on);
+    }
+
+    /// Sets how many versions a key may hold because of snapshots before its writer looks whether memory is short (at least 1).
+    pub fn set_max_versions(&self, n: u32) {
+        self.engine.settings.set_max_versions(n);
+    }
+
+    /// Sets the pause of the maintenance thread.
+    pub fn set_gc_interval_us(&self, us: u64) {
+        self.engine.settings.set_gc_interval_us(us);
+    }
+
+    /// Sets how many bytes old versions may take, and what happens above that.
+    pub fn set_pressure(&self, max_version_bytes: Option<u64>, policy: PressurePolicy) {
+        self.engine.settings.set_pressure(max_version_bytes, policy);
+    }
 }

@@ -1,138 +1,83 @@
-//! [`Store`]: the handle, single-key operations, iteration, settings. STAND-IN BODY: one lock around a map; the API is the real one.
+//! [`Store`]: the handle, and the operations on single keys.
 
-use crate::draft::{Decision, Draft, DraftValue};
-use crate::entry::{Entry, Value, VersionStamp};
-use crate::error::WriteError;
-use crate::{Snapshot, Transaction};
-use std::collections::BTreeMap;
-use std::ops::Bound;
-use std::sync::{Arc, Mutex};
+use crate::config::{At, Config};
+use crate::engine::{Engine, uncapped};
+use crate::entry::{Entry, VersionStamp};
+use crate::error::{MvccDisabled, WriteError};
+use crate::{Draft, Snapshot, Transaction};
+use std::sync::Arc;
 
-/// Where and when an operation happens: the key space (0..16) and the caller's wall clock in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct At {
-    /// Key space: 0 to `Config::spaces - 1`.
-    pub space: u8,
-    /// The caller's wall clock: what has `expire_at_ms <= now_ms` is absent.
-    pub now_ms: u64,
-}
-
-/// Settings of a store. Those of MVCC can be changed while it runs.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Number of key spaces (default 16).
-    pub spaces: u8,
-    /// Keep old versions for snapshots (default true).
-    pub mvcc_enabled: bool,
-    /// Target of retained versions a key (default 2).
-    pub max_versions: u32,
-    /// Pause of the background collector in microseconds (default 100).
-    pub gc_interval_us: u64,
-}
-impl Default for Config {
-    fn default() -> Self {
-        Config { spaces: 16, mvcc_enabled: true, max_versions: 2, gc_interval_us: 100 }
-    }
-}
-
-pub(crate) struct Stored<O> {
-    value: StoredValue<O>,
-    kind: u8,
-    expire_at_ms: Option<u64>,
-    stamp: u64,
-}
-enum StoredValue<O> {
-    Bytes(Arc<[u8]>),
-    Object(Arc<O>),
-}
-impl<O> Clone for Stored<O> {
-    fn clone(&self) -> Self {
-        let value = match &self.value {
-            StoredValue::Bytes(b) => StoredValue::Bytes(b.clone()),
-            StoredValue::Object(o) => StoredValue::Object(o.clone()),
-        };
-        Stored { value, kind: self.kind, expire_at_ms: self.expire_at_ms, stamp: self.stamp }
-    }
-}
-pub(crate) type Map<O> = BTreeMap<Vec<u8>, Stored<O>>;
-pub(crate) struct Inner<O> {
-    pub(crate) spaces: Vec<Map<O>>,
-    pub(crate) clock: u64,
-}
-
-impl<O> Stored<O> {
-    pub(crate) fn entry<'g>(&'g self, key: &'g [u8], now_ms: u64) -> Option<Entry<'g, O>> {
-        if self.expire_at_ms.is_some_and(|t| t <= now_ms) {
-            return None;
-        }
-        let value = match &self.value {
-            StoredValue::Bytes(b) => Value::Bytes(b),
-            StoredValue::Object(o) => Value::Object(o),
-        };
-        Some(Entry {
-            key,
-            value,
-            kind: self.kind,
-            expire_at_ms: self.expire_at_ms,
-            stamp: VersionStamp(self.stamp),
-        })
-    }
-}
-
-pub(crate) fn apply<O>(
-    map: &mut Map<O>,
-    key: &[u8],
-    now_ms: u64,
-    decision: Decision<O>,
-    stamp: u64,
-) {
-    match decision {
-        Decision::Keep => {}
-        Decision::Remove => {
-            map.remove(key);
-        }
-        Decision::Put { value, kind, expire_at_ms } => {
-            let value = match value {
-                DraftValue::Bytes(b) => StoredValue::Bytes(b.into()),
-                DraftValue::Object(o) => StoredValue::Object(o),
-            };
-            map.insert(key.to_vec(), Stored { value, kind, expire_at_ms, stamp });
-        }
-        Decision::Expire(expire_at_ms) => {
-            if let Some(s) = map.get_mut(key).filter(|s| s.expire_at_ms.is_none_or(|t| t > now_ms))
-            {
-                s.expire_at_ms = expire_at_ms;
-                s.stamp = stamp;
-            }
-        }
-    }
-}
+/// Steps over empty bins that an iteration makes for one key that it was asked for.
+pub(crate) const EMPTY_BINS: usize = 10;
+/// Draws before `random_with` looks for the next key instead.
+const DRAWS: u64 = 1000;
+/// The most keys that a bin holds (while it is being split, twice that).
+const WIDEST_BIN: u64 = 64;
 
 /// An MVCC store of byte keys. A cheap handle: clones share one store. `Send + Sync`.
-pub struct Store<O = ()> {
-    pub(crate) inner: Arc<Mutex<Inner<O>>>,
+///
+/// Values are bytes or objects of type `O`, with a kind byte and an expiry time that are the caller's; the store asks for the time with each
+/// operation and never looks at a clock itself.
+///
+/// # Examples
+/// ```
+/// use stillpoint_store::{At, Config, Store};
+///
+/// let store: Store = Store::new(Config::default());
+/// let at = At { space: 0, now_ms: 1_000 };
+/// store.set(at, b"answer", 0, b"41", None)?;
+///
+/// let before = store.snapshot(at.now_ms);
+/// store.update(at, b"answer", |_, draft| draft.put(0, &[b"42"], Some(2_000)))?;
+///
+/// assert_eq!(before.get_with(0, b"answer", |entry| entry.unwrap().bytes().unwrap().to_vec())?, b"41");
+/// assert_eq!(store.get_with(at, b"answer", |entry| entry.unwrap().bytes().unwrap().to_vec()), b"42");
+/// assert!(store.get_with(At { now_ms: 2_000, ..at }, b"answer", |entry| entry.is_none()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Store<O: Send + Sync + 'static = ()> {
+    pub(crate) engine: Arc<Engine<O>>,
 }
-impl<O> Clone for Store<O> {
+
+impl<O: Send + Sync + 'static> Clone for Store<O> {
     fn clone(&self) -> Self {
-        Store { inner: self.inner.clone() }
+        Store { engine: Arc::clone(&self.engine) }
     }
 }
 
 impl<O: Send + Sync + 'static> Store<O> {
     /// A new, empty store.
     pub fn new(config: Config) -> Self {
-        let spaces = (0..config.spaces).map(|_| BTreeMap::new()).collect();
-        Store { inner: Arc::new(Mutex::new(Inner { spaces, clock: 1 })) }
+        Store { engine: Arc::new(Engine::new(&config)) }
     }
-    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, Inner<O>> {
-        self.inner.lock().unwrap_or_else(|e| e.into_inner())
-    }
+
     /// Reads the newest committed value of `key`: `f` sees it borrowed, `None` if absent or expired.
+    ///
+    /// # Progress
+    /// Wait-free in the number of the key's versions that are not decided yet. No writer, however slow or stopped, can hold it up.
+    ///
+    /// # Panics
+    /// If the store has no such space.
+    #[inline]
     pub fn get_with<R>(&self, at: At, key: &[u8], f: impl FnOnce(Option<Entry<'_, O>>) -> R) -> R {
-        let g = self.lock();
-        f(g.spaces[at.space as usize].get_key_value(key).and_then(|(k, v)| v.entry(k, at.now_ms)))
+        let engine = &*self.engine;
+        let index = engine.space(at.space);
+        let guard = engine.collector.pin();
+        let head = uncapped(index.find(&guard, index.hash(key), key));
+        let found = head.and_then(|head| engine.latest(&guard, head.version()));
+        f(found.and_then(|(version, stamp)| Entry::of(version, stamp, at.now_ms)))
     }
+
     /// Sets `key` whatever it was. The fast path of writes.
+    ///
+    /// # Progress
+    /// Lock-free.
+    ///
+    /// # Errors
+    /// The value is too large, or there is no memory for it; the key is as it was.
+    ///
+    /// # Panics
+    /// If the store has no such space.
     pub fn set(
         &self,
         at: At,
@@ -141,103 +86,227 @@ impl<O: Send + Sync + 'static> Store<O> {
         value: &[u8],
         expire_at_ms: Option<u64>,
     ) -> Result<(), WriteError> {
-        self.update(at, key, |_, d| d.put(kind, &[value], expire_at_ms))
+        self.engine.set(at, key, kind, value, expire_at_ms)
     }
+
     /// Removes `key`; tells whether it was there.
+    ///
+    /// # Progress
+    /// Lock-free.
+    ///
+    /// # Errors
+    /// No memory for a version that says so; the key is as it was.
     pub fn remove(&self, at: At, key: &[u8]) -> Result<bool, WriteError> {
-        self.update(at, key, |e, d| {
-            d.remove();
-            e.is_some()
+        self.update(at, key, |entry, draft| {
+            draft.remove();
+            entry.is_some()
         })
     }
+
     /// Atomic read-modify-write of one key. `f` may run more than once; its last run counts.
+    ///
+    /// # Progress
+    /// Lock-free: `f` runs again only if another write of the key succeeded.
+    ///
+    /// # Errors
+    /// As [`set`](Store::set).
+    ///
+    /// # Panics
+    /// If the store has no such space, and if `f` does; the key is then as it was.
     pub fn update<R>(
         &self,
         at: At,
         key: &[u8],
-        mut f: impl FnMut(Option<Entry<'_, O>>, &mut Draft<O>) -> R,
+        f: impl FnMut(Option<Entry<'_, O>>, &mut Draft<'_, O>) -> R,
     ) -> Result<R, WriteError> {
-        let mut g = self.lock();
-        let mut draft = Draft::new();
-        let r = f(
-            g.spaces[at.space as usize].get_key_value(key).and_then(|(k, v)| v.entry(k, at.now_ms)),
-            &mut draft,
-        );
-        g.clock += 1;
-        let stamp = g.clock;
-        apply(&mut g.spaces[at.space as usize], key, at.now_ms, draft.decision, stamp);
-        Ok(r)
+        self.engine.update(at, key, f)
     }
-    /// Number of keys of the space whose newest version is a value (expired ones count until they are collected).
+
+    /// Sets `key` if its present version is `expected` (`None`: absent). Whether it was.
+    ///
+    /// # Progress
+    /// Lock-free.
+    ///
+    /// # Errors
+    /// As [`set`](Store::set).
+    pub fn compare_and_set(
+        &self,
+        at: At,
+        key: &[u8],
+        expected: Option<VersionStamp>,
+        kind: u8,
+        value: &[u8],
+        expire_at_ms: Option<u64>,
+    ) -> Result<bool, WriteError> {
+        self.update(at, key, |entry, draft| {
+            let same = entry.map(|entry| entry.stamp()) == expected;
+            if same {
+                draft.put(kind, &[value], expire_at_ms);
+            }
+            same
+        })
+    }
+
+    /// Number of keys of the space whose newest version is a value (expired ones count until they are collected). Exact when nobody writes.
     pub fn len(&self, space: u8) -> u64 {
-        self.lock().spaces[space as usize].len() as u64
+        self.engine.counters.keys(space)
     }
+
     /// Whether the space has no key.
     pub fn is_empty(&self, space: u8) -> bool {
         self.len(space) == 0
     }
-    /// One step of an iteration over the newest values: visits about `count` keys from `cursor` (0 = start) and
-    /// returns the next cursor (0 = done). Keys present all the while are visited at least once.
-    pub fn scan(&self, at: At, cursor: u64, count: usize, f: impl FnMut(Entry<'_, O>)) -> u64 {
-        scan_map(&self.lock().spaces[at.space as usize], at.now_ms, cursor, count, f)
+
+    /// One step of an iteration over the newest values: visits about `count` keys from `cursor` (0 = start), in no order, and returns the next
+    /// cursor (0 = done). Keys that are there all the while are visited at least once.
+    ///
+    /// # Panics
+    /// If the store has no such space.
+    pub fn scan(
+        &self,
+        at: At,
+        mut cursor: u64,
+        count: usize,
+        mut f: impl FnMut(Entry<'_, O>),
+    ) -> u64 {
+        let engine = &*self.engine;
+        let index = engine.space(at.space);
+        let (mut visited, mut steps) = (0, 0);
+        loop {
+            let guard = engine.collector.pin();
+            cursor = uncapped(index.scan(&guard, cursor, |head| {
+                let latest = engine.latest(&guard, head.version());
+                if let Some(entry) =
+                    latest.and_then(|(version, stamp)| Entry::of(version, stamp, at.now_ms))
+                {
+                    visited += 1;
+                    f(entry);
+                }
+            }));
+            steps += 1;
+            if cursor == 0 || visited >= count.max(1) || steps >= count.saturating_mul(EMPTY_BINS) {
+                return cursor;
+            }
+        }
     }
-    /// Some live key of the space, about uniformly chosen by `random`.
+
+    /// Some live key of the space, chosen by `random`, uniformly among the keys of the moment; `None` if there is none.
+    ///
+    /// # Cost
+    /// Some tens of draws of a bin in a space as full as the index expects; a walk to the next key in one that was emptied.
+    ///
+    /// # Panics
+    /// If the store has no such space.
     pub fn random_with<R>(
         &self,
         at: At,
         random: u64,
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> R {
-        let g = self.lock();
-        let live: Vec<_> =
-            g.spaces[at.space as usize].iter().filter_map(|(k, v)| v.entry(k, at.now_ms)).collect();
-        f(if live.is_empty() { None } else { Some(live[(random % live.len() as u64) as usize]) })
-    }
-    /// Removes all keys of one space (not one atomic cut against concurrent writers).
-    pub fn clear(&self, at: At) -> Result<(), WriteError> {
-        self.lock().spaces[at.space as usize].clear();
-        Ok(())
-    }
-    /// Removes what has expired, spending at most about `budget` steps; returns how many keys went.
-    pub fn expire_due(&self, now_ms: u64, budget: usize) -> usize {
-        let mut g = self.lock();
-        let mut n = 0;
-        for m in &mut g.spaces {
-            let before = m.len();
-            m.retain(|_, v| n >= budget || v.expire_at_ms.is_none_or(|t| t > now_ms));
-            n += before - m.len();
+        let engine = &*self.engine;
+        let index = engine.space(at.space);
+        let guard = engine.collector.pin();
+        let mut random = random;
+        let mut found = None;
+        if !self.is_empty(at.space) {
+            for _ in 0..DRAWS {
+                let chosen = next_random(&mut random) % WIDEST_BIN;
+                let mut seen = 0;
+                uncapped(index.sample(&guard, next_random(&mut random), |head| {
+                    let latest = engine.latest(&guard, head.version());
+                    if let Some(entry) =
+                        latest.and_then(|(version, stamp)| Entry::of(version, stamp, at.now_ms))
+                    {
+                        if seen == chosen {
+                            found = Some(entry);
+                        }
+                        seen += 1;
+                    }
+                }));
+                if found.is_some() {
+                    return f(found);
+                }
+            }
         }
-        n
+        let start = next_random(&mut random) & (index.stats().bins as u64 - 1);
+        for mut cursor in [start, 0] {
+            loop {
+                cursor = uncapped(index.scan(&guard, cursor, |head| {
+                    let latest = engine.latest(&guard, head.version());
+                    found = found
+                        .or(latest
+                            .and_then(|(version, stamp)| Entry::of(version, stamp, at.now_ms)));
+                }));
+                if found.is_some() {
+                    return f(found);
+                }
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+        f(None)
     }
+
+    /// Removes all keys of one space, one after the other: not one cut against concurrent writers and snapshots.
+    ///
+    /// # Errors
+    /// No memory for a version that says that a key is removed; some keys are left.
+    ///
+    /// # Panics
+    /// If the store has no such space.
+    pub fn clear(&self, at: At) -> Result<(), WriteError> {
+        let engine = &*self.engine;
+        let index = engine.space(at.space);
+        let mut cursor = 0;
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        loop {
+            {
+                let guard = engine.collector.pin();
+                cursor = uncapped(
+                    index.scan(&guard, cursor, |head| keys.push(head.version().key().into())),
+                );
+            }
+            for key in keys.drain(..) {
+                engine.update(at, &key, |_, draft| draft.remove())?;
+            }
+            if cursor == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     /// Begins a snapshot: everything committed before this call, nothing later. Expiry is judged at `now_ms` for ever.
+    ///
+    /// # Progress
+    /// Wait-free.
     pub fn snapshot(&self, now_ms: u64) -> Snapshot<O> {
-        let g = self.lock();
-        Snapshot::of(g.spaces.clone(), g.clock, now_ms)
+        Snapshot::take(Arc::clone(&self.engine), now_ms)
     }
-    /// Begins a transaction (serialisable unless said otherwise).
+
+    /// As [`snapshot`](Store::snapshot), for snapshots that are to last, if [`Config::mvcc_enabled`](crate::Config::mvcc_enabled) grants them.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn try_snapshot(&self, now_ms: u64) -> Result<Snapshot<O>, MvccDisabled> {
+        if self.engine.settings.mvcc_enabled() {
+            Ok(self.snapshot(now_ms))
+        } else {
+            Err(MvccDisabled)
+        }
+    }
+
+    /// Begins a serialisable transaction.
     pub fn begin(&self, now_ms: u64) -> Transaction<O> {
         Transaction::begin(self.clone(), now_ms)
     }
 }
 
-pub(crate) fn scan_map<O>(
-    map: &Map<O>,
-    now_ms: u64,
-    cursor: u64,
-    count: usize,
-    mut f: impl FnMut(Entry<'_, O>),
-) -> u64 {
-    let mut seen = 0;
-    for (k, v) in
-        map.range::<[u8], _>((Bound::Unbounded, Bound::<&[u8]>::Unbounded)).skip(cursor as usize)
-    {
-        if seen == count.max(1) {
-            return cursor + seen as u64;
-        }
-        seen += 1;
-        if let Some(e) = v.entry(k, now_ms) {
-            f(e);
-        }
-    }
-    0
+/// Steele and others' SplitMix64.
+fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut word = *state;
+    word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ word >> 31
 }

@@ -1,105 +1,157 @@
-//! [`Transaction`]: reads at one snapshot, buffered writes, one atomic commit. STAND-IN BODY; the API is the real one.
+//! [`Transaction`]: reads at one timestamp, writes kept until the commit.
+//!
+//! # Invariants
+//! 1. Every key that is read from the store is remembered, and the commit validates it; so the transaction is as good as run at its commit timestamp.
+//! 2. The read timestamp tells what was read: the commit need not compare versions, only see that none is later.
+//!
+//! # Orderings
+//! | tag | sites |
+//! |---|---|
+//! | `[priority]` | Acquire when taken, Release when given back; a mere token, which protects no memory |
 
-use crate::draft::{Decision, Draft, DraftValue};
+use crate::commit::{Plan, PlannedWrite};
+use crate::descriptor::ReadKey;
+use crate::draft::{Buffered, Decision, Draft, OwnedValue};
 use crate::entry::{Entry, Value, VersionStamp};
-use crate::error::{CommitError, SnapshotExpired};
-use crate::store::apply;
+use crate::error::{CommitError, SnapshotExpired, WriteError};
 use crate::{Snapshot, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use stillpoint_primitive::sync::atomic::Ordering;
 
-enum Buffered<O> {
+enum Write<O> {
     Removed,
-    Value { value: DraftValue<O>, kind: u8, expire_at_ms: Option<u64> },
+    Value(Buffered<O>),
 }
 
-/// A serialisable transaction. Reads see its snapshot and its own writes; `commit` applies all or nothing.
-/// Dropping it rolls back. Not `Sync`.
-pub struct Transaction<O = ()> {
+/// What the transaction did with one key.
+struct Touched<O> {
+    /// Read from the store, not only written.
+    was_read: bool,
+    write: Option<Write<O>>,
+}
+
+impl<O> Default for Touched<O> {
+    fn default() -> Self {
+        Touched { was_read: false, write: None }
+    }
+}
+
+/// A serialisable transaction. Reads see its snapshot and its own writes; [`commit`](Transaction::commit) applies all or nothing, at one timestamp.
+/// Dropping it rolls back.
+///
+/// # Progress
+/// Nothing waits for an open transaction; it holds a snapshot and its own buffers, no locks. A commit is lock-free: it fails only
+/// because another one succeeded, or because it stood in another's way for long.
+pub struct Transaction<O: Send + Sync + 'static = ()> {
     store: Store<O>,
     snapshot: Snapshot<O>,
-    now_ms: u64,
-    reads: BTreeMap<(u8, Vec<u8>), Option<VersionStamp>>,
-    writes: BTreeMap<(u8, Vec<u8>), Buffered<O>>,
-    failed: Option<Vec<u8>>,
+    keys: BTreeMap<u8, BTreeMap<Box<[u8]>, Touched<O>>>,
+    failed: Option<CommitError>,
+    priority: bool,
 }
 
 impl<O: Send + Sync + 'static> Transaction<O> {
     pub(crate) fn begin(store: Store<O>, now_ms: u64) -> Self {
-        let snapshot = store.snapshot(now_ms);
-        Transaction {
-            store,
-            snapshot,
-            now_ms,
-            reads: BTreeMap::new(),
-            writes: BTreeMap::new(),
-            failed: None,
-        }
+        let snapshot = Snapshot::take(Arc::clone(&store.engine), now_ms);
+        Transaction { store, snapshot, keys: BTreeMap::new(), failed: None, priority: false }
     }
-    /// Demands that `key`'s version is (still) this one (`None`: absent), as WATCH does; otherwise `commit` reports a conflict.
+
+    /// Asks for priority: while one transaction of the store has it, others wait some milliseconds for its commit instead of aborting it.
+    /// For a transaction that was aborted repeatedly. Whether it has it.
+    pub fn request_priority(&mut self) -> bool {
+        // Acquire [priority]: a mere token; it protects no memory
+        self.priority = self.priority || !self.store.engine.priority.swap(true, Ordering::Acquire);
+        self.priority
+    }
+
+    fn touch(&mut self, space: u8, key: &[u8]) -> &mut Touched<O> {
+        let keys = self.keys.entry(space).or_default();
+        if !keys.contains_key(key) {
+            keys.insert(key.into(), Touched::default());
+        }
+        keys.get_mut(key).expect("was put there if it was not there")
+    }
+
+    /// Demands that `key`'s version is (still) this one (`None`: absent), as WATCH does; otherwise [`commit`](Transaction::commit) reports a conflict.
+    /// Whether it is at present.
+    ///
+    /// # Errors
+    /// The transaction's snapshot was ended.
     pub fn expect(
         &mut self,
         space: u8,
         key: &[u8],
         stamp: Option<VersionStamp>,
     ) -> Result<bool, SnapshotExpired> {
-        let seen = self.snapshot.get_with(space, key, |e| e.map(|e| e.stamp()))?;
-        self.reads.insert((space, key.to_vec()), seen);
+        let seen = self.snapshot.get_with(space, key, |entry| entry.map(|entry| entry.stamp()))?;
+        self.touch(space, key).was_read = true;
         if seen != stamp {
-            self.failed.get_or_insert(key.to_vec());
+            self.failed.get_or_insert(CommitError::Conflict { key: key.to_vec() });
         }
         Ok(seen == stamp)
     }
-    /// Reads `key`: own write first, else as of the transaction's snapshot.
+
+    /// Reads `key`: the own write if there is one, else as of the transaction's snapshot.
+    ///
+    /// # Errors
+    /// The transaction's snapshot was ended.
     pub fn get_with<R>(
         &mut self,
         space: u8,
         key: &[u8],
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
-        let id = (space, key.to_vec());
-        if let Some(b) = self.writes.get(&id) {
-            return Ok(f(b.entry(key, self.now_ms)));
+        let now_ms = self.now_ms();
+        let touched = self.touch(space, key);
+        if let Some(write) = &touched.write {
+            return Ok(f(write.entry(key, now_ms)));
         }
-        let mut seen = None;
-        let r = self.snapshot.get_with(space, key, |e| {
-            seen = e.map(|e| e.stamp());
-            f(e)
-        })?;
-        self.reads.insert(id, seen);
-        Ok(r)
+        touched.was_read = true;
+        self.snapshot.get_with(space, key, f)
     }
+
     /// Read-modify-write of one key inside the transaction.
+    ///
+    /// # Errors
+    /// The transaction's snapshot was ended.
     pub fn update<R>(
         &mut self,
         space: u8,
         key: &[u8],
-        f: impl FnOnce(Option<Entry<'_, O>>, &mut Draft<O>) -> R,
+        f: impl FnOnce(Option<Entry<'_, O>>, &mut Draft<'_, O>) -> R,
     ) -> Result<R, SnapshotExpired> {
-        let mut draft = Draft::new();
-        let mut old = None;
-        let r = self.get_with(space, key, |e| {
-            let r = f(e, &mut draft);
-            if let (Decision::Expire(_), Some(e)) = (&draft.decision, e) {
-                old = Some((owned(e.value()), e.kind()));
+        let mut draft = Draft::buffered();
+        let mut before = None;
+        let result = self.get_with(space, key, |entry| {
+            let result = f(entry, &mut draft);
+            if let (Decision::Expire(expire_at_ms), Some(entry)) = (&draft.decision, entry) {
+                let value = owned(entry.value());
+                before = Some(Buffered { value, kind: entry.kind(), expire_at_ms: *expire_at_ms });
             }
-            r
+            result
         })?;
-        let id = (space, key.to_vec());
-        match draft.decision {
-            Decision::Keep => {}
-            Decision::Remove => drop(self.writes.insert(id, Buffered::Removed)),
-            Decision::Put { value, kind, expire_at_ms } => {
-                self.writes.insert(id, Buffered::Value { value, kind, expire_at_ms });
+        let write = match draft.decision {
+            Decision::Remove => Some(Write::Removed),
+            Decision::Buffer(buffered) => Some(Write::Value(buffered)),
+            Decision::Expire(_) => before.map(Write::Value),
+            Decision::Refuse(error) => {
+                self.refuse(error);
+                None
             }
-            Decision::Expire(expire_at_ms) => {
-                if let Some((value, kind)) = old {
-                    self.writes.insert(id, Buffered::Value { value, kind, expire_at_ms });
-                }
-            }
+            // A buffered draft installs nothing.
+            Decision::Keep | Decision::Install(_) => None,
+        };
+        if write.is_some() {
+            self.touch(space, key).write = write;
         }
-        Ok(r)
+        Ok(result)
     }
+
+    fn refuse(&mut self, error: WriteError) {
+        self.failed.get_or_insert(CommitError::Write(error));
+    }
+
     /// Sets `key` without reading it.
     pub fn set(
         &mut self,
@@ -109,90 +161,123 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         value: &[u8],
         expire_at_ms: Option<u64>,
     ) {
-        let value = DraftValue::Bytes(value.to_vec());
-        self.writes.insert((space, key.to_vec()), Buffered::Value { value, kind, expire_at_ms });
+        let value = OwnedValue::Bytes(value.to_vec());
+        self.touch(space, key).write = Some(Write::Value(Buffered { value, kind, expire_at_ms }));
     }
+
     /// Removes `key` without reading it.
     pub fn remove(&mut self, space: u8, key: &[u8]) {
-        self.writes.insert((space, key.to_vec()), Buffered::Removed);
+        self.touch(space, key).write = Some(Write::Removed);
     }
-    /// Visits every live key of the space: the snapshot overlaid with own writes. Membership is not validated at commit.
+
+    /// Visits every live key of the space, at least once: the snapshot overlaid with own writes. Which keys there are is not validated at commit.
+    ///
+    /// # Errors
+    /// The transaction's snapshot was ended.
     pub fn for_each(
         &mut self,
         space: u8,
         mut f: impl FnMut(Entry<'_, O>),
     ) -> Result<(), SnapshotExpired> {
+        let own = self.keys.get(&space);
+        let written =
+            |key: &[u8]| own.and_then(|keys| keys.get(key)).is_some_and(|key| key.write.is_some());
         let mut cursor = 0;
         loop {
-            let writes = &self.writes;
-            cursor = self.snapshot.scan(space, cursor, 1024, |e| {
-                if !writes.contains_key(&(space, e.key().to_vec())) {
-                    f(e);
+            cursor = self.snapshot.scan(space, cursor, 1024, |entry| {
+                if !written(entry.key()) {
+                    f(entry);
                 }
             })?;
             if cursor == 0 {
                 break;
             }
         }
-        for ((s, k), b) in &self.writes {
-            if *s == space
-                && let Some(e) = b.entry(k, self.now_ms)
+        for (key, touched) in own.into_iter().flatten() {
+            if let Some(entry) =
+                touched.write.as_ref().and_then(|write| write.entry(key, self.now_ms()))
             {
-                f(e);
+                f(entry);
             }
         }
         Ok(())
     }
+
     /// The transaction's wall clock.
     pub fn now_ms(&self) -> u64 {
-        self.now_ms
+        self.snapshot.now_ms()
     }
+
     /// Commits: all writes become visible at one timestamp, or none.
-    pub fn commit(self) -> Result<(), CommitError> {
-        if let Some(key) = self.failed {
-            return Err(CommitError::Conflict { key });
+    ///
+    /// # Progress
+    /// Lock-free; a transaction without writes has nothing to do and never fails.
+    ///
+    /// # Errors
+    /// Nothing was applied: a key that was read has changed, or memory is short, or the snapshot was ended.
+    pub fn commit(mut self) -> Result<(), CommitError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
         }
-        let mut g = self.store.lock();
-        for ((space, key), seen) in &self.reads {
-            let now = g.spaces[*space as usize]
-                .get(key)
-                .and_then(|v| v.entry(key, self.now_ms))
-                .map(|e| e.stamp());
-            if now != *seen {
-                return Err(CommitError::Conflict { key: key.clone() });
+        let (mut reads, mut writes) = (Vec::new(), Vec::new());
+        for (&space, keys) in &self.keys {
+            let index = self.store.engine.space(space);
+            for (key, touched) in keys {
+                if touched.was_read {
+                    reads.push(ReadKey { space, hash: index.hash(key), key: key.clone() });
+                }
+                if let Some(write) = &touched.write {
+                    writes.push(PlannedWrite {
+                        space,
+                        key,
+                        value: write.value(),
+                        was_read: touched.was_read,
+                    });
+                }
             }
         }
-        g.clock += 1;
-        let stamp = g.clock;
-        for ((space, key), b) in self.writes {
-            let decision = match b {
-                Buffered::Removed => Decision::Remove,
-                Buffered::Value { value, kind, expire_at_ms } => {
-                    Decision::Put { value, kind, expire_at_ms }
-                }
-            };
-            apply(&mut g.spaces[space as usize], &key, self.now_ms, decision, stamp);
+        let plan = Plan {
+            lease: self.snapshot.lease(),
+            reads: reads.into(),
+            writes,
+            priority: self.priority,
+        };
+        self.snapshot.engine().commit(plan)
+    }
+}
+
+impl<O: Send + Sync + 'static> Drop for Transaction<O> {
+    fn drop(&mut self) {
+        if self.priority {
+            // Release [priority]: a mere token
+            self.store.engine.priority.store(false, Ordering::Release);
         }
-        Ok(())
     }
 }
 
-fn owned<O>(v: Value<'_, O>) -> DraftValue<O> {
-    match v {
-        Value::Bytes(b) => DraftValue::Bytes(b.to_vec()),
-        Value::Object(o) => DraftValue::Object(Arc::clone(o)),
+fn owned<O>(value: Value<'_, O>) -> OwnedValue<O> {
+    match value {
+        Value::Bytes(bytes) => OwnedValue::Bytes(bytes.to_vec()),
+        Value::Object(object) => OwnedValue::Object(Arc::clone(object)),
     }
 }
 
-impl<O> Buffered<O> {
+impl<O> Write<O> {
+    fn value(&self) -> Option<&Buffered<O>> {
+        match self {
+            Write::Removed => None,
+            Write::Value(value) => Some(value),
+        }
+    }
+
     fn entry<'g>(&'g self, key: &'g [u8], now_ms: u64) -> Option<Entry<'g, O>> {
-        let Buffered::Value { value, kind, expire_at_ms } = self else { return None };
-        if expire_at_ms.is_some_and(|t| t <= now_ms) {
+        let Buffered { value, kind, expire_at_ms } = self.value()?;
+        if expire_at_ms.is_some_and(|at| at <= now_ms) {
             return None;
         }
         let value = match value {
-            DraftValue::Bytes(b) => Value::Bytes(b),
-            DraftValue::Object(o) => Value::Object(o),
+            OwnedValue::Bytes(bytes) => Value::Bytes(bytes),
+            OwnedValue::Object(object) => Value::Object(object),
         };
         Some(Entry { key, value, kind: *kind, expire_at_ms: *expire_at_ms, stamp: VersionStamp(0) })
     }

@@ -41,8 +41,11 @@ pub struct VersionIndex<O: Send + Sync + 'static, D: Send + Sync + 'static> {
     hasher: HashState,
     #[cfg(stillpoint_loom)]
     pub(crate) mutation: crate::mutation::Mutation,
-    types: PhantomData<(Arc<O>, fn(D) -> D)>,
+    types: PhantomData<Types<O, D>>,
 }
+
+/// Owns objects, refers to descriptors.
+type Types<O, D> = (Arc<O>, fn(D) -> D);
 
 /// The size of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -392,8 +392,10 @@ pub(crate) unsafe fn reclaim<O>(version: *mut u8) {
     }
     // SAFETY: initialised, and the atomics are not touched again. (Nothing to do but in models.)
     unsafe { header.drop_in_place() };
+    // SAFETY: initialised, so not null.
+    let block = unsafe { NonNull::new_unchecked(version) };
     // SAFETY: a block of the pool, freed once.
-    unsafe { Pool::free(NonNull::new_unchecked(version)) };
+    unsafe { Pool::free(block) };
 }
 
 /// Hands a version over to the collector.

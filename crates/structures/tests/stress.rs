@@ -60,7 +60,11 @@ fn put(index: &Index, key: &[u8], value: u64, live: &Arc<AtomicI64>) -> bool {
     let hash = index.hash(key);
     let guard = index.collector().pin();
     let new_value = |value: u64| {
-        if value % 3 == 0 { Ok(Counted::new(value, live)) } else { Err(value.to_le_bytes()) }
+        if value.is_multiple_of(3) {
+            Ok(Counted::new(value, live))
+        } else {
+            Err(value.to_le_bytes())
+        }
     };
     let mut new = match new_value(value) {
         Ok(object) => index.new_version(key, NewValue::Object(object), 0, None).unwrap(),
@@ -160,7 +164,7 @@ fn counters_of_few_keys_lose_no_increment_while_the_index_grows() {
                             if let Ok(version) =
                                 index.install(&guard, hash, head.as_ref(), new.unwrap())
                             {
-                                index.prune(version, |_| rng.next() % 4 == 0);
+                                index.prune(version, |_| rng.next().is_multiple_of(4));
                                 break;
                             }
                         }
@@ -202,7 +206,7 @@ fn insert_and_remove_churn_on_few_keys_balances() {
                         let key = n.to_le_bytes();
                         let hash = index.hash(&key);
                         let guard = index.collector().pin();
-                        if rng.next() % 2 == 0 {
+                        if rng.next().is_multiple_of(2) {
                             let value = NewValue::Object(Counted::new(step, live));
                             let new = index.new_version(&key, value, 0, None).unwrap();
                             if index.install(&guard, hash, None, new).is_ok() {
@@ -234,6 +238,7 @@ fn insert_and_remove_churn_on_few_keys_balances() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one play with several roles")]
 fn readers_walk_chains_that_are_pruned_and_removed_under_them() {
     for collector in collectors() {
         let live = Arc::new(AtomicI64::new(0));
@@ -258,7 +263,7 @@ fn readers_walk_chains_that_are_pruned_and_removed_under_them() {
                             match (rng.next() % 16, head) {
                                 (0, Some(head)) => assert!(index.remove(&head).is_ok()),
                                 (1..6, Some(head)) => {
-                                    index.prune(head.version(), |_| rng.next() % 2 == 0);
+                                    index.prune(head.version(), |_| rng.next().is_multiple_of(2));
                                 }
                                 _ => {
                                     let value = NewValue::Object(Counted::new(step, live));
@@ -301,6 +306,7 @@ fn readers_walk_chains_that_are_pruned_and_removed_under_them() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one play with several roles")]
 fn pending_stamps_lead_to_live_descriptors_only() {
     for collector in collectors() {
         let live = Arc::new(AtomicI64::new(0));
@@ -323,7 +329,7 @@ fn pending_stamps_lead_to_live_descriptors_only() {
                                 let new = index.new_version(&key, value, 0, None).unwrap();
                                 if let Ok(version) = batch.install(index, hash, head.as_ref(), new)
                                 {
-                                    index.prune(version, |_| rng.next() % 3 == 0);
+                                    index.prune(version, |_| rng.next().is_multiple_of(3));
                                 }
                             }
                             if step % 3 == 0 { drop(batch) } else { batch.finish(Some(step + 2)) }

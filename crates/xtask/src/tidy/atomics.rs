@@ -17,7 +17,8 @@ pub(crate) fn check(source: &Source) -> Vec<Offence> {
     let lines: Vec<(usize, &str)> = source.product_lines().collect();
     for (at, (number, line)) in lines.iter().enumerate() {
         let code = line.split("//").next().unwrap_or("");
-        for ordering in used(code) {
+        let before = at.checked_sub(1).map_or("", |above| lines[above].1.trim());
+        for ordering in used(code).filter(|ordering| !is_failure_ordering(ordering, code, before)) {
             match comment_for(&lines, at, ordering) {
                 Some(tags) => offences.extend(tags.into_iter().filter_map(|tag| {
                     let missing = !header.contains(&format!("[{tag}]"));
@@ -34,6 +35,14 @@ pub(crate) fn check(source: &Source) -> Vec<Offence> {
         }
     }
     offences
+}
+
+/// Whether this is the Relaxed of a compare-and-swap's failure, of which there is nothing to say.
+fn is_failure_ordering(ordering: &str, code: &str, before: &str) -> bool {
+    let others = |text: &str| text.contains("Ordering::") && !text.contains("Ordering::Relaxed");
+    let head = code.split("Ordering::Relaxed").next().unwrap_or("");
+    ordering == "Relaxed"
+        && (others(head) || head.trim().is_empty() && before.starts_with("Ordering::"))
 }
 
 /// The orderings that a line of code names.

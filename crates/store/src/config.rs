@@ -1,0 +1,53 @@
+//! [`Config`] and [`At`]: what a store is made of, and where and when an operation happens.
+
+/// Where and when an operation happens: the key space and the caller's wall clock in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// Key space: 0 to `Config::spaces - 1`.
+    pub space: u8,
+    /// The caller's wall clock: what has `expire_at_ms <= now_ms` is absent.
+    pub now_ms: u64,
+}
+
+/// What happens when old versions kept for snapshots take more than [`Config::max_version_bytes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum PressurePolicy {
+    /// Nothing: snapshots are protected, and `Stats` tells how much they hold.
+    #[default]
+    Protect,
+    /// The oldest snapshot ends; its readers are told `SnapshotExpired`.
+    ExpireOldest,
+}
+
+/// Settings of a store. Those of MVCC can be changed while it runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Number of key spaces (default 16).
+    pub spaces: u8,
+    /// Whether [`Store::try_snapshot`](crate::Store::try_snapshot) grants snapshots (default true). The short leases of transactions and of
+    /// [`Store::snapshot`](crate::Store::snapshot) work in any case.
+    pub mvcc_enabled: bool,
+    /// How many versions a key may hold because of snapshots before the writer looks whether memory is short (default 2).
+    /// A target: a version that a snapshot needs is never cut for it.
+    pub max_versions: u32,
+    /// Pause of the background collector in microseconds (default 100).
+    pub gc_interval_us: u64,
+    /// Bytes of old versions above which [`on_pressure`](Config::on_pressure) acts (default: no limit).
+    pub max_version_bytes: Option<u64>,
+    /// What happens above that limit (default: nothing).
+    pub on_pressure: PressurePolicy,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            spaces: 16,
+            mvcc_enabled: true,
+            max_versions: 2,
+            gc_interval_us: 100,
+            max_version_bytes: None,
+            on_pressure: PressurePolicy::Protect,
+        }
+    }
+}

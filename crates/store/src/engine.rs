@@ -1,0 +1,90 @@
+//! [`Engine`]: what all handles of one store share.
+//!
+//! ```text
+//!  Engine ─┬─ spaces: VersionIndex …      one per key space; all of one collector and one pool
+//!          ├─ clock · leases              timestamps, and who still reads at which
+//!          ├─ limbo · expiry              what waits to be cut out, what waits to expire
+//!          └─ counters · settings
+//! ```
+//!
+//! # Invariants
+//! 1. A guard lives no longer than one operation, or one step of an iteration. What outlives operations are leases; they keep versions, not memory.
+//! 2. The collector's leases are not capped, so its `Expired` never comes.
+
+use crate::commit_clock::CommitClock;
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::descriptor::Descriptor;
+use crate::expiry::Expiry;
+use crate::lease::LeaseRegistry;
+use crate::limbo::Limbo;
+use crate::settings::Settings;
+use stillpoint_pool::Pool;
+use stillpoint_primitive::CachePadded;
+use stillpoint_primitive::sync::atomic::AtomicBool;
+use stillpoint_structures::{Collector, Expired, Head, VersionIndex, VersionRef};
+
+pub(crate) type Index<O> = VersionIndex<O, Descriptor>;
+pub(crate) type Version<'g, O> = VersionRef<'g, O, Descriptor>;
+pub(crate) type HeadOf<'g, O> = Head<'g, O, Descriptor>;
+
+pub(crate) struct Engine<O: Send + Sync + 'static> {
+    spaces: Box<[Index<O>]>,
+    pub(crate) clock: CommitClock,
+    pub(crate) leases: LeaseRegistry,
+    pub(crate) limbo: Limbo,
+    pub(crate) expiry: Expiry,
+    pub(crate) counters: Counters,
+    pub(crate) settings: Settings,
+    /// Taken by the one transaction that others must be patient with.
+    pub(crate) priority: CachePadded<AtomicBool>,
+    pub(crate) collector: Collector,
+    pub(crate) pool: Pool,
+    #[cfg(test)]
+    pub(crate) hook: crate::commit::Hook,
+}
+
+/// The value of an operation that fails only past a cap on leases.
+#[inline(always)]
+pub(crate) fn uncapped<T>(result: Result<T, Expired>) -> T {
+    result.expect("the store's collector does not cap leases")
+}
+
+impl<O: Send + Sync + 'static> Engine<O> {
+    pub(crate) fn new(config: &Config) -> Self {
+        let collector = Collector::builder().max_lease_ticks(None).build();
+        let pool = Pool::new();
+        Engine {
+            spaces: (0..config.spaces)
+                .map(|_| VersionIndex::new(collector.clone(), pool.clone()))
+                .collect(),
+            clock: CommitClock::new(),
+            leases: LeaseRegistry::new(),
+            limbo: Limbo::new(),
+            expiry: Expiry::new(),
+            counters: Counters::new(usize::from(config.spaces)),
+            settings: Settings::new(config),
+            priority: CachePadded::new(AtomicBool::new(false)),
+            collector,
+            pool,
+            #[cfg(test)]
+            hook: crate::commit::Hook::default(),
+        }
+    }
+
+    /// The index of a space.
+    ///
+    /// # Panics
+    /// If the store has no such space.
+    #[inline]
+    pub(crate) fn space(&self, space: u8) -> &Index<O> {
+        match self.spaces.get(usize::from(space)) {
+            Some(index) => index,
+            None => panic!("space {space} of a store with {}", self.spaces.len()),
+        }
+    }
+
+    pub(crate) fn spaces(&self) -> impl Iterator<Item = (u8, &Index<O>)> {
+        (0..).zip(&self.spaces)
+    }
+}

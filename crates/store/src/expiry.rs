@@ -1,0 +1,197 @@
+//! Expiry: which keys are to be looked at when.
+//!
+//! ```text
+//!  writers ─▶ 64 inboxes of 16-byte records ─▶ calendar: day ─▶ [record …]      (whoever runs `expire_due`, one at a time)
+//!  record = expiry time in ms (56 bits) | space (8)  ·  hash of the key (64)
+//! ```
+//! An expired value is absent for every reader by its own clock; this only frees its memory.
+//!
+//! # Invariants
+//! 1. Every live value that expires has a record, here or in a thread's hands, at its expiry time or before; or a survey is called for.
+//!    A record that comes too early is put back at the value's real time; one whose value is gone is dropped.
+//! 2. No writer waits: an inbox whose lock is taken is passed by; if all are taken, or the own one is full, a survey is called for, which walks all
+//!    keys.
+//! 3. Records name a key by its hash; whoever acts on one looks at the value itself.
+//!
+//! # Orderings
+//! | tag | sites |
+//! |---|---|
+//! | `[survey]` | Release when set, Acquire when taken: the survey sees the value for which it was called |
+//! | `[earliest]` | Relaxed: a hint, whether a look is worth while |
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use stillpoint_primitive::CachePadded;
+use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use stillpoint_primitive::thread_slot;
+
+const INBOXES: usize = 64;
+/// Records of an inbox that nobody empties; after that a survey finds the keys.
+const FULL: usize = 1 << 16;
+/// A page of the calendar spans 64 ms.
+const PAGE_BITS: u32 = 6;
+const SPACE_BITS: u32 = 8;
+/// Later than any caller's clock: such values never expire by themselves.
+const FOR_EVER: u64 = 1 << (64 - SPACE_BITS);
+
+/// A key that may have expired at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    at_and_space: u64,
+    pub(crate) hash: u64,
+}
+
+impl Due {
+    pub(crate) fn at(self) -> u64 {
+        self.at_and_space >> SPACE_BITS
+    }
+
+    pub(crate) fn space(self) -> u8 {
+        (self.at_and_space & ((1 << SPACE_BITS) - 1)) as u8
+    }
+}
+
+pub(crate) struct Expiry {
+    inboxes: Box<[CachePadded<Mutex<Vec<Due>>>]>,
+    calendar: Mutex<BTreeMap<u64, Vec<Due>>>,
+    survey: AtomicBool,
+    /// No record of the calendar is due before; inboxes not counted.
+    earliest: AtomicU64,
+}
+
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+impl Expiry {
+    pub(crate) fn new() -> Self {
+        Expiry {
+            inboxes: (0..INBOXES).map(|_| CachePadded::default()).collect(),
+            calendar: Mutex::default(),
+            survey: AtomicBool::new(false),
+            earliest: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// Notes that a key's value expires at `at`.
+    pub(crate) fn push(&self, space: u8, hash: u64, at: u64) {
+        if at >= FOR_EVER {
+            return;
+        }
+        let due = Due { at_and_space: at << SPACE_BITS | u64::from(space), hash };
+        let own = thread_slot::current().unwrap_or(0);
+        for inbox in (0..INBOXES).map(|step| &self.inboxes[(own + step) % INBOXES]) {
+            if let Some(mut records) = try_lock(inbox) {
+                if records.len() < FULL {
+                    records.push(due);
+                } else {
+                    self.call_survey();
+                }
+                return;
+            }
+        }
+        self.call_survey();
+    }
+
+    fn call_survey(&self) {
+        // Release [survey]: the value is installed before the survey begins
+        self.survey.store(true, Ordering::Release);
+    }
+
+    /// Whether all keys must be walked; asking takes the duty over.
+    pub(crate) fn take_survey(&self) -> bool {
+        // Acquire [survey]: sees what was installed before it was called for
+        self.survey.swap(false, Ordering::Acquire)
+    }
+
+    /// Takes up to about `most` records that are due at `now`. Empty if another thread is at it.
+    pub(crate) fn take_due(&self, now: u64, most: usize) -> Vec<Due> {
+        let Some(mut calendar) = try_lock(&self.calendar) else { return Vec::new() };
+        self.empty_inboxes(&mut calendar);
+        let mut due = Vec::new();
+        // Relaxed [earliest]: only holders of the lock write it
+        if self.earliest.load(Ordering::Relaxed) > now {
+            return due;
+        }
+        let mut later = Vec::new();
+        while due.len() < most {
+            let Some(mut page) =
+                calendar.first_entry().filter(|page| page.key() << PAGE_BITS <= now)
+            else {
+                break;
+            };
+            let (ripe, unripe): (Vec<Due>, Vec<Due>) =
+                page.get().iter().partition(|record| record.at() <= now);
+            due.extend(ripe);
+            page.insert(unripe);
+            let page = page.remove_entry();
+            if !page.1.is_empty() {
+                later.push(page);
+            }
+        }
+        calendar.extend(later);
+        self.note_earliest(&calendar);
+        due
+    }
+
+    fn empty_inboxes(&self, calendar: &mut BTreeMap<u64, Vec<Due>>) {
+        let mut moved = false;
+        for inbox in &self.inboxes {
+            let records = try_lock(inbox).map(|mut records| std::mem::take(&mut *records));
+            for record in records.into_iter().flatten() {
+                calendar.entry(record.at() >> PAGE_BITS).or_default().push(record);
+                moved = true;
+            }
+        }
+        if moved {
+            self.note_earliest(calendar);
+        }
+    }
+
+    fn note_earliest(&self, calendar: &BTreeMap<u64, Vec<Due>>) {
+        let records = calendar.first_key_value().into_iter().flat_map(|(_, page)| page);
+        let earliest = records.map(|record| record.at()).min().unwrap_or(u64::MAX);
+        // Relaxed [earliest]: only holders of the lock write it
+        self.earliest.store(earliest, Ordering::Relaxed);
+    }
+}
+
+#[cfg(all(test, not(stillpoint_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_out_when_they_are_due_and_only_then() {
+        let expiry = Expiry::new();
+        for at in 0..1000 {
+            expiry.push((at % 3) as u8, at, at);
+        }
+        let first = expiry.take_due(99, 10_000);
+        assert_eq!(first.len(), 100);
+        assert!(first.iter().all(|due| due.at() <= 99 && u64::from(due.space()) == due.hash % 3));
+        assert!(expiry.take_due(99, 10_000).is_empty());
+        let mut rest = 0;
+        loop {
+            let due = expiry.take_due(5000, 70).len();
+            rest += due;
+            if due == 0 {
+                break;
+            }
+        }
+        assert_eq!(rest, 900);
+    }
+
+    #[test]
+    fn what_never_expires_is_not_kept_and_a_full_inbox_calls_for_a_survey() {
+        let expiry = Expiry::new();
+        expiry.push(0, 1, u64::MAX);
+        assert!(expiry.take_due(FOR_EVER - 1, 10).is_empty());
+        (0..=FULL as u64).for_each(|hash| expiry.push(0, hash, 7));
+        assert!(expiry.take_survey() && !expiry.take_survey());
+        assert_eq!(expiry.take_due(7, usize::MAX).len(), FULL);
+    }
+}

@@ -1,0 +1,93 @@
+//! [`LeaseView`]: the leases of one moment, for a walk down a chain.
+//!
+//! # Invariants
+//! 1. A view is taken after the newest version of the chain in question was stamped; then lease invariant 2 holds for every version of it.
+
+use crate::lease::LeaseRegistry;
+
+const INLINE: usize = 8;
+
+/// Held timestamps, ascending, and the lowest bound of those being taken.
+pub(crate) struct LeaseView {
+    inline: [u64; INLINE],
+    len: usize,
+    spilled: Vec<u64>,
+    pinning: Option<u64>,
+}
+
+impl LeaseView {
+    pub(crate) fn take(leases: &LeaseRegistry) -> Self {
+        let mut view =
+            LeaseView { inline: [0; INLINE], len: 0, spilled: Vec::new(), pinning: None };
+        leases.for_each(|timestamp, exact| {
+            if exact {
+                view.add(timestamp);
+            } else {
+                view.pinning = Some(view.pinning.map_or(timestamp, |least| least.min(timestamp)));
+            }
+        });
+        view.held_mut().sort_unstable();
+        view
+    }
+
+    fn add(&mut self, timestamp: u64) {
+        if self.len < INLINE && self.spilled.is_empty() {
+            self.inline[self.len] = timestamp;
+            self.len += 1;
+            return;
+        }
+        if self.spilled.is_empty() {
+            self.spilled.extend_from_slice(&self.inline);
+        }
+        self.spilled.push(timestamp);
+    }
+
+    fn held_mut(&mut self) -> &mut [u64] {
+        if self.spilled.is_empty() { &mut self.inline[..self.len] } else { &mut self.spilled }
+    }
+
+    fn held(&self) -> &[u64] {
+        if self.spilled.is_empty() { &self.inline[..self.len] } else { &self.spilled }
+    }
+
+    /// A lease that needs a version stamped at `from` and superseded at `until`.
+    #[inline]
+    pub(crate) fn needs(&self, from: u64, until: u64) -> Option<u64> {
+        let held = self.held();
+        let first = held[held.partition_point(|timestamp| *timestamp < from)..].first().copied();
+        first.filter(|timestamp| *timestamp < until).or(self.pinning.filter(|least| *least < until))
+    }
+
+    /// A lease that reads before `timestamp`.
+    pub(crate) fn older_than(&self, timestamp: u64) -> Option<u64> {
+        self.needs(0, timestamp)
+    }
+}
+
+#[cfg(all(test, not(stillpoint_loom)))]
+mod tests {
+    use super::*;
+    use crate::commit_clock::CommitClock;
+
+    #[test]
+    fn a_view_knows_which_interval_holds_a_lease() {
+        for count in [1, 8, 9, 40] {
+            let (clock, leases) = (CommitClock::new(), LeaseRegistry::new());
+            let taken: Vec<u64> = (0..count)
+                .map(|_| {
+                    (0..9).for_each(|tick| assert!(clock.tick() > tick));
+                    leases.take(&clock).read_timestamp
+                })
+                .collect();
+            let view = LeaseView::take(&leases);
+            for at in taken {
+                assert_eq!(view.needs(at, at + 1), Some(at));
+                assert_eq!(view.needs(at - 2, at + 2), Some(at));
+                assert_eq!(view.needs(at + 1, at + 3), None);
+                assert_eq!(view.needs(at - 3, at), None);
+            }
+            assert_eq!(view.older_than(11), Some(10));
+            assert_eq!(view.older_than(10), None);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What is done beside the operations: cutting out old versions whose snapshot has ended, expiry, ending of overdue snapshots, memory back.
+//!
+//! Writers do a little of it as they go. A store without a maintenance thread is none the worse for correctness; whoever embeds it may call
+//! [`Store::expire_due`] and [`Store::collect`] when it suits.
+//!
+//! # Invariants
+//! 1. A pass spends a bounded number of steps, so nobody waits for it, and pins for one step at a time.
+//! 2. The thread holds no handle between its passes, so the store ends with its last handle, and the thread soon after.
+
+use crate::Store;
+use crate::counters::Figure;
+use crate::engine::{Engine, uncapped};
+use crate::entry::VersionStamp;
+use crate::expiry::Due;
+use crate::settle::Standing;
+use crate::write::{Expiring, Place};
+use std::sync::Weak;
+use std::time::Duration;
+use stillpoint_primitive::background;
+
+/// Steps of one pass of the thread.
+const PASS: usize = 4096;
+/// The longest pause when there is nothing to do.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+impl<O: Send + Sync + 'static> Engine<O> {
+    /// Removes keys that have expired. How many.
+    pub(crate) fn expire_due(&self, now_ms: u64, budget: usize) -> usize {
+        let killed = self.leases.kill_overdue(now_ms);
+        if killed > 0 {
+            self.counters.own().add(Figure::ExpiredSnapshots, killed as i64);
+        }
+        if self.expiry.take_survey() {
+            self.survey();
+        }
+        self.expiry.take_due(now_ms, budget).into_iter().map(|due| self.expire(due, now_ms)).sum()
+    }
+
+    /// Looks at the keys with that hash. How many were removed.
+    fn expire(&self, due: Due, now_ms: u64) -> usize {
+        let index = self.space(due.space());
+        let keys = {
+            let guard = self.collector.pin();
+            let mut keys: Vec<Box<[u8]>> = Vec::new();
+            uncapped(index.sample(&guard, due.hash, |head| {
+                let key = head.version().key();
+                if index.hash(key) == due.hash {
+                    keys.push(key.into());
+                }
+            }));
+            keys
+        };
+        let mut removed = 0;
+        for key in keys {
+            let place = Place { index, space: due.space(), hash: due.hash, key: &key };
+            match self.remove_expired(&place, now_ms) {
+                Ok(Expiring::Removed) => removed += 1,
+                Ok(Expiring::At(at)) => self.expiry.push(due.space(), due.hash, at),
+                Ok(Expiring::Never) => {}
+                // No memory for a tombstone: later.
+                Err(_) => self.expiry.push(due.space(), due.hash, now_ms + 1000),
+            }
+        }
+        removed
+    }
+
+    /// Notes the expiry of every key anew, because records could not be kept.
+    fn survey(&self) {
+        for (space, index) in self.spaces() {
+            let mut cursor = 0;
+            loop {
+                let guard = self.collector.pin();
+                cursor = uncapped(index.scan(&guard, cursor, |head| {
+                    let latest: Option<(_, VersionStamp)> = match self.standing(head.version()) {
+                        Standing::Committed(stamp) => Some((head.version(), stamp)),
+                        _ => self.latest(&guard, head.version()),
+                    };
+                    if let Some(at) = latest.and_then(|(version, _)| version.expire_at()) {
+                        self.expiry.push(space, index.hash(head.version().key()), at);
+                    }
+                }));
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Cuts out up to about `budget` old versions that no snapshot needs any more. How many entries were looked at.
+    pub(crate) fn collect(&self, budget: usize) -> usize {
+        if self.limbo.take_sweep() {
+            self.sweep();
+        }
+        self.relieve();
+        self.tidy_all(budget)
+    }
+
+    /// One pass of the thread; whether there may be more to do at once.
+    fn pass(&self, now_ms: u64) -> bool {
+        let expired = self.expire_due(now_ms, PASS);
+        let collected = self.collect(PASS);
+        if self.collector.stats().unreclaimed > 0 {
+            self.collector.flush();
+        }
+        expired + collected >= PASS
+    }
+}
+
+impl<O: Send + Sync + 'static> Store<O> {
+    /// Removes keys that have expired at `now_ms`, and ends snapshots whose deadline is over, spending at most about `budget` steps; returns how many
+    /// keys went. Needed only where [`start_maintenance`](Store::start_maintenance) does not do it.
+    ///
+    /// # Progress
+    /// Lock-free; if another thread is at it, this one leaves it to that.
+    pub fn expire_due(&self, now_ms: u64, budget: usize) -> usize {
+        self.engine.expire_due(now_ms, budget)
+    }
+
+    /// Cuts out old versions that no snapshot needs any more, spending at most about `budget` steps; returns how many entries were looked at.
+    /// Needed only where neither writers nor a maintenance thread do it.
+    pub fn collect(&self, budget: usize) -> usize {
+        self.engine.collect(budget)
+    }
+
+    /// Starts the maintenance thread; it ends soon after the last handle of the store. `now_ms` is asked once a pass.
+    ///
+    /// # Panics
+    /// If the system gives no thread.
+    pub fn start_maintenance(&self, now_ms: impl Fn() -> u64 + Send + 'static) {
+        let engine = std::sync::Arc::downgrade(&self.engine);
+        background::spawn("stillpoint-gc", move || run(&engine, now_ms))
+            .expect("a thread for maintenance");
+    }
+}
+
+fn run<O: Send + Sync + 'static>(engine: &Weak<Engine<O>>, now_ms: impl Fn() -> u64) {
+    let mut pause = Duration::ZERO;
+    loop {
+        let interval = match engine.upgrade() {
+            None => return,
+            Some(engine) => {
+                let interval = Duration::from_micros(engine.settings.gc_interval_us());
+                let busy = engine.pass(now_ms());
+                pause = if busy {
+                    interval
+                } else {
+                    (pause * 2).clamp(interval, LONGEST_PAUSE.max(interval))
+                };
+                pause
+            }
+        };
+        background::pause(interval);
+    }
+}

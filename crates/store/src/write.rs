@@ -1,0 +1,302 @@
+//! Writes of one key.
+//!
+//! ```text
+//!  find the head ─▶ make it final ─▶ base = newest committed ─▶ closure ─▶ CAS head: base → new (unset) ─▶ stamp ─▶ count, expiry, prune
+//!       ▲               │ unset: stamp it     │ not the head any more                │ failed
+//!       └───────────────┴─ prepared: decide it; installing: be patient, then kill ───┘
+//! ```
+//!
+//! # Invariants
+//! 1. The new version goes on top of the very head that was looked at, and that head was final: so the base is its newest committed predecessor,
+//!    the closure saw exactly that, and two updates of a key never see the same base.
+//! 2. Whoever installs counts: the difference between its version and its base. Each version is superseded once, so the sums are exact.
+//! 3. No fetch_add and no lock: writers of different keys share no line but those of their bins, and the clock's, which they only read.
+//!
+//! # Progress
+//! Lock-free: a failed CAS means that another write of the key succeeded. A commit that stands in the way is decided if it is prepared, and killed
+//! after [`PATIENCE`] looks if it is not.
+
+use crate::config::At;
+use crate::counters::Figure;
+use crate::descriptor::{Descriptor, Status};
+use crate::draft::{Decision, Draft};
+use crate::engine::{Engine, HeadOf, Index, Version, uncapped};
+use crate::entry::{Entry, VersionStamp};
+use crate::error::WriteError;
+use crate::settle::Standing;
+use stillpoint_primitive::sync::{hint, thread};
+use stillpoint_structures::{Guard, NewValue, NewVersion, Refused, RefusedReason};
+
+/// Looks at an installing commit before it is killed: about as long as installing a few keys takes.
+const PATIENCE: u32 = 256;
+/// The same, in turns given to other threads, for the holder of the priority token: some milliseconds.
+const PRIORITY_PATIENCE: u32 = 2_000;
+
+/// A key of a space, found by its hash.
+pub(crate) struct Place<'k, O: Send + Sync + 'static> {
+    pub(crate) index: &'k Index<O>,
+    pub(crate) space: u8,
+    pub(crate) hash: u64,
+    pub(crate) key: &'k [u8],
+}
+
+/// A final head and what a write goes on top of.
+pub(crate) struct Target<'g, O: Send + Sync + 'static> {
+    pub(crate) head: Option<HeadOf<'g, O>>,
+    pub(crate) base: Option<(Version<'g, O>, VersionStamp)>,
+}
+
+impl<'g, O: Send + Sync + 'static> Target<'g, O> {
+    fn visible(&self, now_ms: u64) -> Option<Entry<'g, O>> {
+        self.base.and_then(|(version, stamp)| Entry::of(version, stamp, now_ms))
+    }
+
+    /// Whether the base is a value, expired or not.
+    pub(crate) fn is_value(&self) -> bool {
+        self.base.is_some_and(|(version, _)| !version.is_tombstone())
+    }
+}
+
+impl<O: Send + Sync + 'static> Engine<O> {
+    #[inline]
+    pub(crate) fn place<'k>(&'k self, space: u8, key: &'k [u8]) -> Place<'k, O> {
+        let index = self.space(space);
+        Place { index, space, hash: index.hash(key), key }
+    }
+
+    /// Sets a key whatever it was.
+    pub(crate) fn set(
+        &self,
+        at: At,
+        key: &[u8],
+        kind: u8,
+        value: &[u8],
+        expire_at_ms: Option<u64>,
+    ) -> Result<(), WriteError> {
+        let place = self.place(at.space, key);
+        let mut new = place.index.new_version(key, NewValue::Bytes(value), kind, expire_at_ms)?;
+        let guard = self.collector.pin();
+        loop {
+            let target = self.target(&guard, &place);
+            match self.write(&guard, &place, &target, new) {
+                Ok(()) => return Ok(()),
+                Err(refused) => new = raced(refused)?,
+            }
+        }
+    }
+
+    /// Runs `f` on what the key is and does what it says.
+    pub(crate) fn update<R>(
+        &self,
+        at: At,
+        key: &[u8],
+        mut f: impl FnMut(Option<Entry<'_, O>>, &mut Draft<'_, O>) -> R,
+    ) -> Result<R, WriteError> {
+        let place = self.place(at.space, key);
+        let guard = self.collector.pin();
+        loop {
+            let target = self.target(&guard, &place);
+            let mut draft = Draft::of_version(place.index, key);
+            let result = f(target.visible(at.now_ms), &mut draft);
+            let Some(new) = new_version(&place, &target, at.now_ms, draft.decision)? else {
+                return Ok(result);
+            };
+            match self.write(&guard, &place, &target, new) {
+                Ok(()) => return Ok(result),
+                Err(refused) => drop(raced(refused)?),
+            }
+        }
+    }
+
+    /// Removes a key if its value has expired. What is there now if not.
+    pub(crate) fn remove_expired(
+        &self,
+        place: &Place<'_, O>,
+        now_ms: u64,
+    ) -> Result<Expiring, WriteError> {
+        let guard = self.collector.pin();
+        loop {
+            let target = self.target(&guard, place);
+            let Some((version, _)) = target.base.filter(|_| target.is_value()) else {
+                return Ok(Expiring::Never);
+            };
+            match version.expire_at() {
+                None => return Ok(Expiring::Never),
+                Some(at) if at > now_ms => return Ok(Expiring::At(at)),
+                Some(_) => {}
+            }
+            let tombstone = place.index.new_version(place.key, NewValue::Tombstone, 0, None)?;
+            match self.write(&guard, place, &target, tombstone) {
+                Ok(()) => {
+                    self.counters.own().add(Figure::ExpiredKeys, 1);
+                    return Ok(Expiring::Removed);
+                }
+                Err(refused) => drop(raced(refused)?),
+            }
+        }
+    }
+
+    /// The key's head, made final, and its newest committed version.
+    #[inline]
+    pub(crate) fn target<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        place: &Place<'g, O>,
+    ) -> Target<'g, O> {
+        let head = uncapped(place.index.find(guard, place.hash, place.key));
+        let base = head.and_then(|head| self.base(guard, head.version()));
+        Target { head, base }
+    }
+
+    #[inline]
+    fn base<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        head: Version<'g, O>,
+    ) -> Option<(Version<'g, O>, VersionStamp)> {
+        if let Standing::Pending(descriptor) = self.standing(head) {
+            self.clear_the_way(guard, descriptor);
+        }
+        self.latest(guard, head)
+    }
+
+    /// Brings a commit that stands in the way of a write to its end.
+    #[cold]
+    fn clear_the_way<'g>(&self, guard: &'g Guard<'g>, descriptor: &'g Descriptor) {
+        for look in 0u32.. {
+            match descriptor.status() {
+                Status::Committed | Status::Aborted => return,
+                Status::Prepared => {
+                    self.help_decide(guard, descriptor);
+                    return;
+                }
+                Status::Installing if descriptor.priority && look < PRIORITY_PATIENCE => {
+                    thread::yield_now()
+                }
+                Status::Installing if !descriptor.priority && look < PATIENCE => hint::spin_loop(),
+                Status::Installing => {
+                    if descriptor.kill() {
+                        self.counters.own().add(Figure::Helps, 1);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Installs `new` on `target`, stamps it, and does what follows from it.
+    pub(crate) fn write<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        place: &Place<'g, O>,
+        target: &Target<'g, O>,
+        new: NewVersion<O>,
+    ) -> Result<(), Refused<O>> {
+        let version = place.index.install(guard, place.hash, target.head.as_ref(), new)?;
+        let stamp = self.stamp_on(version, target.base.map(|(_, stamp)| stamp));
+        self.written(guard, place, version, stamp, target.base);
+        let own = self.counters.own();
+        own.add(Figure::Commits, 1);
+        if self.limbo.own_waits() && own.get(Figure::Commits) % 16 == 0 {
+            self.tidy_own(4);
+        }
+        Ok(())
+    }
+
+    /// Counts a committed version, sees to its expiry, and cuts out what it superseded.
+    pub(crate) fn written<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        place: &Place<'g, O>,
+        version: Version<'g, O>,
+        stamp: VersionStamp,
+        base: Option<(Version<'g, O>, VersionStamp)>,
+    ) {
+        self.count(place.space, version, base.map(|(base, _)| base));
+        if let Some(at) = version.expire_at() {
+            // An entry at or before that time is on its way already if the base expires too; it will be moved on.
+            let known =
+                base.and_then(|(base, _)| base.expire_at()).is_some_and(|before| before <= at);
+            if !known {
+                self.expiry.push(place.space, place.hash, at);
+            }
+        }
+        if let Some(base) = base {
+            self.prune_below(place, version, stamp, base);
+        }
+        if version.is_tombstone() {
+            self.bury(guard, place, version, stamp);
+        }
+    }
+
+    #[inline]
+    fn count(&self, space: u8, version: Version<'_, O>, base: Option<Version<'_, O>>) {
+        let live = |version: Version<'_, O>| {
+            if version.is_tombstone() { (0, 0) } else { (1, version.bytes() as i64) }
+        };
+        let (keys, live_bytes) = live(version);
+        let (keys_before, live_bytes_before) = base.map_or((0, 0), live);
+        let own = self.counters.own();
+        own.add(Figure::Versions, 1);
+        own.add(Figure::VersionBytes, version.bytes() as i64);
+        own.add(Figure::LiveBytes, live_bytes - live_bytes_before);
+        if keys != keys_before {
+            own.add_keys(space, keys - keys_before);
+        }
+    }
+}
+
+/// What `remove_expired` found.
+pub(crate) enum Expiring {
+    /// The value had expired; the key is removed.
+    Removed,
+    /// There is a value that expires at this time.
+    At(u64),
+    /// There is none that ever expires.
+    Never,
+}
+
+/// The version that a decision asks for, if any.
+fn new_version<O: Send + Sync + 'static>(
+    place: &Place<'_, O>,
+    target: &Target<'_, O>,
+    now_ms: u64,
+    decision: Decision<O>,
+) -> Result<Option<NewVersion<O>>, WriteError> {
+    match decision {
+        Decision::Keep => Ok(None),
+        Decision::Refuse(error) => Err(error),
+        Decision::Install(new) => Ok(Some(new)),
+        Decision::Buffer(value) => Ok(Some(place.index.new_version(
+            place.key,
+            value.value.as_new(),
+            value.kind,
+            value.expire_at_ms,
+        )?)),
+        Decision::Remove if !target.is_value() => Ok(None),
+        Decision::Remove => {
+            Ok(Some(place.index.new_version(place.key, NewValue::Tombstone, 0, None)?))
+        }
+        Decision::Expire(expire_at_ms) => {
+            let Some(entry) = target.visible(now_ms) else { return Ok(None) };
+            Ok(Some(place.index.new_version(
+                place.key,
+                entry.value().as_new(),
+                entry.kind(),
+                expire_at_ms,
+            )?))
+        }
+    }
+}
+
+/// The version back if the install was refused for a race.
+pub(crate) fn raced<O: Send + Sync + 'static>(
+    refused: Refused<O>,
+) -> Result<NewVersion<O>, WriteError> {
+    match refused.reason {
+        RefusedReason::OutOfMemory => {
+            Err(WriteError::OutOfMemory { bytes: refused.version.bytes() })
+        }
+        _ => Ok(refused.version),
+    }
+}
