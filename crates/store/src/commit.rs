@@ -20,6 +20,7 @@ use crate::engine::{Engine, Version};
 use crate::entry::VersionStamp;
 use crate::error::CommitError;
 use crate::lease::Lease;
+use crate::reader::Reader;
 use crate::write::{Place, Target, raced};
 use std::sync::Arc;
 use stillpoint_structures::{Batch, Guard, NewValue, NewVersion};
@@ -81,7 +82,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let _ = step;
     }
 
-    pub(crate) fn commit(&self, plan: Plan<'_, O>) -> Result<(), CommitError> {
+    /// Commits. The reader is given up as soon as there is a verdict, so that a commit keeps no old versions for itself.
+    pub(crate) fn commit(&self, plan: &Plan<'_, O>, reader: Reader<O>) -> Result<(), CommitError> {
         let result = match &plan.writes[..] {
             [] => Ok(()),
             [only]
@@ -90,9 +92,9 @@ impl<O: Send + Sync + 'static> Engine<O> {
                     .iter()
                     .all(|read| read.space == only.space && *read.key == *only.key) =>
             {
-                self.commit_one(&plan, only)
+                self.commit_one(plan, only, reader)
             }
-            _ => self.commit_many(&plan),
+            _ => self.commit_many(plan, reader),
         };
         if matches!(result, Err(CommitError::Conflict { .. } | CommitError::SnapshotExpired)) {
             self.counters.own().add(Figure::Aborts, 1);
@@ -104,10 +106,12 @@ impl<O: Send + Sync + 'static> Engine<O> {
         &self,
         plan: &Plan<'_, O>,
         write: &PlannedWrite<'_, O>,
+        reader: Reader<O>,
     ) -> Result<(), CommitError> {
         let place = self.place(write.space, write.key);
         let mut new = self.planned_version(&place, write)?;
         let guard = self.collector.pin();
+        let mut reader = Some(reader);
         loop {
             let target = self.target(&guard, &place);
             plan.check(write, &target)?;
@@ -117,7 +121,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             if write.value.is_none() && !target.is_value() {
                 return Ok(());
             }
-            match self.write(&guard, &place, &target, new) {
+            match self.write_then(&guard, &place, &target, new, || drop(reader.take())) {
                 Ok(()) => return Ok(()),
                 Err(refused) => new = raced(refused).map_err(CommitError::Write)?,
             }
@@ -141,7 +145,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         new.map_err(|error| CommitError::Write(error.into()))
     }
 
-    fn commit_many(&self, plan: &Plan<'_, O>) -> Result<(), CommitError> {
+    fn commit_many(&self, plan: &Plan<'_, O>, reader: Reader<O>) -> Result<(), CommitError> {
         let guard = self.collector.pin();
         let mut batch =
             Batch::new(&guard, Descriptor::new(plan.lease, Arc::clone(&plan.reads), plan.priority));
@@ -155,6 +159,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             descriptor.kill();
         }
         self.at_step(Step::Decided);
+        drop(reader);
         match result {
             Ok(()) => {
                 let stamp = descriptor.stamp();

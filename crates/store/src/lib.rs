@@ -5,6 +5,7 @@
 //! | `store`, `snapshot`, `transaction`, `draft`, `entry`, `config`, `stats`, `error` | the public interface |
 //! | `engine` | what all handles of one store share |
 //! | `commit_clock`, `lease`, `lease_view` | timestamps, and who still reads at which |
+//! | `reader` | reading by a lease |
 //! | `settle` | how a version stands: stamping, helping, deciding, validating |
 //! | `write`, `commit`, `descriptor` | writes of one key; commits of several |
 //! | `prune`, `limbo` | cutting out what no snapshot needs |
@@ -27,6 +28,7 @@ mod lease_view;
 mod limbo;
 mod maintenance;
 mod prune;
+mod reader;
 mod segments;
 mod settings;
 mod settle;

@@ -18,14 +18,15 @@
 //! | `[waiting]` | Relaxed: a hint that says whether a look at a shard is worth while; the lock orders the entries |
 //! | `[sweep]` | Release when set, Acquire when taken: the sweep sees what was installed before it was called for |
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use stillpoint_primitive::CachePadded;
 use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use stillpoint_primitive::thread_slot;
 
 const SHARDS: usize = 64;
-/// Entries of one bucket, so that adding one never moves many.
-const BUCKET: usize = 1024;
+/// Entries of one chunk, so that adding one never moves many.
+const CHUNK: usize = 1024;
 
 /// A version that waits to be cut out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,15 +39,13 @@ pub(crate) struct Waiting {
 /// To wait for no lease: to be looked at as soon as possible.
 pub(crate) const NO_LEASE: u64 = 0;
 
-struct Bucket {
-    lease: u64,
-    entries: Vec<Waiting>,
-}
+/// Chunks of entries that wait for one lease; only the last one is not full.
+type Bucket = Vec<Vec<Waiting>>;
 
 #[derive(Default)]
 struct Shard {
     waiting: AtomicUsize,
-    buckets: Mutex<Vec<Bucket>>,
+    buckets: Mutex<BTreeMap<u64, Bucket>>,
 }
 
 pub(crate) struct Limbo {
@@ -79,7 +78,7 @@ impl Limbo {
         let own = Self::own();
         for shard in (0..SHARDS).map(|step| &self.shards[(own + step) % SHARDS]) {
             if let Some(mut buckets) = try_lock(&shard.buckets) {
-                add(&mut buckets, lease, entry);
+                add(buckets.entry(lease).or_default(), entry);
                 // Relaxed [waiting]: a hint
                 shard.waiting.fetch_add(1, Ordering::Relaxed);
                 return;
@@ -120,23 +119,21 @@ impl Limbo {
         }
         let Some(mut buckets) = try_lock(&shard.buckets) else { return Vec::new() };
         let mut taken = Vec::new();
-        let (mut at, mut known) = (0, None);
-        while at < buckets.len() && taken.len() < most {
-            let lease = buckets[at].lease;
-            let live = match known {
-                Some((known, live)) if known == lease => live,
-                _ => lease != NO_LEASE && is_live(lease),
-            };
-            known = Some((lease, live));
-            if live {
-                at += 1;
-                continue;
+        let ended: Vec<u64> = buckets
+            .keys()
+            .copied()
+            .filter(|lease| *lease == NO_LEASE || !is_live(*lease))
+            .take(most)
+            .collect();
+        for lease in ended {
+            if let Some(bucket) = buckets.get_mut(&lease) {
+                drain(bucket, most, &mut taken);
+                if bucket.is_empty() {
+                    buckets.remove(&lease);
+                }
             }
-            let entries = &mut buckets[at].entries;
-            let rest = entries.len().saturating_sub(most - taken.len());
-            taken.extend(entries.drain(rest..));
-            if rest == 0 {
-                buckets.swap_remove(at);
+            if taken.len() >= most {
+                break;
             }
         }
         // Relaxed [waiting]: a hint
@@ -157,15 +154,22 @@ impl Limbo {
     }
 }
 
-fn add(buckets: &mut Vec<Bucket>, lease: u64, entry: Waiting) {
-    match buckets
-        .iter_mut()
-        .rev()
-        .take(8)
-        .find(|bucket| bucket.lease == lease && bucket.entries.len() < BUCKET)
-    {
-        Some(bucket) => bucket.entries.push(entry),
-        None => buckets.push(Bucket { lease, entries: vec![entry] }),
+fn add(bucket: &mut Bucket, entry: Waiting) {
+    match bucket.last_mut() {
+        Some(chunk) if chunk.len() < CHUNK => chunk.push(entry),
+        _ => bucket.push(vec![entry]),
+    }
+}
+
+/// Moves entries until `taken` has `most`.
+fn drain(bucket: &mut Bucket, most: usize, taken: &mut Vec<Waiting>) {
+    while taken.len() < most {
+        let Some(chunk) = bucket.last_mut() else { return };
+        let rest = chunk.len().saturating_sub(most - taken.len());
+        taken.extend(chunk.drain(rest..));
+        if rest == 0 {
+            bucket.pop();
+        }
     }
 }
 

@@ -4,11 +4,10 @@ use crate::config::{At, Config};
 use crate::engine::{Engine, uncapped};
 use crate::entry::{Entry, VersionStamp};
 use crate::error::{MvccDisabled, WriteError};
+use crate::reader::EMPTY_BINS;
 use crate::{Draft, Snapshot, Transaction};
 use std::sync::Arc;
 
-/// Steps over empty bins that an iteration makes for one key that it was asked for.
-pub(crate) const EMPTY_BINS: usize = 10;
 /// Draws before `random_with` looks for the next key instead.
 const DRAWS: u64 = 1000;
 /// The most keys that a bin holds (while it is being split, twice that).
@@ -298,7 +297,7 @@ impl<O: Send + Sync + 'static> Store<O> {
 
     /// Begins a serialisable transaction.
     pub fn begin(&self, now_ms: u64) -> Transaction<O> {
-        Transaction::begin(self.clone(), now_ms)
+        Transaction::begin(Arc::clone(&self.engine), now_ms)
     }
 }
 

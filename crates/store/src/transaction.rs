@@ -12,9 +12,10 @@
 use crate::commit::{Plan, PlannedWrite};
 use crate::descriptor::ReadKey;
 use crate::draft::{Buffered, Decision, Draft, OwnedValue};
+use crate::engine::Engine;
 use crate::entry::{Entry, Value, VersionStamp};
 use crate::error::{CommitError, SnapshotExpired, WriteError};
-use crate::{Snapshot, Store};
+use crate::reader::Reader;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use stillpoint_primitive::sync::atomic::Ordering;
@@ -44,25 +45,29 @@ impl<O> Default for Touched<O> {
 /// Nothing waits for an open transaction; it holds a snapshot and its own buffers, no locks. A commit is lock-free: it fails only
 /// because another one succeeded, or because it stood in another's way for long.
 pub struct Transaction<O: Send + Sync + 'static = ()> {
-    store: Store<O>,
-    snapshot: Snapshot<O>,
+    engine: Arc<Engine<O>>,
+    reader: Option<Reader<O>>,
     keys: BTreeMap<u8, BTreeMap<Box<[u8]>, Touched<O>>>,
     failed: Option<CommitError>,
     priority: bool,
 }
 
 impl<O: Send + Sync + 'static> Transaction<O> {
-    pub(crate) fn begin(store: Store<O>, now_ms: u64) -> Self {
-        let snapshot = Snapshot::take(Arc::clone(&store.engine), now_ms);
-        Transaction { store, snapshot, keys: BTreeMap::new(), failed: None, priority: false }
+    pub(crate) fn begin(engine: Arc<Engine<O>>, now_ms: u64) -> Self {
+        let reader = Some(Reader::new(Arc::clone(&engine), now_ms));
+        Transaction { engine, reader, keys: BTreeMap::new(), failed: None, priority: false }
     }
 
     /// Asks for priority: while one transaction of the store has it, others wait some milliseconds for its commit instead of aborting it.
     /// For a transaction that was aborted repeatedly. Whether it has it.
     pub fn request_priority(&mut self) -> bool {
         // Acquire [priority]: a mere token; it protects no memory
-        self.priority = self.priority || !self.store.engine.priority.swap(true, Ordering::Acquire);
+        self.priority = self.priority || !self.engine.priority.swap(true, Ordering::Acquire);
         self.priority
+    }
+
+    fn reader(&self) -> &Reader<O> {
+        self.reader.as_ref().expect("there until the commit")
     }
 
     fn touch(&mut self, space: u8, key: &[u8]) -> &mut Touched<O> {
@@ -84,7 +89,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         key: &[u8],
         stamp: Option<VersionStamp>,
     ) -> Result<bool, SnapshotExpired> {
-        let seen = self.snapshot.get_with(space, key, |entry| entry.map(|entry| entry.stamp()))?;
+        let seen = self.reader().get_with(space, key, |entry| entry.map(|entry| entry.stamp()))?;
         self.touch(space, key).was_read = true;
         if seen != stamp {
             self.failed.get_or_insert(CommitError::Conflict { key: key.to_vec() });
@@ -108,7 +113,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
             return Ok(f(write.entry(key, now_ms)));
         }
         touched.was_read = true;
-        self.snapshot.get_with(space, key, f)
+        self.reader().get_with(space, key, f)
     }
 
     /// Read-modify-write of one key inside the transaction.
@@ -184,7 +189,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
             |key: &[u8]| own.and_then(|keys| keys.get(key)).is_some_and(|key| key.write.is_some());
         let mut cursor = 0;
         loop {
-            cursor = self.snapshot.scan(space, cursor, 1024, |entry| {
+            cursor = self.reader().scan(space, cursor, 1024, |entry| {
                 if !written(entry.key()) {
                     f(entry);
                 }
@@ -205,7 +210,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
 
     /// The transaction's wall clock.
     pub fn now_ms(&self) -> u64 {
-        self.snapshot.now_ms()
+        self.reader().now_ms
     }
 
     /// Commits: all writes become visible at one timestamp, or none.
@@ -221,7 +226,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         }
         let (mut reads, mut writes) = (Vec::new(), Vec::new());
         for (&space, keys) in &self.keys {
-            let index = self.store.engine.space(space);
+            let index = self.engine.space(space);
             for (key, touched) in keys {
                 if touched.was_read {
                     reads.push(ReadKey { space, hash: index.hash(key), key: key.clone() });
@@ -236,13 +241,10 @@ impl<O: Send + Sync + 'static> Transaction<O> {
                 }
             }
         }
-        let plan = Plan {
-            lease: self.snapshot.lease(),
-            reads: reads.into(),
-            writes,
-            priority: self.priority,
-        };
-        self.snapshot.engine().commit(plan)
+        let reader = self.reader.take().expect("there until the commit");
+        let plan =
+            Plan { lease: reader.lease, reads: reads.into(), writes, priority: self.priority };
+        self.engine.commit(&plan, reader)
     }
 }
 
@@ -250,7 +252,7 @@ impl<O: Send + Sync + 'static> Drop for Transaction<O> {
     fn drop(&mut self) {
         if self.priority {
             // Release [priority]: a mere token
-            self.store.engine.priority.store(false, Ordering::Release);
+            self.engine.priority.store(false, Ordering::Release);
         }
     }
 }

@@ -185,6 +185,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     }
 
     /// Installs `new` on `target`, stamps it, and does what follows from it.
+    #[inline]
     pub(crate) fn write<'g>(
         &'g self,
         guard: &'g Guard<'g>,
@@ -192,8 +193,22 @@ impl<O: Send + Sync + 'static> Engine<O> {
         target: &Target<'g, O>,
         new: NewVersion<O>,
     ) -> Result<(), Refused<O>> {
+        self.write_then(guard, place, target, new, || ())
+    }
+
+    /// As `write`; `then` is run when the write has happened, before old versions are looked after.
+    #[inline]
+    pub(crate) fn write_then<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        place: &Place<'g, O>,
+        target: &Target<'g, O>,
+        new: NewVersion<O>,
+        then: impl FnOnce(),
+    ) -> Result<(), Refused<O>> {
         let version = place.index.install(guard, place.hash, target.head.as_ref(), new)?;
         let stamp = self.stamp_on(version, target.base.map(|(_, stamp)| stamp));
+        then();
         self.written(guard, place, version, stamp, target.base);
         let own = self.counters.own();
         own.add(Figure::Commits, 1);

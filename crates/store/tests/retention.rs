@@ -40,7 +40,7 @@ fn a_held_snapshot_keeps_one_version_of_each_key_and_its_end_frees_them_within_a
                 while !stop.load(Ordering::Relaxed) {
                     number = (number + 1) % KEYS;
                     store.set(AT, &key(number), 0, &[2; 64], None).unwrap();
-                    if number % 7 == 0 {
+                    if number.is_multiple_of(7) {
                         drop(store.snapshot(1));
                     }
                 }

@@ -1,0 +1,86 @@
+//! [`Reader`]: a lease with what it needs to read by it. Snapshots share one, a transaction owns one.
+//!
+//! # Invariants
+//! 1. A read looks at the lease after the walk. If the lease still holds, every version that the read needed was linked during the walk; if not,
+//!    the answer is thrown away and the reader is told.
+
+use crate::engine::{Engine, uncapped};
+use crate::entry::Entry;
+use crate::error::SnapshotExpired;
+use crate::lease::Lease;
+use std::sync::Arc;
+
+/// Steps over empty bins that an iteration makes for one key that it was asked for.
+pub(crate) const EMPTY_BINS: usize = 10;
+
+pub(crate) struct Reader<O: Send + Sync + 'static> {
+    pub(crate) engine: Arc<Engine<O>>,
+    pub(crate) lease: Lease,
+    pub(crate) now_ms: u64,
+}
+
+impl<O: Send + Sync + 'static> Drop for Reader<O> {
+    fn drop(&mut self) {
+        self.engine.leases.release(self.lease);
+    }
+}
+
+impl<O: Send + Sync + 'static> Reader<O> {
+    pub(crate) fn new(engine: Arc<Engine<O>>, now_ms: u64) -> Self {
+        let lease = engine.leases.take(&engine.clock);
+        Reader { engine, lease, now_ms }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), SnapshotExpired> {
+        if self.engine.leases.holds(self.lease) { Ok(()) } else { Err(SnapshotExpired) }
+    }
+
+    #[inline]
+    pub(crate) fn get_with<R>(
+        &self,
+        space: u8,
+        key: &[u8],
+        f: impl FnOnce(Option<Entry<'_, O>>) -> R,
+    ) -> Result<R, SnapshotExpired> {
+        let index = self.engine.space(space);
+        let guard = self.engine.collector.pin();
+        let head = uncapped(index.find(&guard, index.hash(key), key));
+        let found = head.and_then(|head| {
+            self.engine.visible_at(&guard, head.version(), self.lease.read_timestamp)
+        });
+        self.check()?;
+        Ok(f(found.and_then(|(version, stamp)| Entry::of(version, stamp, self.now_ms))))
+    }
+
+    pub(crate) fn scan(
+        &self,
+        space: u8,
+        mut cursor: u64,
+        count: usize,
+        mut f: impl FnMut(Entry<'_, O>),
+    ) -> Result<u64, SnapshotExpired> {
+        let index = self.engine.space(space);
+        let (mut visited, mut steps) = (0, 0);
+        loop {
+            let guard = self.engine.collector.pin();
+            let mut alive = Ok(());
+            cursor = uncapped(index.scan(&guard, cursor, |head| {
+                let found =
+                    self.engine.visible_at(&guard, head.version(), self.lease.read_timestamp);
+                alive = alive.and_then(|()| self.check());
+                if let Some(entry) =
+                    found.and_then(|(version, stamp)| Entry::of(version, stamp, self.now_ms))
+                    && alive.is_ok()
+                {
+                    visited += 1;
+                    f(entry);
+                }
+            }));
+            alive?;
+            steps += 1;
+            if cursor == 0 || visited >= count.max(1) || steps >= count.saturating_mul(EMPTY_BINS) {
+                return Ok(cursor);
+            }
+        }
+    }
+}
