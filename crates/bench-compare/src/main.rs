@@ -1,3 +1,67 @@
-//! Under construction.
+//! Stillpoint beside its rivals, in the same run.
+//!
+//! ```text
+//! stillpoint-bench-compare reclaim | cache | memory | server   [--quick] [--json] …
+//! ```
+//! | suite | who | what |
+//! |---|---|---|
+//! | `reclaim` | leased epochs, crossbeam-epoch, seize, haphazard, sdd, kovan | pins, loads, stacks, slots; memory behind a stalled reader |
+//! | `cache` | the store, dashmap with 64 shards, papaya | throughput, read latencies, CPU and bytes of a cache under load |
+//! | `memory` | the store | bytes per key and version, by its own account and the system's |
+//! | `server` | the server, redis-server | CPU per operation, bytes per key |
+//!
+//! How it measures: every sample is a process of its own, so no subject inherits another's heap; samples of a case are taken in rounds
+//! whose order rotates; the figure is the median, with the least and the greatest. All subjects allocate from mimalloc.
 
-fn main() {}
+mod cache;
+mod crew;
+mod keys;
+mod memory;
+mod options;
+mod plan;
+mod reclaim;
+mod report;
+mod server;
+
+use options::{Options, Suite};
+use plan::Sample;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What a suite may fail with: a message for people.
+pub(crate) type Outcome<T = ()> = Result<T, String>;
+
+fn main() -> ExitCode {
+    let outcome = Options::from_args().and_then(|options| match &options.suite {
+        Suite::Help => {
+            print!("{}", options::HELP);
+            Ok(())
+        }
+        Suite::Reclaim => reclaim::run(&options),
+        Suite::Cache => cache::run(&options),
+        Suite::Memory => memory::run(&options),
+        Suite::Server => server::run(&options),
+        Suite::Sample(sample) => take(sample),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("stillpoint-bench-compare: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The child's side of a [`plan::Case`].
+fn take(sample: &Sample) -> Outcome {
+    let figures = match sample.suite.as_str() {
+        "reclaim" => reclaim::sample(sample)?,
+        "cache" => cache::sample(sample)?,
+        "memory" => memory::sample(sample)?,
+        other => return Err(format!("there are no samples of suite {other:?}")),
+    };
+    figures.iter().for_each(|figure| println!("{figure}"));
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! [`Options`]: the command line.
+
+use crate::Outcome;
+use crate::plan::Sample;
+use lexopt::prelude::*;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+Stillpoint beside its rivals, in the same run.
+
+stillpoint-bench-compare SUITE [OPTIONS]
+
+  reclaim   memory reclamation: pins, loads, stacks, slots, stalled readers
+  cache     the store, dashmap (64 shards) and papaya as a cache
+  memory    bytes per key and version of the store
+  server    the server beside redis-server (needs redis-server and redis-benchmark)
+
+  --quick             a short run, to see that everything works (ends within 40 s)
+  --json              one JSON object a line instead of tables
+  --rounds N          samples of each figure (5)
+  --seconds S         length of a sample (0.5; cache and stalls 2; server: operations instead)
+  --threads N[,N]     cache: worker threads (2,8,96)
+  --writes PERCENT    cache: share of writes (30)
+  --keys K[,K]        cache: keys (100k); memory: keys (1m,10m); server: keys (1m)
+  --value-bytes B     cache: bytes of a value (64)
+  --only WORD[,WORD]  only cases whose name contains one of the words
+  --peer PATH         server: the other server (redis-server)
+  --ours PATH         server: our server (stillpoint beside this program)
+";
+
+/// Which suite is asked for.
+#[derive(Debug)]
+pub(crate) enum Suite {
+    Help,
+    Reclaim,
+    Cache,
+    Memory,
+    Server,
+    /// One sample, asked for by the parent process.
+    Sample(Sample),
+}
+
+/// The command line, read.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) suite: Suite,
+    pub(crate) quick: bool,
+    pub(crate) json: bool,
+    pub(crate) rounds: Option<usize>,
+    pub(crate) seconds: Option<f64>,
+    pub(crate) threads: Vec<u64>,
+    pub(crate) writes: u64,
+    pub(crate) keys: Vec<u64>,
+    pub(crate) value_bytes: u64,
+    pub(crate) only: Vec<String>,
+    pub(crate) peer: PathBuf,
+    pub(crate) ours: Option<PathBuf>,
+}
+
+impl Options {
+    pub(crate) fn from_args() -> Outcome<Options> {
+        let mut args = lexopt::Parser::from_env();
+        Options::parse(&mut args).map_err(|error| format!("{error}; see --help"))
+    }
+
+    fn parse(args: &mut lexopt::Parser) -> Result<Options, lexopt::Error> {
+        let mut options = Options {
+            suite: Suite::Help,
+            quick: false,
+            json: false,
+            rounds: None,
+            seconds: None,
+            threads: vec![2, 8, 96],
+            writes: 30,
+            keys: Vec::new(),
+            value_bytes: 64,
+            only: Vec::new(),
+            peer: "redis-server".into(),
+            ours: None,
+        };
+        while let Some(arg) = args.next()? {
+            match arg {
+                Short('h') | Long("help") => return Ok(Options { suite: Suite::Help, ..options }),
+                Long("quick") => options.quick = true,
+                Long("json") => options.json = true,
+                Long("rounds") => options.rounds = Some(args.value()?.parse()?),
+                Long("seconds") => options.seconds = Some(args.value()?.parse()?),
+                Long("threads") => options.threads = args.value()?.parse_with(counts)?,
+                Long("writes") => options.writes = args.value()?.parse()?,
+                Long("keys") => options.keys = args.value()?.parse_with(counts)?,
+                Long("value-bytes") => options.value_bytes = args.value()?.parse()?,
+                Long("only") => {
+                    options.only = args.value()?.string()?.split(',').map(str::to_owned).collect();
+                }
+                Long("peer") => options.peer = args.value()?.into(),
+                Long("ours") => options.ours = Some(args.value()?.into()),
+                Value(word) if matches!(options.suite, Suite::Help) => {
+                    options.suite = match word.string()?.as_str() {
+                        "reclaim" => Suite::Reclaim,
+                        "cache" => Suite::Cache,
+                        "memory" => Suite::Memory,
+                        "server" => Suite::Server,
+                        "sample" => {
+                            let words = args.raw_args()?.map(|word| word.string());
+                            let words = words.collect::<Result<Vec<_>, _>>()?;
+                            Suite::Sample(Sample::from_words(&words)?)
+                        }
+                        other => return Err(format!("there is no suite {other:?}").into()),
+                    };
+                }
+                other => return Err(other.unexpected()),
+            }
+        }
+        Ok(options)
+    }
+
+    /// How many samples of each figure.
+    pub(crate) fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(5).max(1)
+    }
+
+    /// The length of a sample in milliseconds: as asked for, else one of these.
+    pub(crate) fn millis(&self, full: u64, quick: u64) -> u64 {
+        match self.seconds {
+            Some(seconds) => (seconds * 1e3).max(1.0) as u64,
+            None if self.quick => quick,
+            None => full,
+        }
+    }
+
+    /// Whether `--only` lets a case pass.
+    pub(crate) fn wants(&self, case: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| case.contains(word.as_str()))
+    }
+}
+
+/// `1m,250k,7` → `[1_000_000, 250_000, 7]`.
+fn counts(text: &str) -> Result<Vec<u64>, String> {
+    let count = |word: &str| {
+        let word = word.trim().to_ascii_lowercase();
+        let (digits, unit) = match word.as_bytes().last() {
+            Some(b'k') => (&word[..word.len() - 1], 1_000),
+            Some(b'm') => (&word[..word.len() - 1], 1_000_000),
+            _ => (word.as_str(), 1),
+        };
+        let number = u64::from_str(digits).map_err(|error| format!("{word:?}: {error}"))?;
+        match number.checked_mul(unit) {
+            Some(0) | None => Err(format!("{word:?} is out of range")),
+            Some(number) => Ok(number),
+        }
+    };
+    text.split(',').map(count).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counts;
+
+    #[test]
+    fn counts_take_units() {
+        assert_eq!(counts("1m,250K,7"), Ok(vec![1_000_000, 250_000, 7]));
+        assert!(counts("0").is_err());
+        assert!(counts("x").is_err());
+        assert!(counts("99999999999999999m").is_err());
+    }
+}
