@@ -71,7 +71,7 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
     /// As `VersionIndex::install`.
     ///
     /// # Panics
-    /// If the index is of another collector than the batch's guard.
+    /// If the index or the head is of another collector than the batch's guard.
     pub fn install(
         &mut self,
         index: &'g VersionIndex<O, D>,

@@ -46,7 +46,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
             if link & PRUNED != 0 {
                 return pruned;
             }
-            // SAFETY: reached from a version of this index over its links (version invariant 4).
+            // SAFETY: reached from a version of this index over its links (version invariants 4, 5).
             let version = unsafe { VersionRef::new(block, newer.guard()) };
             // Acquire [next]: as above
             let mut next = version.header().next.load(Ordering::Acquire);

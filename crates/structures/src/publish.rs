@@ -46,7 +46,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     /// [`Refused`] gives the version back: `Raced` if the key's newest version is not `head` (or the key is there), else for want of memory or lease.
     ///
     /// # Panics
-    /// If the guard is of another collector.
+    /// If the guard or the head is of another collector.
     #[inline]
     pub fn install<'g>(
         &'g self,
@@ -67,6 +67,10 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         stamp: u64,
     ) -> Result<VersionRef<'g, O, D>, Refused<O>> {
         self.check(guard);
+        if let Some(head) = head {
+            // A head of another index would do no harm, one of another collector would: its epochs say nothing about our births.
+            self.check(head.guard);
+        }
         let older = head.map_or(0, |head| slot::address(head.place.word));
         new.prepare(guard, older, stamp);
         let done = match head {

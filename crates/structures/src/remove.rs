@@ -89,7 +89,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     pub(crate) unsafe fn retire_chain(&self, guard: &Guard<'_>, newest: u64) {
         let mut address = newest;
         while let Some(version) = NonNull::new(version::at(address)) {
-            // SAFETY: not retired before this call does it, or protected by the pin (version invariant 4).
+            // SAFETY: not retired before this call does it, or protected by the pin (version invariants 4, 5).
             let header = unsafe { version.as_ref() };
             // AcqRel [next]: the link is final from here (invariant 3)
             let next = header.next.fetch_or(PRUNED, Ordering::AcqRel);

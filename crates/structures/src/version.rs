@@ -14,10 +14,12 @@
 //! 1. Everything but `stamp` and `next` is written before publication and never again.
 //! 2. An unpublished version is looked at by its owner only (bin invariant 3), so it may be freed at once.
 //! 3. `next` only ever moves to an older version of the same chain, and once PRUNED is set it is final.
-//! 4. Everything reachable over `next` from a version was published before that version was. Hence a guard that may touch a head may touch its
-//!    whole chain, frozen links included: births are covered since the head's load was (the head was published later than all of them), and
-//!    what can be reached from a head only shrinks, so everything met was linked when the head was loaded, under this pin. This is why
-//!    [`VersionRef::older`] needs no lease test.
+//! 4. Births only fall along a chain: a link leads to versions that were published before the version that holds it, when that is published and
+//!    ever after, since it only moves further down. So the lease test that covered a head covers all that is below it, for as long as the
+//!    guard is pinned (an upper end never sinks). A link inside a node of another structure may lead to a node born after the lease, and to
+//!    renew is then too late; here a renewal in between, by whatever operation on the guard, takes nothing away, and frozen links do no harm.
+//! 5. What can be reached from a version only shrinks. So all that a walk meets was linked below its head when that was loaded, under this
+//!    pin, and none of it was retired before the pin. With 4: [`VersionRef::older`] needs no lease test, however old the reference is.
 //!
 //! # Orderings
 //! | tag | sites |
@@ -505,7 +507,7 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> VersionRef<'g, O, D
     /// The next older version, skipping nothing (it may be one that a pruner is just cutting out).
     ///
     /// # Progress
-    /// Wait-free, one load; and a walk down a chain has at most as many steps as the chain had versions when its head was found.
+    /// Wait-free, one load; never expires (invariants 4 and 5 of the file); and a walk down a chain has at most as many steps as the chain had versions when its head was found.
     #[inline]
     pub fn older(&self) -> Option<Self> {
         // Acquire [next]: pairs with the Release of the CAS that published or relinked the older version

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use stillpoint_pool::Pool;
-use stillpoint_reclaim::Collector;
-use stillpoint_structures::{Batch, NewValue, RefusedReason, Stamp, ValueRef, VersionIndex};
+use stillpoint_reclaim::{Collector, Guard};
+use stillpoint_structures::{
+    Batch, Head, NewValue, RefusedReason, Stamp, ValueRef, VersionIndex, VersionRef,
+};
 
 type Index = VersionIndex<u64, u64>;
 
@@ -31,7 +33,7 @@ fn key(n: u64) -> Vec<u8> {
     key
 }
 
-fn check(index: &Index, model: &HashMap<Vec<u8>, Vec<Expected>>, key: &[u8]) {
+fn check(index: &Index, model: &Model, key: &[u8]) {
     let guard = index.collector().pin();
     let head = index.find(&guard, index.hash(key), key).unwrap();
     let mut version = head.map(|head| head.version());
@@ -53,64 +55,76 @@ fn check(index: &Index, model: &HashMap<Vec<u8>, Vec<Expected>>, key: &[u8]) {
     assert!(version.is_none(), "the index has one more version");
 }
 
+type Model = HashMap<Vec<u8>, Vec<Expected>>;
+
+/// Prunes a chain, and its model.
+fn prune(head: Head<'_, u64, u64>, index: &Index, versions: &mut Vec<Expected>, every: u64) {
+    let mut at = 0;
+    let pruned = index.prune(head.version(), |_| {
+        at += 1;
+        at % every != 0
+    });
+    let before = versions.len();
+    let newest = versions.pop().expect("a key has a version");
+    let mut at = 0;
+    let mut kept: Vec<_> = versions
+        .drain(..)
+        .rev()
+        .filter(|_| {
+            at += 1;
+            at % every != 0
+        })
+        .collect();
+    kept.reverse();
+    kept.push(newest);
+    assert_eq!(before - kept.len(), pruned.versions);
+    *versions = kept;
+}
+
+/// Installs one of the four kinds of value; returns what it should be.
+fn put(index: &Index, guard: &Guard<'_>, key: &[u8], step: u64, rng: &mut Rng) -> Expected {
+    let hash = index.hash(key);
+    let head = index.find(guard, hash, key).unwrap();
+    let value = step.to_be_bytes();
+    let (new, expected) = match rng.below(4) {
+        0 => (NewValue::Object(Arc::new(step)), Some(value.to_vec())),
+        1 => (NewValue::Tombstone, None),
+        2 => (NewValue::Parts(&[&value[..3], b"", &value[3..]]), Some(value.to_vec())),
+        _ => (NewValue::Bytes(&value), Some(value.to_vec())),
+    };
+    let expire_at = (rng.below(2) == 0).then_some(step);
+    let new = index.new_version(key, new, step as u8, expire_at).unwrap();
+    assert_eq!(new.key(), key);
+    let version = index.install(guard, hash, head.as_ref(), new).unwrap();
+    assert_eq!(version.stamp(), Ok(Stamp::Unset));
+    assert!(version.try_stamp(step + 2).is_ok());
+    assert!(version.try_stamp(step + 3).is_err());
+    assert_eq!(version.stamp(), Ok(Stamp::Plain(step + 2)));
+    (expected, step as u8, expire_at)
+}
+
 fn run(seed: u64, steps: u64, keys: u64) {
     let collector = Collector::new();
     let index = Index::new(collector.clone(), Pool::new());
-    let mut model: HashMap<Vec<u8>, Vec<Expected>> = HashMap::new();
+    let mut model = Model::new();
     let mut rng = Rng(seed);
     for step in 0..steps {
         let key = key(rng.below(keys));
-        let hash = index.hash(&key);
         let guard = collector.pin();
-        let head = index.find(&guard, hash, &key).unwrap();
-        match rng.below(10) {
-            0 => {
+        let head = index.find(&guard, index.hash(&key), &key).unwrap();
+        match (rng.below(10), head) {
+            (0, head) => {
                 let removed = head.is_some_and(|head| index.remove(&head).unwrap());
                 assert_eq!(removed, model.remove(&key).is_some());
             }
-            1 => {
-                if let Some(head) = head {
-                    let every = rng.below(3) + 1;
-                    let mut at = 0;
-                    let pruned = index.prune(head.version(), |_| {
-                        at += 1;
-                        at % every != 0
-                    });
-                    let versions = model.get_mut(&key).expect("the key is there");
-                    let before = versions.len();
-                    let newest = versions.pop().expect("a key has a version");
-                    let mut at = 0;
-                    let mut kept: Vec<_> = versions
-                        .drain(..)
-                        .rev()
-                        .filter(|_| {
-                            at += 1;
-                            at % every != 0
-                        })
-                        .collect();
-                    kept.reverse();
-                    kept.push(newest);
-                    assert_eq!(before - kept.len(), pruned.versions);
-                    *versions = kept;
-                }
+            (1, Some(head)) => {
+                let versions = model.get_mut(&key).expect("the key is there");
+                prune(head, &index, versions, rng.below(3) + 1);
             }
+            (1, None) => assert!(!model.contains_key(&key)),
             _ => {
-                let value = step.to_be_bytes();
-                let (new, expected) = match rng.below(4) {
-                    0 => (NewValue::Object(Arc::new(step)), Some(value.to_vec())),
-                    1 => (NewValue::Tombstone, None),
-                    2 => (NewValue::Parts(&[&value[..3], b"", &value[3..]]), Some(value.to_vec())),
-                    _ => (NewValue::Bytes(&value), Some(value.to_vec())),
-                };
-                let expire_at = (rng.below(2) == 0).then_some(step);
-                let new = index.new_version(&key, new, step as u8, expire_at).unwrap();
-                assert_eq!(new.key(), key);
-                let version = index.install(&guard, hash, head.as_ref(), new).unwrap();
-                assert_eq!(version.stamp(), Ok(Stamp::Unset));
-                assert!(version.try_stamp(step + 2).is_ok());
-                assert!(version.try_stamp(step + 3).is_err());
-                assert_eq!(version.stamp(), Ok(Stamp::Plain(step + 2)));
-                model.entry(key.clone()).or_default().push((expected, step as u8, expire_at));
+                let expected = put(&index, &guard, &key, step, &mut rng);
+                model.entry(key.clone()).or_default().push(expected);
             }
         }
         drop(guard);
@@ -120,20 +134,25 @@ fn run(seed: u64, steps: u64, keys: u64) {
     for key in &keys {
         check(&index, &model, key);
     }
+    keys.sort();
+    assert_eq!(scanned(&index), keys, "a scan visits every key");
+}
+
+/// All keys that a scan visits, sorted.
+fn scanned(index: &Index) -> Vec<Vec<u8>> {
     let mut seen = Vec::new();
     let mut cursor = 0;
     loop {
-        let guard = collector.pin();
+        let guard = index.collector().pin();
         cursor =
             index.scan(&guard, cursor, |head| seen.push(head.version().key().to_vec())).unwrap();
         if cursor == 0 {
             break;
         }
     }
-    keys.sort();
     seen.sort();
     seen.dedup();
-    assert_eq!(seen, keys, "a scan visits every key");
+    seen
 }
 
 #[test]
@@ -228,6 +247,57 @@ fn a_guard_of_another_collector_is_refused() {
     let other = Collector::new();
     let guard = other.pin();
     let _ = index.find(&guard, 0, b"k");
+}
+
+#[test]
+#[should_panic(expected = "another collector")]
+fn a_head_of_another_collector_is_refused() {
+    let [here, there] = [(); 2].map(|()| Index::new(Collector::new(), Pool::new()));
+    let (guard, other) = (here.collector().pin(), there.collector().pin());
+    let new = || here.new_version(b"k", NewValue::Tombstone, 0, None).unwrap();
+    there.install(&other, there.hash(b"k"), None, new()).unwrap();
+    let head = there.find(&other, there.hash(b"k"), b"k").unwrap();
+    let _ = here.install(&guard, here.hash(b"k"), head.as_ref(), new());
+}
+
+/// A head is kept while other operations on the same guard renew its lease, and its chain is cut and retired under it.
+#[test]
+fn a_kept_head_leads_down_its_chain_whatever_is_renewed_and_pruned_meanwhile() {
+    let collector = Collector::builder().lease_ticks(0).batch_len(1).build();
+    let index = Index::new(collector.clone(), Pool::new());
+    let hash = index.hash(b"k");
+    let push = |value: u64| {
+        let guard = collector.pin();
+        let head = index.find(&guard, hash, b"k").unwrap();
+        let new = index.new_version(b"k", NewValue::Object(Arc::new(value)), 0, None).unwrap();
+        index.install(&guard, hash, head.as_ref(), new).unwrap();
+    };
+    let number = |version: VersionRef<'_, u64, u64>| match version.value() {
+        ValueRef::Object(object) => **object,
+        other => panic!("{other:?}"),
+    };
+    (0..5).for_each(push);
+    let guard = collector.pin();
+    let kept = index.find(&guard, hash, b"k").unwrap().expect("installed").version();
+    let second = kept.older().expect("five versions");
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            (5..40).for_each(push);
+            let guard = collector.pin();
+            let head = index.find(&guard, hash, b"k").unwrap().expect("installed");
+            assert_eq!(index.prune(head.version(), |_| false).versions, 39);
+            drop(guard);
+            collector.flush();
+        });
+        writer.join().unwrap();
+    });
+    assert!(guard.still_valid().is_err(), "the lease ran out");
+    let newest = index.find(&guard, hash, b"k").unwrap().expect("installed").version();
+    assert!(guard.still_valid().is_ok(), "renewed in place");
+    assert_eq!((number(newest), newest.older().is_none()), (39, true));
+    assert_eq!(number(kept), 4);
+    // The links of what was cut out are final; what they lead to is still held.
+    assert_eq!(second.older().map(number), Some(2));
 }
 
 #[test]
