@@ -1,27 +1,183 @@
 //! [`Server`]: what all loops share; [`Env`]: one loop's view of it.
+//!
+//! ```text
+//!            ┌─ Env (loop 0): settings of this pass, clock of this pass, own counters
+//! Server ◀───┼─ Env (loop 1)
+//!            └─ Env (tests)
+//! ```
+//!
+//! Invariant: a loop sees changed settings at its next pass, the loop that changed them at the next command.
 
-use crate::config::Settings;
+use crate::clients::Clients;
+use crate::clock;
+use crate::config::{SettingError, Settings, Source};
+use crate::counter::Gauge;
+use crate::listener::Mailbox;
+use crate::log::Log;
+use crate::slowlog::{LatencyLog, SlowLog};
+use crate::stats::{LoopStats, Totals};
 use crate::value::Object;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stillpoint_store::{Config, Store};
+
+/// CLIENT PAUSE in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pause {
+    pub(crate) until_ms: u64,
+    /// Reads too, or only writes.
+    pub(crate) all: bool,
+}
 
 /// The server: one per process, shared by its loops.
 pub struct Server {
     pub(crate) store: Store<Object>,
     settings: Mutex<Arc<Settings>>,
+    /// Counts changes of settings or pause.
+    generation: Gauge,
+    pause: Mutex<Pause>,
+    pub(crate) config_file: Option<PathBuf>,
+    pub(crate) clients: Clients,
+    pub(crate) slowlog: SlowLog,
+    pub(crate) latency: LatencyLog,
+    pub(crate) log: Log,
+    pub(crate) started_ms: u64,
+    pub(crate) run_id: String,
+    /// Operations in the last second, by loop 0's cron.
+    pub(crate) ops_per_sec: Gauge,
+    pub(crate) peak_memory: Gauge,
+    /// 0: expired keys stay until somebody meets them (DEBUG SET-ACTIVE-EXPIRE 0).
+    pub(crate) active_expire: Gauge,
+    loops: Mutex<Vec<Arc<LoopStats>>>,
+    stats_base: Mutex<Totals>,
+    mailboxes: Mutex<Vec<Arc<Mailbox>>>,
+    stopping: Gauge,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Server {
-    /// A server over a new, empty store.
+    /// A server over a new, empty store, with default settings and no log.
     pub fn new() -> Self {
+        Server::with(Settings::defaults(), None, Log::silent())
+    }
+
+    pub(crate) fn with(settings: Settings, config_file: Option<PathBuf>, log: Log) -> Self {
+        log.set_level(settings.loglevel);
+        let store = Store::new(Config {
+            spaces: settings.databases,
+            mvcc_enabled: settings.mvcc_enabled,
+            max_versions: settings.mvcc_max_versions,
+            gc_interval_us: settings.mvcc_gc_interval_us,
+        });
+        let active_expire = Gauge::default();
+        active_expire.set(1);
         Server {
-            store: Store::new(Config::default()),
-            settings: Mutex::new(Arc::new(Settings::defaults())),
+            store,
+            settings: Mutex::new(Arc::new(settings)),
+            generation: Gauge::default(),
+            pause: Mutex::default(),
+            config_file,
+            clients: Clients::default(),
+            slowlog: SlowLog::default(),
+            latency: LatencyLog::default(),
+            log,
+            started_ms: clock::now_ms(),
+            run_id: new_run_id(),
+            ops_per_sec: Gauge::default(),
+            peak_memory: Gauge::default(),
+            active_expire,
+            loops: Mutex::default(),
+            stats_base: Mutex::default(),
+            mailboxes: Mutex::default(),
+            stopping: Gauge::default(),
         }
     }
+
     /// The settings in force.
     pub(crate) fn settings(&self) -> Arc<Settings> {
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.settings).clone()
+    }
+
+    /// Changes settings, all or none, and hands those of the store to it.
+    ///
+    /// # Errors
+    /// Which directive was refused, and why.
+    pub(crate) fn change_settings(
+        &self,
+        pairs: &[(String, String)],
+        source: Source,
+    ) -> Result<(), SettingError> {
+        let mut settings = lock(&self.settings);
+        let next = settings.with(pairs, source)?;
+        for (name, value) in pairs.iter().filter(|(n, _)| n.eq_ignore_ascii_case("dir")) {
+            std::env::set_current_dir(value)
+                .map_err(|e| SettingError::Refused { name: name.clone(), why: e.to_string() })?;
+        }
+        self.store.set_mvcc_enabled(next.mvcc_enabled);
+        self.store.set_max_versions(next.mvcc_max_versions);
+        self.store.set_gc_interval_us(next.mvcc_gc_interval_us);
+        self.log.set_level(next.loglevel);
+        *settings = Arc::new(next);
+        self.generation.add(1);
+        Ok(())
+    }
+
+    /// Begins, prolongs or ends (`Pause::default()`) a pause, and wakes every loop.
+    pub(crate) fn set_pause(&self, pause: Pause) {
+        *lock(&self.pause) = pause;
+        self.generation.add(1);
+        self.wake_all();
+    }
+    pub(crate) fn pause(&self) -> Pause {
+        *lock(&self.pause)
+    }
+
+    pub(crate) fn add_mailbox(&self, mailbox: Arc<Mailbox>) {
+        lock(&self.mailboxes).push(mailbox);
+    }
+    pub(crate) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
+        lock(&self.mailboxes).clone()
+    }
+    fn wake_all(&self) {
+        for mailbox in self.mailboxes() {
+            mailbox.wake();
+        }
+    }
+
+    /// Ends a connection, wherever it is served.
+    pub(crate) fn kill(&self, card: &crate::clients::Card) {
+        card.killed.set(1);
+        if let Some(mailbox) = self.mailboxes().get(card.home) {
+            mailbox.wake_for_kill();
+        }
+    }
+
+    /// Asks every loop to send what is written and to end.
+    pub fn stop(&self) {
+        self.stopping.set(1);
+        self.wake_all();
+    }
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.get() != 0
+    }
+
+    /// Sums of all counters since the last reset.
+    pub(crate) fn totals(&self) -> Totals {
+        self.all_totals().since(&lock(&self.stats_base))
+    }
+    pub(crate) fn reset_totals(&self) {
+        let totals = self.all_totals();
+        *lock(&self.stats_base) = totals;
+    }
+    /// Commands since the start, resets notwithstanding.
+    pub(crate) fn processed(&self) -> u64 {
+        lock(&self.loops).iter().map(|stats| stats.processed.get()).sum()
+    }
+    fn all_totals(&self) -> Totals {
+        Totals::of(lock(&self.loops).iter().map(Arc::as_ref))
     }
 }
 
@@ -31,6 +187,14 @@ impl Default for Server {
     }
 }
 
+/// Forty hexadecimal digits, different at each start.
+fn new_run_id() -> String {
+    use std::hash::{BuildHasher, Hasher};
+    let word = || std::hash::RandomState::new().build_hasher().finish();
+    let text = format!("{:016x}{:016x}{:016x}", word(), word(), word());
+    text[..40].to_owned()
+}
+
 /// What one loop hands to its sessions: the clock is read once a pass.
 pub(crate) struct Env {
     pub(crate) server: Arc<Server>,
@@ -38,16 +202,48 @@ pub(crate) struct Env {
     pub(crate) settings: Arc<Settings>,
     /// Wall clock of this pass in milliseconds since 1970.
     pub(crate) now_ms: u64,
+    /// Counters of this loop.
+    pub(crate) stats: Arc<LoopStats>,
+    pub(crate) pause: Pause,
+    /// Bytes of the request that runs.
+    pub(crate) request_bytes: usize,
+    /// Counts commands, to choose those whose duration is measured.
+    pub(crate) tick: u32,
+    generation: u64,
 }
 
 impl Env {
-    /// The view of one loop.
+    /// The view of one more loop.
     pub(crate) fn new(server: Arc<Server>, now_ms: u64) -> Self {
-        let settings = server.settings();
-        Env { server, settings, now_ms }
+        let stats = Arc::new(LoopStats::new());
+        lock(&server.loops).push(stats.clone());
+        Env {
+            settings: server.settings(),
+            generation: server.generation.get(),
+            pause: server.pause(),
+            server,
+            now_ms,
+            stats,
+            request_bytes: 0,
+            tick: 0,
+        }
     }
     /// Turns the clock to a new pass.
-    pub(crate) fn set_now_ms(&mut self, now_ms: u64) {
+    pub(crate) fn begin_pass(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
+        self.refresh();
+    }
+    /// Milliseconds that CLIENT PAUSE still lasts, if it is in force.
+    pub(crate) fn pause_left_ms(&self) -> Option<u64> {
+        self.pause.until_ms.checked_sub(self.now_ms).filter(|left| *left > 0)
+    }
+    /// Takes over changed settings.
+    pub(crate) fn refresh(&mut self) {
+        let generation = self.server.generation.get();
+        if generation != self.generation {
+            self.generation = generation;
+            self.settings = self.server.settings();
+            self.pause = self.server.pause();
+        }
     }
 }

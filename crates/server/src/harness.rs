@@ -1,5 +1,6 @@
 //! [`TestClient`]: a session without a network, for tests and fuzzing: bytes in, bytes out, a clock that stands still.
 
+use crate::clients::Card;
 use crate::env::{Env, Server};
 use crate::resp::Reply;
 use crate::session::{Progress, ReadBuffer, Session};
@@ -29,7 +30,8 @@ impl TestClient {
     /// One more connection to `server`.
     pub fn connect(server: &Arc<Server>) -> Self {
         let env = Env::new(server.clone(), 1_700_000_000_000);
-        let session = Session::new(1, &env);
+        let card = server.clients.enter(Card { created_ms: env.now_ms, ..Card::default() });
+        let session = Session::new(card, &env);
         TestClient {
             session,
             input: ReadBuffer::default(),
@@ -41,7 +43,7 @@ impl TestClient {
     /// One more connection to the same server.
     pub fn another(&self) -> Self {
         let mut other = TestClient::connect(&self.env.server);
-        other.env.set_now_ms(self.env.now_ms);
+        other.env.begin_pass(self.env.now_ms);
         other
     }
     /// Feeds raw bytes and returns the reply bytes.
@@ -51,7 +53,7 @@ impl TestClient {
             match self.session.feed(&mut self.input, &mut self.out, &mut self.env, 1000, usize::MAX)
             {
                 Progress::HasMore => {}
-                Progress::NeedsInput(_) => break,
+                Progress::NeedsInput(_) | Progress::Paused => break,
                 Progress::Close => self.closed = true,
             }
         }
@@ -76,7 +78,7 @@ impl TestClient {
     }
     /// Lets `ms` milliseconds pass.
     pub fn advance_ms(&mut self, ms: u64) {
-        self.env.set_now_ms(self.env.now_ms + ms);
+        self.env.begin_pass(self.env.now_ms + ms);
     }
     /// Whether the server has ended the connection.
     pub fn is_closed(&self) -> bool {

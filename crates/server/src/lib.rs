@@ -6,19 +6,31 @@
 //! | `session` | a connection without its socket: bytes in, bytes out |
 //! | `command` | the table of commands and their handlers |
 //! | `data`, `value` | keys and values as commands see them |
-//! | `config` | directives |
+//! | `listener` | sockets, event loops, the process |
+//! | `config`, `cli` | directives, arguments |
+//! | `env`, `clients`, `stats`, `slowlog`, `log` | what the loops share |
 //! | `harness` | a session for tests |
 #![forbid(unsafe_code)]
 
+mod cli;
+mod clients;
+mod clock;
 mod command;
 mod config;
+mod counter;
 mod data;
 mod env;
 mod harness;
+mod listener;
+mod log;
+mod memory;
 mod resp;
 mod session;
+mod slowlog;
+mod stats;
 mod value;
 
 pub use env::Server;
 pub use harness::TestClient;
+pub use listener::{RunError, run};
 pub use value::Object;

@@ -8,6 +8,6 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use directive::DIRECTIVES;
+pub(crate) use directive::{DIRECTIVES, find};
 pub(crate) use file::{apply_words, load, rewrite};
 pub(crate) use settings::{LogLevel, OutputLimit, SettingError, Settings, Source};

@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) output_limit: OutputLimit,
     pub(crate) slowlog_us: i64,
     pub(crate) slowlog_max_len: usize,
+    /// Slow or late is what even a quick command may be: time each one.
+    pub(crate) times_all: bool,
     pub(crate) latency_ms: u64,
     pub(crate) loglevel: LogLevel,
     pub(crate) lfu_policy: bool,
@@ -139,6 +141,11 @@ impl Settings {
         Ok(next.parsed())
     }
 
+    /// Whether only this machine's clients are let in: protected mode without a password.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.requirepass.is_empty() && self.text("protected-mode") == "yes"
+    }
+
     fn parsed(mut self) -> Self {
         let yes = |s: &Settings, name| s.text(name) == "yes";
         let size = |s: &Settings, name| s.number(name).max(0) as usize;
@@ -155,6 +162,7 @@ impl Settings {
         self.slowlog_us = self.number("slowlog-log-slower-than");
         self.slowlog_max_len = size(&self, "slowlog-max-len");
         self.latency_ms = self.number("latency-monitor-threshold") as u64;
+        self.times_all = (0..1000).contains(&self.slowlog_us);
         self.loglevel = match self.text("loglevel") {
             "debug" => LogLevel::Debug,
             "verbose" => LogLevel::Verbose,

@@ -42,14 +42,6 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// A buffer over recycled memory.
-    pub(crate) fn over(mut bytes: Vec<u8>, protocol: Protocol) -> Self {
-        bytes.clear();
-        Reply { bytes, protocol, errors: 0, last_error_at: 0 }
-    }
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -64,6 +56,20 @@ impl Reply {
         } else {
             self.bytes.drain(..n);
         }
+    }
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+    /// Takes the memory of an empty buffer, leaving none.
+    pub(crate) fn take_memory(&mut self) -> Vec<u8> {
+        debug_assert!(self.bytes.is_empty());
+        std::mem::take(&mut self.bytes)
+    }
+    /// Gives an empty buffer memory to fill.
+    pub(crate) fn give_memory(&mut self, mut memory: Vec<u8>) {
+        debug_assert!(self.bytes.is_empty());
+        memory.clear();
+        self.bytes = memory;
     }
     pub(crate) fn protocol(&self) -> Protocol {
         self.protocol

@@ -96,7 +96,11 @@ fn a_declared_length_allocates_nothing() {
 #[test]
 fn replies_differ_by_protocol() {
     let write = |protocol| {
-        let mut out = Reply::over(Vec::new(), protocol);
+        let mut out = {
+            let mut r = Reply::default();
+            r.set_protocol(protocol);
+            r
+        };
         out.map(1);
         out.null();
         out.boolean(true);
@@ -105,7 +109,7 @@ fn replies_differ_by_protocol() {
         out.set(0);
         out.push(0);
         out.null_array();
-        out.into_bytes()
+        out.as_bytes().to_vec()
     };
     assert_eq!(
         write(Protocol::Resp2),

@@ -5,22 +5,23 @@
 use crate::command::{Command, CommandId, Context, flag, lookup, lookup_subcommand};
 use crate::env::Env;
 use crate::resp::{Args, Reply};
-use crate::session::State;
+use crate::session::{Queue, State};
+use crate::slowlog::{SlowEntry, abridged};
+use std::time::{Duration, Instant};
 
 /// Bytes of an unknown command's name, and of its arguments together, that the error quotes.
 const MAX_QUOTED_BYTES: usize = 128;
+
+/// Of commands of constant cost, one in so many is timed.
+const TIMED_EVERY: u32 = 64;
 
 /// Answers one request.
 pub(crate) fn reply_to(args: Args<'_>, session: &mut State, out: &mut Reply, env: &mut Env) {
     let (id, command) = match admit(args, session, env) {
         Ok(found) => found,
-        Err(refusal) => {
-            if session.queue.is_some() {
-                session.queue_failed = true;
-            }
-            return out.error_bytes(&refusal);
-        }
+        Err(refusal) => return refuse(&refusal, args, session, out, env),
     };
+    session.last_command = id.index() + 1;
     if !command.has(flag::NOT_QUEUED)
         && let Some(queue) = &mut session.queue
     {
@@ -30,14 +31,84 @@ pub(crate) fn reply_to(args: Args<'_>, session: &mut State, out: &mut Reply, env
     run(&mut Context { args, session, out, env, id });
 }
 
+#[cold]
+fn refuse(refusal: &[u8], args: Args<'_>, session: &mut State, out: &mut Reply, env: &Env) {
+    if session.queue.is_some() {
+        session.queue_failed = true;
+    }
+    if let Some((id, _)) = lookup(args.at(0)) {
+        env.stats.command(id).rejected.add(1);
+    }
+    let mark = out.mark();
+    out.error_bytes(refusal);
+    env.stats.count_error(out.error_since(mark).unwrap_or(b"ERR"));
+}
+
+/// Whether CLIENT PAUSE holds this request up.
+pub(crate) fn is_held_up(args: Args<'_>, session: &State, env: &Env) -> bool {
+    let Some((_, command)) = lookup(args.at(0)) else { return false };
+    if command.has(flag::UNPAUSED) {
+        return false;
+    }
+    let queued_write =
+        |queue: &Queue| queue.iter().any(|(id, _)| crate::command::by_id(id).has(flag::WRITE));
+    let writes = command.has(flag::WRITE)
+        || (command.name == "exec" && session.queue.as_ref().is_some_and(queued_write));
+    env.pause.all || (writes && session.queue.as_ref().is_none_or(|_| command.name == "exec"))
+}
+
 /// Runs a command that has been admitted: its handler, then its error reply if it failed, then the books.
 /// EXEC calls this for every queued command.
 pub(crate) fn run(ctx: &mut Context<'_>) {
     let mark = ctx.out.mark();
-    let command = crate::command::by_id(ctx.id);
+    let (id, args) = (ctx.id, ctx.args);
+    let command = crate::command::by_id(id);
+    ctx.env.tick = ctx.env.tick.wrapping_add(1);
+    let weight = match command.has(flag::QUICK) && !ctx.env.settings.times_all {
+        true if !ctx.env.tick.is_multiple_of(TIMED_EVERY) => 0,
+        true => TIMED_EVERY,
+        false => 1,
+    };
+    let begun = (weight > 0).then(Instant::now);
     if let Err(error) = (command.handler)(ctx) {
         ctx.out.rewind(mark);
         error.write(ctx.out);
+    }
+    let stats = &ctx.env.stats;
+    stats.processed.add(1);
+    stats.command(id).calls.add(1);
+    if let Some(code) = ctx.out.error_since(mark) {
+        stats.command(id).failed.add(1);
+        stats.count_error(code);
+    }
+    if let Some(begun) = begun {
+        let elapsed = begun.elapsed();
+        stats.command(id).nanoseconds.add(elapsed.as_nanos() as u64 * u64::from(weight));
+        if !command.has(flag::SKIP_SLOWLOG) {
+            note_if_slow(args, command, elapsed, ctx);
+        }
+    }
+}
+
+/// Enters what took long into the slow log and the latency log.
+fn note_if_slow(args: Args<'_>, command: &Command, elapsed: Duration, ctx: &Context<'_>) {
+    let (env, settings) = (&ctx.env, &ctx.env.settings);
+    if settings.slowlog_us >= 0 && elapsed.as_micros() as i64 >= settings.slowlog_us {
+        env.server.slowlog.push(
+            SlowEntry {
+                id: 0,
+                unix_s: env.now_ms / 1000,
+                microseconds: elapsed.as_micros() as u64,
+                args: abridged(args),
+                address: ctx.session.card.address.clone(),
+                name: ctx.session.card.names().client.clone(),
+            },
+            settings.slowlog_max_len,
+        );
+    }
+    if settings.latency_ms > 0 && elapsed.as_millis() as u64 >= settings.latency_ms {
+        let event = if command.has(flag::FAST) { "fast-command" } else { "command" };
+        env.server.latency.push(event, env.now_ms / 1000, elapsed.as_millis() as u64);
     }
 }
 

@@ -1,10 +1,12 @@
 //! [`Session::feed`]: consumes what has arrived, request by request.
 
 use super::buffer::ReadBuffer;
-use super::dispatch::reply_to;
+use super::dispatch::{is_held_up, reply_to};
 use super::state::{ReplyMode, State};
+use crate::clients::Card;
 use crate::env::Env;
-use crate::resp::{ParseLimits, Parsed, Parser, Reply};
+use crate::resp::{ParseLimits, Parsed, Parser, Protocol, Reply};
+use std::sync::Arc;
 
 /// Why `feed` returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub(crate) enum Progress {
     NeedsInput(usize),
     /// The budget is spent, more requests are there.
     HasMore,
+    /// CLIENT PAUSE holds the next request up.
+    Paused,
     /// The connection ends once its output has been sent.
     Close,
 }
@@ -24,9 +28,9 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(id: u64, env: &Env) -> Self {
+    pub(crate) fn new(card: Arc<Card>, env: &Env) -> Self {
         let authenticated = env.settings.requirepass.is_empty();
-        Session { parser: Parser::default(), state: State::new(id, authenticated) }
+        Session { parser: Parser::default(), state: State::new(card, authenticated) }
     }
 
     /// Answers the whole requests in `input`, at most `budget` of them, until `out` holds `soft_limit` bytes.
@@ -53,6 +57,12 @@ impl Session {
                 Ok(Parsed::Incomplete(more)) => return Progress::NeedsInput(more),
                 Ok(Parsed::Empty) => {}
                 Ok(Parsed::Request) => {
+                    if env.pause_left_ms().is_some()
+                        && is_held_up(self.parser.args(input.unread()), &self.state, env)
+                    {
+                        self.parser.reset();
+                        return Progress::Paused;
+                    }
                     budget -= 1;
                     self.answer(input, out, env);
                 }
@@ -65,6 +75,19 @@ impl Session {
             input.consume(self.parser.consumed());
             self.parser.reset();
         }
+    }
+
+    /// Brings the card up to date; once per turn.
+    pub(crate) fn update_card(&self, input: &ReadBuffer, out: &Reply, env: &Env) {
+        let (state, card) = (&self.state, &self.state.card);
+        card.active_ms.set(env.now_ms);
+        card.last_command.set(state.last_command as u64);
+        card.db.set(u64::from(state.db));
+        card.queued.set(state.queue.as_ref().map_or(0, |q| q.len() as u64 + 1));
+        card.queued_bytes.set(state.queue.as_ref().map_or(0, |q| q.bytes() as u64));
+        card.input_bytes.set(input.unread().len() as u64);
+        card.output_bytes.set(out.len() as u64);
+        card.resp3.set(u64::from(out.protocol() == Protocol::Resp3));
     }
 
     fn answer(&mut self, input: &ReadBuffer, out: &mut Reply, env: &mut Env) {

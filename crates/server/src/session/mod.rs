@@ -10,4 +10,4 @@ pub(crate) use buffer::ReadBuffer;
 pub(crate) use dispatch::{reply_to, run};
 pub(crate) use feed::{Progress, Session};
 pub(crate) use queue::Queue;
-pub(crate) use state::State;
+pub(crate) use state::{ReplyMode, State};

@@ -1,7 +1,9 @@
 //! [`State`]: what a connection is: its database, names, protocol, open MULTI.
 
 use super::queue::Queue;
+use crate::clients::Card;
 use crate::data::DataState;
+use std::sync::Arc;
 
 /// CLIENT REPLY's setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -16,6 +18,10 @@ pub(crate) enum ReplyMode {
 /// State of one connection.
 pub(crate) struct State {
     pub(crate) id: u64,
+    /// What others see of the connection.
+    pub(crate) card: Arc<Card>,
+    /// Number of the last command's row, plus one.
+    pub(crate) last_command: usize,
     pub(crate) db: u8,
     pub(crate) authenticated: bool,
     pub(crate) reply_mode: ReplyMode,
@@ -30,9 +36,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(id: u64, authenticated: bool) -> Self {
+    pub(crate) fn new(card: Arc<Card>, authenticated: bool) -> Self {
         State {
-            id,
+            id: card.id,
+            card,
+            last_command: 0,
             db: 0,
             authenticated,
             reply_mode: ReplyMode::On,

@@ -1,0 +1,132 @@
+//! [`Card`]: what everybody may know of a connection; [`Clients`]: the cards of all of them.
+//!
+//! A card is written by its own loop (a few plain stores after a batch of commands) and read by CLIENT LIST on any
+//! loop. CLIENT KILL raises the card's `killed` and sends word to its loop.
+
+use crate::command;
+use crate::counter::{Counter, Gauge};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Names that a client has given itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) client: String,
+    pub(crate) library: String,
+    pub(crate) library_version: String,
+}
+
+/// One connection, as others see it.
+#[derive(Debug, Default)]
+pub(crate) struct Card {
+    pub(crate) id: u64,
+    pub(crate) address: String,
+    pub(crate) local_address: String,
+    pub(crate) descriptor: i32,
+    /// Number of the loop that serves it.
+    pub(crate) home: usize,
+    pub(crate) created_ms: u64,
+    pub(crate) names: Mutex<Names>,
+    pub(crate) active_ms: Counter,
+    /// Row number of the last command, plus one.
+    pub(crate) last_command: Counter,
+    pub(crate) db: Counter,
+    /// Commands queued since MULTI, plus one; 0 outside MULTI.
+    pub(crate) queued: Counter,
+    pub(crate) queued_bytes: Counter,
+    pub(crate) input_bytes: Counter,
+    pub(crate) output_bytes: Counter,
+    pub(crate) resp3: Counter,
+    pub(crate) no_evict: Counter,
+    pub(crate) no_touch: Counter,
+    pub(crate) killed: Gauge,
+}
+
+impl Card {
+    /// The names, to read or to change.
+    pub(crate) fn names(&self) -> std::sync::MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// The line of CLIENT LIST and CLIENT INFO, without its end.
+    pub(crate) fn line(&self, now_ms: u64) -> String {
+        let names = self.names().clone();
+        let command = match self.last_command.get() {
+            0 => "NULL",
+            n => command::rows().nth(n as usize - 1).map_or("NULL", |(_, row)| row.name),
+        };
+        let queued = self.queued.get();
+        let mut flags = String::new();
+        for (raised, letter) in
+            [(queued > 0, 'x'), (self.no_evict.get() > 0, 'e'), (self.no_touch.get() > 0, 'T')]
+        {
+            if raised {
+                flags.push(letter);
+            }
+        }
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        let seconds = |since: u64| now_ms.saturating_sub(since) / 1000;
+        let mut line = format!(
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={}",
+            self.id,
+            self.address,
+            self.local_address,
+            self.descriptor,
+            names.client,
+            seconds(self.created_ms),
+            seconds(self.active_ms.get()),
+            self.db.get(),
+            queued as i64 - 1,
+        );
+        let (input, output) = (self.input_bytes.get(), self.output_bytes.get());
+        let written = write!(
+            line,
+            " qbuf={input} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl={output} oll=0 omem={output} tot-mem={} \
+             events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+            self.queued_bytes.get(),
+            input + output + self.queued_bytes.get(),
+            2 + self.resp3.get(),
+            names.library,
+            names.library_version,
+        );
+        debug_assert!(written.is_ok());
+        line
+    }
+}
+
+/// All connections of the server.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    cards: Mutex<BTreeMap<u64, Arc<Card>>>,
+    last_id: Gauge,
+    pub(crate) accepted: Gauge,
+    pub(crate) refused: Gauge,
+}
+
+impl Clients {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Card>>> {
+        self.cards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Numbers a new connection and enters its card.
+    pub(crate) fn enter(&self, mut card: Card) -> Arc<Card> {
+        card.id = self.last_id.add(1);
+        let card = Arc::new(card);
+        self.lock().insert(card.id, card.clone());
+        card
+    }
+    pub(crate) fn leave(&self, id: u64) {
+        self.lock().remove(&id);
+    }
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<Card>> {
+        self.lock().get(&id).cloned()
+    }
+    /// All cards, oldest connection first.
+    pub(crate) fn all(&self) -> Vec<Arc<Card>> {
+        self.lock().values().cloned().collect()
+    }
+}

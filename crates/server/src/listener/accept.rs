@@ -1,0 +1,151 @@
+//! [`Acceptor`]: takes new connections, refuses those that are too many, deals the others out to the loops.
+//!
+//! It lives on loop 0. The loop with the fewest connections gets the next one.
+
+use super::poller::{Interest, Mailbox, Poller};
+use super::socket::Listening;
+use crate::clients::Card;
+use crate::counter::Gauge;
+use crate::env::Env;
+use rustix::io::Errno;
+use rustix::net::{SendFlags, SocketAddrAny, SocketFlags, sockopt};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A connection on its way to its loop.
+pub(crate) struct Accepted {
+    pub(crate) socket: OwnedFd,
+    pub(crate) card: Arc<Card>,
+}
+
+/// A loop as the acceptor knows it.
+pub(crate) struct Home {
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// Connections that the loop has or will have.
+    pub(crate) connections: Arc<Gauge>,
+}
+
+/// Tokens of listening sockets: this bit and their number.
+pub(crate) const LISTENING: u64 = 1 << 63;
+/// Connections taken in one pass from one socket, so that those that exist get their turn.
+const MAX_ACCEPTS: usize = 256;
+const READ: Interest = Interest { read: true, write: false };
+
+/// The door.
+pub(crate) struct Acceptor {
+    listening: Vec<Listening>,
+    homes: Vec<Home>,
+    /// Out of descriptors: not listening until the next tick, lest the loop spin.
+    deaf: bool,
+}
+
+impl Acceptor {
+    pub(crate) fn new(listening: Vec<Listening>, homes: Vec<Home>) -> Self {
+        Acceptor { listening, homes, deaf: false }
+    }
+    /// Watches the listening sockets.
+    pub(crate) fn listen(&mut self, poller: &Poller) -> std::io::Result<()> {
+        self.deaf = false;
+        for (i, listening) in self.listening.iter().enumerate() {
+            poller.add(&listening.socket, LISTENING | i as u64, READ)?;
+        }
+        Ok(())
+    }
+    /// Listens again after it had to stop.
+    pub(crate) fn tick(&mut self, poller: &Poller) {
+        if self.deaf {
+            self.deaf = self.listen(poller).is_err();
+        }
+    }
+    /// Takes what waits at one socket.
+    pub(crate) fn accept(&mut self, token: u64, poller: &Poller, env: &Env) {
+        let Some(listening) = self.listening.get((token & !LISTENING) as usize) else { return };
+        for _ in 0..MAX_ACCEPTS {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            match rustix::net::acceptfrom_with(&listening.socket, flags) {
+                Ok((socket, peer)) => self.welcome(socket, peer, listening, env),
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(error) => {
+                    env.server.log.warning(&format!("Accepting client connection: {error}"));
+                    for listening in &self.listening {
+                        poller.remove(&listening.socket);
+                    }
+                    self.deaf = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn welcome(
+        &self,
+        socket: OwnedFd,
+        peer: Option<SocketAddrAny>,
+        listening: &Listening,
+        env: &Env,
+    ) {
+        let clients = &env.server.clients;
+        let refuse = |text: &str| {
+            // The refusal is a courtesy: a client that cannot take it is refused all the same.
+            let _sent = rustix::net::send(&socket, text.as_bytes(), SendFlags::NOSIGNAL);
+            clients.refused.add(1);
+        };
+        if clients.count() >= env.settings.maxclients {
+            return refuse("-ERR max number of clients reached\r\n");
+        }
+        let tcp = |any: SocketAddrAny| SocketAddr::try_from(any).ok();
+        let (mut address, mut local) =
+            (format!("{}:0", listening.name), format!("{}:0", listening.name));
+        if listening.port.is_some() {
+            let Some(from) = peer.and_then(tcp) else { return };
+            if is_foreign(from) && env.settings.is_protected() {
+                return refuse(DENIED);
+            }
+            address = from.to_string();
+            local = rustix::net::getsockname(&socket)
+                .ok()
+                .and_then(tcp)
+                .map_or(local, |a| a.to_string());
+            // Both are improvements, not conditions.
+            let _faster = sockopt::set_tcp_nodelay(&socket, true);
+            let _checked = keep_alive(&socket, env.settings.tcp_keepalive_s);
+        }
+        let Some((home, chosen)) =
+            self.homes.iter().enumerate().min_by_key(|(_, h)| h.connections.get())
+        else {
+            return;
+        };
+        chosen.connections.add(1);
+        clients.accepted.add(1);
+        let card = clients.enter(Card {
+            address,
+            local_address: local,
+            descriptor: socket.as_raw_fd(),
+            home,
+            created_ms: env.now_ms,
+            ..Card::default()
+        });
+        card.active_ms.set(env.now_ms);
+        chosen.mailbox.give(Accepted { socket, card });
+    }
+}
+
+fn is_foreign(address: SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
+}
+
+fn keep_alive(socket: &OwnedFd, seconds: u64) -> rustix::io::Result<()> {
+    if seconds == 0 {
+        return Ok(());
+    }
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, Duration::from_secs(seconds))?;
+    sockopt::set_tcp_keepintvl(socket, Duration::from_secs((seconds / 3).max(1)))?;
+    sockopt::set_tcp_keepcnt(socket, 3)
+}
+
+const DENIED: &str = "-DENIED Stillpoint is running in protected mode: it has no password, and so it takes connections \
+from this machine only. To take them from elsewhere, set a password (requirepass), or start it with --protected-mode no.\r\n";

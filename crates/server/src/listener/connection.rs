@@ -1,0 +1,237 @@
+//! [`Connection`]: a socket, its session, its buffers.
+//!
+//! ```text
+//! socket ──receive──▶ input ──execute──▶ output ──send──▶ socket
+//!            (buffers are lent by the loop, and given back as soon as they are empty)
+//! ```
+//!
+//! Invariants:
+//! 1. While `output` holds more than its bound, nothing is received and nothing is executed: a client that does not
+//!    read its replies costs that bound, one reply, and what it has sent, at most.
+//! 2. An idle connection holds no buffer.
+
+use super::poller::Interest;
+use crate::clients::Card;
+use crate::env::Env;
+use crate::resp::Reply;
+use crate::session::{Progress, ReadBuffer, Session};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Bytes asked of the kernel at a time for ordinary requests; larger ones ask for what they lack.
+pub(crate) const READ_BYTES: usize = 16 * 1024;
+/// Most bytes reserved ahead for a large argument. Growth beyond goes by what has arrived.
+const MAX_AHEAD_BYTES: usize = 1 << 20;
+/// Replies held for a client without an output limit before its requests have to wait.
+const OUTPUT_BOUND_BYTES: usize = 1 << 20;
+/// Replies made in one turn before they are sent.
+const TURN_OUTPUT_BYTES: usize = 256 * 1024;
+/// Requests answered in one turn, so that other connections get theirs.
+const TURN_REQUESTS: usize = 1024;
+
+/// What the loop is to do about a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Wait for the socket.
+    Wait,
+    /// There is more to execute at once.
+    Again,
+    /// CLIENT PAUSE holds it up.
+    Paused,
+    /// It is over.
+    Close,
+}
+
+/// One client's connection.
+pub(crate) struct Connection {
+    pub(crate) socket: OwnedFd,
+    pub(crate) session: Session,
+    input: ReadBuffer,
+    output: Reply,
+    /// Bytes that the parser needs at least to go on.
+    wanted: usize,
+    pub(crate) interest: Interest,
+    /// In the loop's list of connections to be served this pass.
+    pub(crate) is_listed: bool,
+    /// The client will send nothing more.
+    at_end: bool,
+    /// The session has ended; what is written is still to be sent.
+    ending: bool,
+    /// Since when the output has been above its soft limit.
+    over_soft_since_ms: Option<u64>,
+}
+
+impl Connection {
+    pub(crate) fn new(socket: OwnedFd, card: Arc<Card>, env: &Env) -> Self {
+        Connection {
+            socket,
+            session: Session::new(card, env),
+            input: ReadBuffer::default(),
+            output: Reply::default(),
+            wanted: 1,
+            interest: Interest { read: true, write: false },
+            is_listed: false,
+            at_end: false,
+            ending: false,
+            over_soft_since_ms: None,
+        }
+    }
+    pub(crate) fn card(&self) -> &Card {
+        &self.session.state.card
+    }
+
+    /// Takes what the socket has; tells whether there is anything to do afterwards.
+    pub(crate) fn receive(&mut self, env: &Env, spare: &mut Vec<Vec<u8>>) -> bool {
+        if self.ending || self.at_end || self.output.len() > output_bound(env) {
+            return false;
+        }
+        if self.input.is_empty() && self.wanted <= READ_BYTES {
+            self.input.give_memory(spare.pop().unwrap_or_default());
+        }
+        let ahead = self.wanted.min(MAX_AHEAD_BYTES).max(READ_BYTES);
+        let buffer = rustix::buffer::spare_capacity(self.input.receive(ahead));
+        match rustix::net::recv(&self.socket, buffer, RecvFlags::empty()) {
+            Ok((0, _)) => self.at_end = true,
+            Ok((n, _)) => {
+                env.stats.reads.add(1);
+                env.stats.net_input_bytes.add(n as u64);
+            }
+            Err(Errno::AGAIN | Errno::INTR) => return false,
+            Err(_) => {
+                self.at_end = true;
+                self.ending = true;
+            }
+        }
+        true
+    }
+
+    /// Answers what has been received, within the turn's budget.
+    pub(crate) fn execute(&mut self, env: &mut Env) -> Next {
+        if self.ending {
+            return Next::Close;
+        }
+        let bound = output_bound(env);
+        if self.output.len() > bound {
+            return Next::Wait;
+        }
+        let soft_limit = (self.output.len() + TURN_OUTPUT_BYTES).min(bound + 1);
+        let progress =
+            self.session.feed(&mut self.input, &mut self.output, env, TURN_REQUESTS, soft_limit);
+        self.session.update_card(&self.input, &self.output, env);
+        match progress {
+            Progress::NeedsInput(_) if self.at_end => self.end(),
+            Progress::NeedsInput(n) => {
+                self.wanted = n;
+                if self.input.unread().len() > env.settings.query_buffer_limit {
+                    env.server.log.warning(&format!(
+                        "Closing client that reached max query buffer length: {}",
+                        self.card().line(env.now_ms)
+                    ));
+                    return self.end();
+                }
+                Next::Wait
+            }
+            Progress::HasMore => Next::Again,
+            Progress::Paused => Next::Paused,
+            Progress::Close => self.end(),
+        }
+    }
+    fn end(&mut self) -> Next {
+        self.ending = true;
+        Next::Close
+    }
+
+    /// Sends what is written, as far as the socket takes it; tells whether the connection lives on.
+    pub(crate) fn send(&mut self, env: &Env) -> bool {
+        let mut sent = 0;
+        while sent < self.output.len() {
+            match rustix::net::send(
+                &self.socket,
+                &self.output.as_bytes()[sent..],
+                SendFlags::NOSIGNAL,
+            ) {
+                Ok(n) => {
+                    env.stats.writes.add(1);
+                    env.stats.net_output_bytes.add(n as u64);
+                    sent += n;
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(_) => return false,
+            }
+        }
+        if sent > 0 {
+            self.output.take_front(sent);
+        }
+        self.within_limits(env)
+    }
+    /// Whether all that is written has been sent.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.output.len() == 0
+    }
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending
+    }
+    /// What the socket is to be watched for now.
+    pub(crate) fn wanted_interest(&self, env: &Env) -> Interest {
+        let held_up = self.output.len() > output_bound(env);
+        Interest { read: !held_up && !self.at_end && !self.ending, write: !self.is_drained() }
+    }
+
+    /// Applies `client-output-buffer-limit normal`; tells whether the connection lives on.
+    pub(crate) fn within_limits(&mut self, env: &Env) -> bool {
+        let (limit, len) = (env.settings.output_limit, self.output.len());
+        let over_hard = limit.hard_bytes > 0 && len > limit.hard_bytes;
+        if limit.soft_bytes == 0 || len <= limit.soft_bytes {
+            self.over_soft_since_ms = None;
+        } else {
+            self.over_soft_since_ms.get_or_insert(env.now_ms);
+        }
+        let over_soft = self.over_soft_since_ms.is_some_and(|since| {
+            env.now_ms.saturating_sub(since) / 1000 >= limit.soft_seconds.max(1)
+        });
+        if !over_hard && !over_soft {
+            return true;
+        }
+        env.stats.output_limit_disconnections.add(1);
+        env.server.log.warning(&format!(
+            "Client {} closed for overcoming of output buffer limits.",
+            self.card().line(env.now_ms)
+        ));
+        false
+    }
+
+    /// Gives empty buffers back to the loop.
+    pub(crate) fn give_back(&mut self, spare: &mut Vec<Vec<u8>>) {
+        if self.input.is_empty() && self.input.capacity() > 0 {
+            keep(self.input.take_memory(), spare);
+        }
+        if self.is_drained() && self.output.capacity() > 0 {
+            keep(self.output.take_memory(), spare);
+        }
+    }
+    /// Lends memory for the replies to come.
+    pub(crate) fn lend(&mut self, spare: &mut Vec<Vec<u8>>) {
+        if self.output.capacity() == 0 {
+            self.output.give_memory(spare.pop().unwrap_or_default());
+        }
+    }
+}
+
+/// Buffers that a loop keeps, and the largest of them.
+const MAX_SPARE: usize = 256;
+const MAX_SPARE_BYTES: usize = 64 * 1024;
+
+fn keep(memory: Vec<u8>, spare: &mut Vec<Vec<u8>>) {
+    if memory.capacity() <= MAX_SPARE_BYTES && spare.len() < MAX_SPARE {
+        spare.push(memory);
+    }
+}
+
+/// Output above this holds a client up: just above the hard limit where there is one, lest it never be reached.
+fn output_bound(env: &Env) -> usize {
+    let limit = env.settings.output_limit;
+    OUTPUT_BOUND_BYTES.max(limit.hard_bytes).max(limit.soft_bytes)
+}

@@ -1,0 +1,313 @@
+//! [`EventLoop`]: one thread's connections, served pass by pass.
+//!
+//! ```text
+//! sleep ─▶ clock, settings ─▶ mail ─▶ every ready socket: receive, execute ─▶ every one of them: send ─▶ tick
+//!   ▲                                                                                                    │
+//!   └───────────── at once, if a connection still has requests; else until a socket or the tick is due ◀─┘
+//! ```
+//!
+//! Sending after everybody has been served makes replies leave in larger pieces.
+
+use super::accept::{Acceptor, LISTENING};
+use super::connection::{Connection, Next};
+use super::poller::{Interest, Mailbox, Poller};
+use crate::clock;
+use crate::counter::Gauge;
+use crate::env::Env;
+use std::sync::Arc;
+
+/// The mailbox's token.
+const BELL: u64 = LISTENING - 1;
+/// Loop 0 ticks ten times a second, as Redis does by default; the others once, and only while they have connections.
+const TICK_MS: u64 = 100;
+const SLOW_TICK_MS: u64 = 1000;
+/// How long a stopping loop tries to send what is written.
+const LAST_WORDS_MS: u64 = 1000;
+
+/// One place for a connection; `turn` tells connections that used it one after the other apart.
+#[derive(Default)]
+struct Place {
+    turn: u32,
+    connection: Option<Box<Connection>>,
+}
+
+/// A thread's worth of the server.
+pub(crate) struct EventLoop {
+    env: Env,
+    poller: Poller,
+    mailbox: Arc<Mailbox>,
+    acceptor: Option<Acceptor>,
+    places: Vec<Place>,
+    free: Vec<u32>,
+    connections: Arc<Gauge>,
+    kills_seen: u64,
+    /// Connections to serve in this pass, and those that CLIENT PAUSE holds up.
+    listed: Vec<u64>,
+    paused: Vec<u64>,
+    /// Empty buffers.
+    spare: Vec<Vec<u8>>,
+    next_tick_ms: u64,
+    processed_at_tick: (u64, u64),
+}
+
+fn split(token: u64) -> (usize, u32) {
+    (token as u32 as usize, (token >> 32) as u32)
+}
+
+impl EventLoop {
+    pub(crate) fn new(
+        env: Env,
+        mailbox: Arc<Mailbox>,
+        connections: Arc<Gauge>,
+        acceptor: Option<Acceptor>,
+    ) -> std::io::Result<Self> {
+        let poller = Poller::new()?;
+        poller.add(mailbox.bell(), BELL, Interest { read: true, write: false })?;
+        let mut this = EventLoop {
+            env,
+            poller,
+            mailbox,
+            acceptor,
+            places: Vec::new(),
+            free: Vec::new(),
+            connections,
+            kills_seen: 0,
+            listed: Vec::new(),
+            paused: Vec::new(),
+            spare: Vec::new(),
+            next_tick_ms: 0,
+            processed_at_tick: (0, 0),
+        };
+        if let Some(acceptor) = &mut this.acceptor {
+            acceptor.listen(&this.poller)?;
+        }
+        Ok(this)
+    }
+
+    /// Serves until the server stops.
+    ///
+    /// # Errors
+    /// The system no longer tells which sockets are ready.
+    pub(crate) fn run(mut self) -> std::io::Result<()> {
+        while !self.env.server.is_stopping() {
+            let timeout = self.timeout_ms();
+            self.poller.wait(timeout)?;
+            self.pass();
+        }
+        self.say_last_words();
+        Ok(())
+    }
+
+    fn timeout_ms(&self) -> Option<u64> {
+        if !self.listed.is_empty() {
+            return Some(0);
+        }
+        let idle = self.acceptor.is_none() && self.connections.get() == 0;
+        let tick = (!idle).then(|| self.next_tick_ms.saturating_sub(self.env.now_ms));
+        let pause = self.env.pause_left_ms().filter(|_| !self.paused.is_empty());
+        match (tick, pause) {
+            (Some(tick), Some(pause)) => Some(tick.min(pause)),
+            (tick, pause) => tick.or(pause),
+        }
+    }
+
+    fn pass(&mut self) {
+        self.env.begin_pass(clock::now_ms());
+        if self.env.pause_left_ms().is_none() {
+            for token in std::mem::take(&mut self.paused) {
+                self.list(token);
+            }
+        }
+        for i in 0..self.poller.count() {
+            let ready = self.poller.ready(i);
+            if ready.token == BELL {
+                self.read_mail();
+            } else if ready.token & LISTENING != 0 {
+                if let Some(acceptor) = &mut self.acceptor {
+                    acceptor.accept(ready.token, &self.poller, &self.env);
+                }
+            } else {
+                self.on_ready(ready);
+            }
+        }
+        let served = std::mem::take(&mut self.listed);
+        for &token in &served {
+            self.serve(token);
+        }
+        for &token in &served {
+            self.settle(token);
+        }
+        if self.listed.is_empty() {
+            // Keep the list's memory.
+            self.listed = served;
+            self.listed.clear();
+        }
+        if self.env.now_ms >= self.next_tick_ms {
+            self.tick();
+        }
+    }
+
+    fn at(&mut self, token: u64) -> Option<&mut Connection> {
+        let (i, turn) = split(token);
+        let place = self.places.get_mut(i).filter(|p| p.turn == turn)?;
+        place.connection.as_deref_mut()
+    }
+    fn list(&mut self, token: u64) {
+        if let Some(connection) = self.at(token)
+            && !connection.is_listed
+        {
+            connection.is_listed = true;
+            self.listed.push(token);
+        }
+    }
+
+    /// Receives, and puts the connection on the list of those to be served.
+    fn on_ready(&mut self, ready: super::poller::Ready) {
+        let (i, turn) = split(ready.token);
+        let Some(place) = self.places.get_mut(i).filter(|p| p.turn == turn) else { return };
+        let Some(connection) = place.connection.as_deref_mut() else { return };
+        // A connection that still has whole requests does not receive more.
+        let receives = ready.read && !connection.is_listed;
+        let received = receives && connection.receive(&self.env, &mut self.spare);
+        if ready.broken && !received {
+            return self.close(ready.token);
+        }
+        if received || ready.write {
+            self.list(ready.token);
+        }
+    }
+
+    fn serve(&mut self, token: u64) {
+        let (i, turn) = split(token);
+        let Some(place) = self.places.get_mut(i).filter(|p| p.turn == turn) else { return };
+        let Some(connection) = place.connection.as_deref_mut() else { return };
+        connection.is_listed = false;
+        connection.lend(&mut self.spare);
+        match connection.execute(&mut self.env) {
+            Next::Wait | Next::Close => {}
+            Next::Again => self.list(token),
+            Next::Paused => self.paused.push(token),
+        }
+    }
+
+    /// Sends, and watches the socket for what the connection waits for.
+    fn settle(&mut self, token: u64) {
+        let (i, turn) = split(token);
+        let Some(place) = self.places.get_mut(i).filter(|p| p.turn == turn) else { return };
+        let Some(connection) = place.connection.as_deref_mut() else { return };
+        let alive = connection.send(&self.env);
+        if !alive || (connection.is_ending() && connection.is_drained()) {
+            return self.close(token);
+        }
+        connection.give_back(&mut self.spare);
+        let wanted = connection.wanted_interest(&self.env);
+        if wanted != connection.interest {
+            connection.interest = wanted;
+            if self.poller.change(&connection.socket, token, wanted).is_err() {
+                self.close(token);
+            }
+        }
+    }
+
+    fn close(&mut self, token: u64) {
+        let (i, turn) = split(token);
+        let Some(place) = self.places.get_mut(i).filter(|p| p.turn == turn) else { return };
+        if let Some(connection) = place.connection.take() {
+            place.turn = place.turn.wrapping_add(1) & (u32::MAX >> 1);
+            self.free.push(i as u32);
+            self.connections.subtract(1);
+            self.env.server.clients.leave(connection.card().id);
+        }
+    }
+
+    fn read_mail(&mut self) {
+        self.mailbox.silence();
+        for accepted in self.mailbox.take_accepted() {
+            let i = self.free.pop().map_or_else(
+                || {
+                    self.places.push(Place::default());
+                    self.places.len() - 1
+                },
+                |i| i as usize,
+            );
+            let connection = Connection::new(accepted.socket, accepted.card, &self.env);
+            let token = i as u64 | u64::from(self.places[i].turn) << 32;
+            let watched = self.poller.add(&connection.socket, token, connection.interest);
+            self.places[i].connection = Some(Box::new(connection));
+            if watched.is_err() {
+                self.close(token);
+            }
+        }
+        let kills = self.mailbox.kills();
+        if kills != self.kills_seen {
+            self.kills_seen = kills;
+            for token in tokens_where(&mut self.places, |c| c.card().killed.get() != 0) {
+                self.close(token);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let every = if self.acceptor.is_some() { TICK_MS } else { SLOW_TICK_MS };
+        let now_ms = self.env.now_ms;
+        self.next_tick_ms = now_ms + every;
+        if let Some(acceptor) = &mut self.acceptor {
+            acceptor.tick(&self.poller);
+            self.measure();
+        }
+        let timeout_ms = self.env.settings.timeout_s * 1000;
+        let has_soft_limit = self.env.settings.output_limit.soft_bytes > 0;
+        if timeout_ms == 0 && !has_soft_limit {
+            return;
+        }
+        let env = &self.env;
+        let doomed = tokens_where(&mut self.places, |c| {
+            let idle_ms = now_ms.saturating_sub(c.card().active_ms.get());
+            (timeout_ms > 0 && idle_ms > timeout_ms) || !c.within_limits(env)
+        });
+        for token in doomed {
+            self.close(token);
+        }
+    }
+
+    /// Commands per second, and the most memory that was in use.
+    fn measure(&mut self) {
+        let server = &self.env.server;
+        server.peak_memory.raise_to(crate::memory::used_bytes(server));
+        let (then_ms, then) = self.processed_at_tick;
+        let elapsed_ms = self.env.now_ms.saturating_sub(then_ms);
+        if elapsed_ms < 1000 {
+            return;
+        }
+        let processed = server.processed();
+        if then_ms > 0 {
+            server.ops_per_sec.set((processed - then) * 1000 / elapsed_ms);
+        }
+        self.processed_at_tick = (self.env.now_ms, processed);
+    }
+
+    /// Sends what is written, for a moment at most.
+    fn say_last_words(&mut self) {
+        let until = clock::now_ms() + LAST_WORDS_MS;
+        loop {
+            let env = &self.env;
+            let waiting = self
+                .places
+                .iter_mut()
+                .filter_map(|p| p.connection.as_deref_mut())
+                .any(|c| c.send(env) && !c.is_drained());
+            if !waiting || clock::now_ms() >= until {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}
+
+fn tokens_where(places: &mut [Place], mut wanted: impl FnMut(&mut Connection) -> bool) -> Vec<u64> {
+    let found = places.iter_mut().enumerate().filter_map(|(i, place)| {
+        let connection = place.connection.as_deref_mut()?;
+        wanted(connection).then_some(i as u64 | u64::from(place.turn) << 32)
+    });
+    found.collect()
+}

@@ -1,0 +1,21 @@
+//! The network: [`run`] opens sockets and serves them by one event loop per core until it is told to stop.
+//!
+//! ```text
+//!            ┌ accept ─┐ deals connections out
+//! loop 0 ────┘         ├──▶ mailbox of loop 0, 1, …     each loop runs commands to completion on the shared store
+//! loop 1 …             ┘
+//! signals, SHUTDOWN ──▶ Server::stop ──▶ rings every mailbox
+//! ```
+
+mod accept;
+mod connection;
+mod event_loop;
+mod poller;
+mod process;
+mod socket;
+mod start;
+
+pub(crate) use poller::Mailbox;
+pub use process::run;
+pub use start::RunError;
+pub(crate) use start::serve;

@@ -1,0 +1,132 @@
+//! [`run`]: the server as a process: arguments, configuration, banner, signals, exit.
+
+use super::start::{RunError, serve};
+use crate::cli::{self, Invocation};
+use crate::config::{self, Settings};
+use crate::env::Server;
+use crate::log::Log;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Runs the server as the arguments say (the program's own name not among them), until SHUTDOWN, SIGTERM or SIGINT.
+/// What cannot be done is told on standard error.
+pub fn run(args: impl Iterator<Item = String>) -> ExitCode {
+    match start(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("stillpoint: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: impl Iterator<Item = String>) -> Result<(), RunError> {
+    let (settings, file) = match cli::read(args).map_err(RunError::Config)? {
+        Invocation::Print(text) => {
+            // Nobody reads: nothing to do about it.
+            let _read = writeln!(std::io::stdout(), "{}", text.trim_end());
+            return Ok(());
+        }
+        Invocation::Serve { file, words } => configure(file, &words)?,
+    };
+    let log = Log::to_stdout();
+    prepare_files(&settings, &log)?;
+    let server = Arc::new(Server::with(settings, file, log));
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+    let handle = signals.handle();
+    let serving = serve(&server)?;
+    announce(&server, &serving.names, serving.port);
+    let watched = server.clone();
+    let watcher = std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+            watched.log.warning(&format!("Received {name}, shutting down"));
+            watched.stop();
+        }
+    })?;
+    let outcome = serving.join();
+    handle.close();
+    // The watcher only writes the log and stops the server: a panic of it changes nothing now.
+    let _ended = watcher.join();
+    let socket = server.settings().text("unixsocket").to_owned();
+    if !socket.is_empty() {
+        // Somebody may have removed it already.
+        let _gone = std::fs::remove_file(socket);
+    }
+    server.log.warning("Stillpoint is now ready to exit, bye bye...");
+    outcome
+}
+
+fn configure(
+    file: Option<PathBuf>,
+    words: &[(String, Vec<String>)],
+) -> Result<(Settings, Option<PathBuf>), RunError> {
+    let mut settings = Settings::defaults();
+    let file = match file {
+        Some(path) => {
+            settings =
+                config::load(settings, &path).map_err(|e| RunError::Config(e.to_string()))?;
+            // `dir` may change the working directory later.
+            Some(std::path::absolute(&path).unwrap_or(path))
+        }
+        None => None,
+    };
+    for (name, values) in words {
+        settings = config::apply_words(&settings, name, values)
+            .map_err(|e| RunError::Config(format!("option --{name}: {e}")))?;
+    }
+    Ok((settings, file))
+}
+
+/// Goes to the working directory and opens the log, so that what cannot be used is known before the first client comes.
+fn prepare_files(settings: &Settings, log: &Log) -> Result<(), RunError> {
+    let dir = settings.text("dir");
+    let fail = |directive: &'static str, path: &str, error| RunError::File {
+        directive,
+        path: path.to_owned(),
+        error,
+    };
+    std::env::set_current_dir(dir).map_err(|e| fail("dir", dir, e))?;
+    if dir != "." {
+        rustix::fs::access(".", rustix::fs::Access::WRITE_OK)
+            .map_err(|e| fail("dir", dir, e.into()))?;
+    }
+    let logfile = settings.text("logfile");
+    if !logfile.is_empty() {
+        log.open(Path::new(logfile)).map_err(|e| fail("logfile", logfile, e))?;
+    }
+    Ok(())
+}
+
+fn announce(server: &Server, names: &[String], port: Option<u16>) {
+    let settings = server.settings();
+    let port = port.map_or_else(|| "-".to_owned(), |p| p.to_string());
+    let loops = settings.number("io-threads");
+    let lines = [
+        format!("Stillpoint {} (pid {})", env!("CARGO_PKG_VERSION"), std::process::id()),
+        format!(
+            "port {port}, {loops} event loop{}, {} databases, snapshots {}",
+            if loops == 1 { "" } else { "s" },
+            settings.databases,
+            if settings.mvcc_enabled { "on" } else { "off" }
+        ),
+        format!("listening on {}", names.join(", ")),
+    ];
+    if settings.text("logfile").is_empty() {
+        // The banner is for people who watch; a closed standard output is no reason to stop.
+        let _shown = writeln!(std::io::stdout(), "{}", banner(&lines));
+    } else {
+        lines.iter().for_each(|line| server.log.notice(line));
+    }
+    server.log.notice("Ready to accept connections");
+}
+
+/// Versions pass; the reader's point stands still.
+fn banner(lines: &[String; 3]) -> String {
+    let art = ["   ─────────────", "   ──────●──────", "   ─────────────"];
+    let rows: Vec<String> = art.iter().zip(lines).map(|(a, l)| format!("{a}   {l}")).collect();
+    format!("\n{}\n", rows.join("\n"))
+}

@@ -1,0 +1,106 @@
+//! Opening the sockets that clients connect to, from `port`, `bind`, `unixsocket`.
+
+use super::RunError;
+use crate::config::Settings;
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// A socket that accepts connections.
+pub(crate) struct Listening {
+    pub(crate) socket: OwnedFd,
+    /// For the log and for people: `127.0.0.1:6379`.
+    pub(crate) name: String,
+    /// The port, if it is TCP.
+    pub(crate) port: Option<u16>,
+}
+
+/// Opens all sockets that the settings ask for.
+///
+/// # Errors
+/// An address is taken, wrong, or not ours; an address with a leading `-` may be missing.
+pub(crate) fn open_all(settings: &Settings) -> Result<Vec<Listening>, RunError> {
+    let backlog = settings.number("tcp-backlog") as i32;
+    let mut open = Vec::new();
+    if settings.number("port") != 0 || settings.text("unixsocket").is_empty() {
+        open_tcp(settings, backlog, &mut open)?;
+    }
+    let path = settings.text("unixsocket");
+    if !path.is_empty() {
+        let fail = |error: std::io::Error| RunError::Bind { address: path.to_owned(), error };
+        open.push(open_unix(path, settings.text("unixsocketperm"), backlog).map_err(fail)?);
+    }
+    Ok(open)
+}
+
+fn open_tcp(settings: &Settings, backlog: i32, open: &mut Vec<Listening>) -> Result<(), RunError> {
+    let mut port = settings.number("port") as u16;
+    for word in settings.text("bind").split_ascii_whitespace() {
+        let (optional, host) = match word.strip_prefix('-') {
+            Some(host) => (true, host),
+            None => (false, word),
+        };
+        let opened = addresses(host, port)
+            .and_then(|all| all.into_iter().map(|a| listen_at(a, backlog)).collect());
+        let opened: Vec<Listening> = match opened {
+            Ok(opened) => opened,
+            Err(error) if optional && error.kind() != std::io::ErrorKind::AddrInUse => continue,
+            Err(error) => {
+                return Err(RunError::Bind { address: format!("{host}:{port}"), error });
+            }
+        };
+        // Port 0: the system chose one for the first address; the others take the same.
+        port = opened.first().and_then(|l| l.port).unwrap_or(port);
+        open.extend(opened);
+    }
+    if open.is_empty() {
+        return Err(RunError::NoAddress);
+    }
+    Ok(())
+}
+
+fn addresses(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+    Ok(match host {
+        "*" => vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))],
+        "::*" => vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))],
+        host => match host.parse::<IpAddr>() {
+            Ok(ip) => vec![SocketAddr::from((ip, port))],
+            Err(_) => (host, port).to_socket_addrs()?.take(1).collect(),
+        },
+    })
+}
+
+const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+
+fn listen_at(address: SocketAddr, backlog: i32) -> std::io::Result<Listening> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, FLAGS, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, backlog)?;
+    let bound: SocketAddr = rustix::net::getsockname(&socket)?.try_into()?;
+    Ok(Listening { socket, name: bound.to_string(), port: Some(bound.port()) })
+}
+
+fn open_unix(path: &str, permissions: &str, backlog: i32) -> std::io::Result<Listening> {
+    // A socket that a former server left behind is in the way; anything else is not ours to remove.
+    use std::os::unix::fs::FileTypeExt as _;
+    if std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket()) {
+        std::fs::remove_file(path)?;
+    }
+    let address = SocketAddrUnix::new(path)?;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
+    rustix::net::bind(&socket, &address)?;
+    let mode = u32::from_str_radix(permissions, 8).map_err(|_| Errno::INVAL)?;
+    if mode != 0 {
+        rustix::fs::chmod(Path::new(path), Mode::from_raw_mode(mode))?;
+    }
+    rustix::net::listen(&socket, backlog)?;
+    Ok(Listening { socket, name: path.to_owned(), port: None })
+}

@@ -1,0 +1,165 @@
+//! Starting the loops over opened sockets, and why a server may not start.
+
+use super::accept::{Acceptor, Home};
+use super::event_loop::EventLoop;
+use super::poller::Mailbox;
+use super::socket::{Listening, open_all};
+use crate::clock;
+use crate::counter::Gauge;
+use crate::env::{Env, Server};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::fmt;
+use std::sync::Arc;
+
+/// Why the server did not start or had to end.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum RunError {
+    /// An option or the configuration file cannot be used.
+    Config(String),
+    /// A socket cannot be opened.
+    Bind {
+        /// Where.
+        address: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// `bind` names no address that this machine has.
+    NoAddress,
+    /// A file or directory of the configuration cannot be used.
+    File {
+        /// Which directive names it.
+        directive: &'static str,
+        /// The path.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The system refused something that serving needs.
+    System(std::io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Config(text) => f.write_str(text),
+            RunError::Bind { address, error } if error.kind() == std::io::ErrorKind::AddrInUse => {
+                write!(
+                    f,
+                    "cannot listen on {address}: the address is in use (is another server running there?)"
+                )
+            }
+            RunError::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            RunError::NoAddress => f.write_str("'bind' names no address that this machine has"),
+            RunError::File { directive, path, error } => {
+                write!(f, "cannot use {directive} '{path}': {error}")
+            }
+            RunError::System(error) => write!(f, "the system refused to go on: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+impl From<std::io::Error> for RunError {
+    fn from(error: std::io::Error) -> Self {
+        RunError::System(error)
+    }
+}
+
+/// Descriptors that are not client connections: Redis's `CONFIG_MIN_RESERVED_FDS`.
+const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// A server that runs; [`join`](Serving::join) waits for its end.
+pub(crate) struct Serving {
+    threads: Vec<std::thread::JoinHandle<std::io::Result<()>>>,
+    /// What it listens on.
+    pub(crate) names: Vec<String>,
+    /// The TCP port, if there is one.
+    pub(crate) port: Option<u16>,
+}
+
+impl Serving {
+    /// Waits until every loop has ended.
+    pub(crate) fn join(self) -> Result<(), RunError> {
+        let mut outcome = Ok(());
+        for thread in self.threads {
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => outcome = Err(RunError::System(error)),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        outcome
+    }
+}
+
+/// Opens the sockets and starts the loops.
+///
+/// # Errors
+/// A socket cannot be opened, or the system refuses a thread or a descriptor.
+pub(crate) fn serve(server: &Arc<Server>) -> Result<Serving, RunError> {
+    let settings = server.settings();
+    let listening = open_all(&settings)?;
+    raise_descriptor_limit(server);
+    let weak = Arc::downgrade(server);
+    server.store.start_maintenance(move || match weak.upgrade() {
+        Some(server) if server.active_expire.get() != 0 => clock::now_ms(),
+        // At the beginning of time nothing is due.
+        _ => 0,
+    });
+    let names = listening.iter().map(|l| l.name.clone()).collect();
+    let port = listening.iter().find_map(|l| l.port);
+    let loops = settings.number("io-threads").max(1) as usize;
+    Ok(Serving { threads: start_loops(server, listening, loops)?, names, port })
+}
+
+fn start_loops(
+    server: &Arc<Server>,
+    listening: Vec<Listening>,
+    loops: usize,
+) -> Result<Vec<std::thread::JoinHandle<std::io::Result<()>>>, RunError> {
+    let mut homes = Vec::new();
+    for _ in 0..loops {
+        let mailbox = Arc::new(Mailbox::new()?);
+        server.add_mailbox(mailbox.clone());
+        homes.push(Home { mailbox, connections: Arc::new(Gauge::default()) });
+    }
+    let shared: Vec<_> = homes.iter().map(|h| (h.mailbox.clone(), h.connections.clone())).collect();
+    let mut acceptor = Some(Acceptor::new(listening, homes));
+    let mut threads = Vec::new();
+    for (i, (mailbox, connections)) in shared.into_iter().enumerate() {
+        let env = Env::new(server.clone(), clock::now_ms());
+        let event_loop = EventLoop::new(env, mailbox, connections, acceptor.take())?;
+        let server = server.clone();
+        let body = move || {
+            let outcome = event_loop.run();
+            // One loop that fails ends all: a server that serves half its clients helps nobody.
+            server.stop();
+            outcome
+        };
+        threads.push(std::thread::Builder::new().name(format!("loop-{i}")).spawn(body)?);
+    }
+    Ok(threads)
+}
+
+/// Makes room for `maxclients` connections, or lowers `maxclients` to the room there is.
+fn raise_descriptor_limit(server: &Server) {
+    let maxclients = server.settings().maxclients as u64;
+    let wanted = maxclients + RESERVED_DESCRIPTORS;
+    let limit = getrlimit(Resource::Nofile);
+    let Some(current) = limit.current.filter(|n| *n < wanted) else { return };
+    let reachable = limit.maximum.map_or(wanted, |max| max.min(wanted));
+    let raised = Rlimit { current: Some(reachable), maximum: limit.maximum };
+    let got = if setrlimit(Resource::Nofile, raised).is_ok() { reachable } else { current };
+    if got < wanted {
+        let room = got.saturating_sub(RESERVED_DESCRIPTORS).max(1);
+        server.log.warning(&format!(
+            "You requested maxclients of {maxclients}, but only {got} open files are allowed: maxclients has been \
+             reduced to {room}. To have more, raise 'ulimit -n'."
+        ));
+        let pair = ("maxclients".to_owned(), room.to_string());
+        let changed = server.change_settings(&[pair], crate::config::Source::Start);
+        debug_assert!(changed.is_ok());
+    }
+}

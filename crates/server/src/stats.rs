@@ -1,0 +1,144 @@
+//! [`LoopStats`]: what one loop counts; [`Totals`]: the sum over loops since the last CONFIG RESETSTAT.
+//!
+//! ```text
+//! loop 0  calls us rejected failed  × command ─┐
+//! loop 1  …                                    ├─ sum ─ minus the sum at RESETSTAT ─▶ INFO
+//! ```
+//!
+//! Counters only grow and have one writer each, so a reset never races with a count.
+
+use crate::command::{self, CommandId};
+use crate::counter::Counter;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Counters of one command.
+#[derive(Debug, Default)]
+pub(crate) struct CommandStats {
+    pub(crate) calls: Counter,
+    pub(crate) nanoseconds: Counter,
+    pub(crate) rejected: Counter,
+    pub(crate) failed: Counter,
+}
+
+/// Counters of one loop.
+#[derive(Debug)]
+pub(crate) struct LoopStats {
+    commands: Vec<CommandStats>,
+    pub(crate) processed: Counter,
+    pub(crate) net_input_bytes: Counter,
+    pub(crate) net_output_bytes: Counter,
+    pub(crate) reads: Counter,
+    pub(crate) writes: Counter,
+    /// Lookups by commands that found their key, and that did not.
+    pub(crate) keyspace_hits: Counter,
+    pub(crate) keyspace_misses: Counter,
+    pub(crate) unexpected_errors: Counter,
+    pub(crate) output_limit_disconnections: Counter,
+    errors: Mutex<BTreeMap<String, u64>>,
+}
+
+impl LoopStats {
+    pub(crate) fn new() -> Self {
+        LoopStats {
+            commands: (0..command::count()).map(|_| CommandStats::default()).collect(),
+            processed: Counter::default(),
+            net_input_bytes: Counter::default(),
+            net_output_bytes: Counter::default(),
+            reads: Counter::default(),
+            writes: Counter::default(),
+            keyspace_hits: Counter::default(),
+            keyspace_misses: Counter::default(),
+            unexpected_errors: Counter::default(),
+            output_limit_disconnections: Counter::default(),
+            errors: Mutex::default(),
+        }
+    }
+    pub(crate) fn command(&self, id: CommandId) -> &CommandStats {
+        &self.commands[id.index()]
+    }
+    /// Counts an error reply by its code word.
+    pub(crate) fn count_error(&self, code: &[u8]) {
+        let code = String::from_utf8_lossy(code).into_owned();
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        // Redis stops at 128 kinds, lest a client fill the memory with them.
+        if errors.len() < 128 || errors.contains_key(&code) {
+            *errors.entry(code).or_default() += 1;
+        }
+    }
+}
+
+/// Sums of one command.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CommandTotals {
+    pub(crate) calls: u64,
+    pub(crate) nanoseconds: u64,
+    pub(crate) rejected: u64,
+    pub(crate) failed: u64,
+}
+
+/// Sums over all loops.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) commands: Vec<CommandTotals>,
+    pub(crate) errors: BTreeMap<String, u64>,
+    pub(crate) processed: u64,
+    pub(crate) net_input_bytes: u64,
+    pub(crate) net_output_bytes: u64,
+    pub(crate) reads: u64,
+    pub(crate) writes: u64,
+    pub(crate) keyspace_hits: u64,
+    pub(crate) keyspace_misses: u64,
+    pub(crate) output_limit_disconnections: u64,
+}
+
+impl Totals {
+    /// Sums the loops' counters.
+    pub(crate) fn of<'s>(loops: impl Iterator<Item = &'s LoopStats>) -> Totals {
+        let mut sum = Totals {
+            commands: vec![CommandTotals::default(); command::count()],
+            ..Totals::default()
+        };
+        for stats in loops {
+            for (total, one) in sum.commands.iter_mut().zip(&stats.commands) {
+                total.calls += one.calls.get();
+                total.nanoseconds += one.nanoseconds.get();
+                total.rejected += one.rejected.get();
+                total.failed += one.failed.get();
+            }
+            for (code, n) in stats.errors.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                *sum.errors.entry(code.clone()).or_default() += n;
+            }
+            sum.processed += stats.processed.get();
+            sum.net_input_bytes += stats.net_input_bytes.get();
+            sum.net_output_bytes += stats.net_output_bytes.get();
+            sum.reads += stats.reads.get();
+            sum.writes += stats.writes.get();
+            sum.keyspace_hits += stats.keyspace_hits.get();
+            sum.keyspace_misses += stats.keyspace_misses.get();
+            sum.output_limit_disconnections += stats.output_limit_disconnections.get();
+        }
+        sum
+    }
+    /// What has come on top of `base`.
+    pub(crate) fn since(mut self, base: &Totals) -> Totals {
+        for (now, then) in self.commands.iter_mut().zip(&base.commands) {
+            now.calls = now.calls.saturating_sub(then.calls);
+            now.nanoseconds = now.nanoseconds.saturating_sub(then.nanoseconds);
+            now.rejected = now.rejected.saturating_sub(then.rejected);
+            now.failed = now.failed.saturating_sub(then.failed);
+        }
+        for (code, n) in &mut self.errors {
+            *n = n.saturating_sub(base.errors.get(code).copied().unwrap_or(0));
+        }
+        self.errors.retain(|_, n| *n > 0);
+        self.processed = self.processed.saturating_sub(base.processed);
+        self.net_input_bytes = self.net_input_bytes.saturating_sub(base.net_input_bytes);
+        self.net_output_bytes = self.net_output_bytes.saturating_sub(base.net_output_bytes);
+        self.reads = self.reads.saturating_sub(base.reads);
+        self.writes = self.writes.saturating_sub(base.writes);
+        self.keyspace_hits = self.keyspace_hits.saturating_sub(base.keyspace_hits);
+        self.keyspace_misses = self.keyspace_misses.saturating_sub(base.keyspace_misses);
+        self
+    }
+}
