@@ -71,6 +71,7 @@ impl Server {
             mvcc_enabled: settings.mvcc_enabled,
             max_versions: settings.mvcc_max_versions,
             gc_interval_us: settings.mvcc_gc_interval_us,
+            ..Config::default()
         });
         let active_expire = Gauge::default();
         active_expire.set(1);
