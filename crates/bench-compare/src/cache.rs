@@ -20,12 +20,11 @@ mod subject;
 
 use crate::Outcome;
 use crate::crew::Crew;
-use crate::keys::key;
 use crate::options::Options;
 use crate::plan::{Case, Figure, Sample};
 use std::hint::black_box;
 use std::time::Instant;
-use stillpoint_testkit::{Histogram, Random, Zipf, rss_bytes};
+use stillpoint_testkit::{Histogram, Random, Zipf, key, rss_bytes};
 use subject::CacheSubject;
 
 const EXPONENT: f64 = 0.99;

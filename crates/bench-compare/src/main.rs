@@ -15,7 +15,6 @@
 
 mod cache;
 mod crew;
-mod keys;
 mod memory;
 mod options;
 mod plan;

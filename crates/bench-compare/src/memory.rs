@@ -18,15 +18,14 @@
 //! | `index_bytes_per_key` | the index alone |
 
 use crate::Outcome;
-use crate::keys::{KEY_BYTES, key};
 use crate::options::Options;
 use crate::plan::{Case, Figure, Sample};
 use std::thread;
 use std::time::{Duration, Instant};
 use stillpoint_store::{At, Config, Stats, Store};
-use stillpoint_testkit::rss_bytes;
+use stillpoint_testkit::{KEY_BYTES, key, rss_bytes};
 
-const VALUE_BYTES: u64 = 64;
+const VALUE_BYTES: usize = 64;
 const AT: At = At { space: 0, now_ms: 1 };
 const VERSIONS: [u64; 3] = [1, 2, 4];
 
@@ -83,7 +82,7 @@ pub(crate) fn sample(sample: &Sample) -> Outcome<Vec<Figure>> {
 }
 
 fn fill(store: &Store, keys: u64, pass: u64) -> Outcome {
-    let value = [pass as u8; VALUE_BYTES as usize];
+    let value = [pass as u8; VALUE_BYTES];
     for number in 0..keys {
         store.set(AT, &key(number), 0, &value, None).map_err(|error| error.to_string())?;
     }

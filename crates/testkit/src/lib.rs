@@ -1,13 +1,15 @@
-//! What tests, benches and examples share: a latency histogram, repeatable random numbers, Zipf-distributed keys, the process's own
+//! What tests, benches and examples share: a latency histogram, keys, repeatable random numbers, Zipf, the process's own
 //! CPU and memory.
 #![forbid(unsafe_code)]
 
 mod histogram;
+mod key;
 mod random;
 mod usage;
 mod zipf;
 
 pub use histogram::Histogram;
+pub use key::{KEY_BYTES, key};
 pub use random::Random;
 pub use usage::{peak_rss_bytes, process_cpu, rss_bytes, thread_cpu};
 pub use zipf::Zipf;
