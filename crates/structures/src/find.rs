@@ -5,7 +5,8 @@
 //! # Invariants
 //! 1. A slot's word is dereferenced only after (a) it was seen valid: not TENTATIVE, or TENTATIVE under an unchanged header (bin invariant 3), and
 //!    (b) the lease was tested after the load. A lease that ran out means: renew, and start over from the root.
-//! 2. A miss under a header without MOVED is a miss at that load (bin invariant 6).
+//! 2. What a CAS expects of a slot never has FROZEN, also if the slot was found frozen: a frozen slot is read, not changed (bin invariant 4).
+//! 3. A miss under a header without MOVED is a miss at that load (bin invariant 6).
 //!
 //! # Orderings
 //! | tag | sites |
@@ -64,10 +65,16 @@ pub(crate) struct Place<'g> {
     pub(crate) bin: &'g Bin,
     pub(crate) slot: &'g AtomicU64,
     pub(crate) bit: u32,
+    /// What a CAS on the slot expects: the word without FROZEN, so that the CAS fails if the slot is frozen, then or by now.
     pub(crate) word: u64,
 }
 
-impl Place<'_> {
+impl<'g> Place<'g> {
+    #[inline]
+    pub(crate) fn new(bin: &'g Bin, slot: &'g AtomicU64, bit: u32, word: u64) -> Self {
+        Self { bin, slot, bit, word: word & !slot::FROZEN }
+    }
+
     #[inline]
     pub(crate) fn version(&self) -> NonNull<version::Header> {
         NonNull::new(version::at(slot::address(self.word))).expect("a place holds a version")
@@ -230,7 +237,7 @@ impl<'g> Probe<'_, 'g> {
             return Ok(Some(Look::Changed));
         }
         self.guard.still_valid()?;
-        let place = Place { bin: self.bin, slot, bit, word };
+        let place = Place::new(self.bin, slot, bit, word);
         // SAFETY: valid at the slot's load, which came after the pin, and its birth is covered by the test just made (find invariant 1).
         let found = unsafe { version::key_of(place.version().as_ptr()) };
         Ok((found == self.key).then_some(Look::Found(place)))

@@ -128,7 +128,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         }
     }
 
-    /// Finds the slot that holds the very version of `old` as a live, unfrozen word.
+    /// Finds the slot that holds the very version of `old` now, in a bin that was not frozen yet.
     fn place_of<'g>(
         &self,
         guard: &'g Guard<'_>,
@@ -149,7 +149,6 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
             return match self.look(bin, header, guard, hash, key)? {
                 Look::Changed => continue,
                 Look::Found(at) if slot::address(at.word) != slot::address(old.word) => Ok(None),
-                Look::Found(at) if at.word & slot::FROZEN != 0 => continue,
                 Look::Found(at) => Ok(Some(at)),
                 Look::Absent => Ok(None),
             };

@@ -120,7 +120,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
                     continue 'again;
                 }
                 if word != slot::EMPTY && word & slot::DEAD == 0 {
-                    places[bit] = Some(Place { bin, slot, bit: bit as u32, word });
+                    places[bit] = Some(Place::new(bin, slot, bit as u32, word));
                 }
             }
             guard.still_valid()?;
