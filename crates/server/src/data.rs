@@ -1,5 +1,256 @@
-//! [`DataState`]: what a connection keeps for its data commands (watched keys, its snapshot, a running transaction).
+//! Keys as commands see them: [`Data`] reads and writes in whichever way the connection is at the moment.
+//!
+//! | mode | entered by | a read | a write |
+//! |---|---|---|---|
+//! | direct | – | the newest value | at once, one key |
+//! | cut | SNAPSHOT BEGIN, or for the time of a command that reads several keys | as of one snapshot | refused |
+//! | transaction | EXEC, or for the time of a command that writes several keys | own writes, else as of one snapshot | kept until the commit |
+//!
+//! So a handler is written once, over one key at a time, and is atomic in every mode.
+
+mod atomic;
+mod snapshot;
+
+pub(crate) use atomic::{at_one_cut, atomically, commit_queue};
+pub(crate) use snapshot::OpenSnapshot;
+
+use crate::command::CommandError;
+use crate::value::Object;
+use stillpoint_store::{
+    At, Draft, Entry, Snapshot, SnapshotExpired, Store, Transaction, VersionStamp, WriteError,
+};
+
+pub(crate) type Item<'g> = Entry<'g, Object>;
+
+/// A watched key and the version it had.
+pub(crate) struct Watched {
+    pub(crate) db: u8,
+    pub(crate) key: Box<[u8]>,
+    pub(crate) stamp: Option<VersionStamp>,
+}
+
+/// How the data commands of a connection work at the moment.
+#[derive(Default)]
+enum Mode {
+    #[default]
+    Direct,
+    Cut(Snapshot<Object>),
+    Transaction(Box<Transaction<Object>>),
+}
 
 /// Per-connection state of the data commands.
 #[derive(Default)]
-pub(crate) struct DataState {}
+pub(crate) struct DataState {
+    mode: Mode,
+    pub(crate) watched: Vec<Watched>,
+    /// SNAPSHOT BEGIN's; while it is there the mode is its cut.
+    pub(crate) snapshot: Option<OpenSnapshot>,
+}
+
+impl DataState {
+    fn is_direct(&self) -> bool {
+        matches!(self.mode, Mode::Direct)
+    }
+
+    /// Forgets watched keys and the open snapshot (RESET, end of the connection).
+    pub(crate) fn reset(&mut self) {
+        *self = DataState::default();
+    }
+}
+
+/// The keys of one database, for one command.
+pub(crate) struct Data<'c> {
+    pub(crate) state: &'c mut DataState,
+    pub(crate) store: &'c Store<Object>,
+    pub(crate) db: u8,
+    now_ms: u64,
+}
+
+impl<'c> Data<'c> {
+    pub(crate) fn new(
+        state: &'c mut DataState,
+        store: &'c Store<Object>,
+        db: u8,
+        now_ms: u64,
+    ) -> Self {
+        let now_ms = match &state.mode {
+            Mode::Direct => now_ms,
+            Mode::Cut(snapshot) => snapshot.now_ms(),
+            Mode::Transaction(transaction) => transaction.now_ms(),
+        };
+        Data { state, store, db, now_ms }
+    }
+
+    /// The same in another database.
+    pub(crate) fn in_db(&mut self, db: u8) -> Data<'_> {
+        Data { state: self.state, store: self.store, db, now_ms: self.now_ms }
+    }
+
+    /// The time by which expiry is judged.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    fn at(&self) -> At {
+        At { space: self.db, now_ms: self.now_ms }
+    }
+
+    /// Reads a key.
+    #[inline]
+    pub(crate) fn read<R>(
+        &mut self,
+        key: &[u8],
+        f: impl FnOnce(Option<Item<'_>>) -> R,
+    ) -> Result<R, CommandError> {
+        match &mut self.state.mode {
+            Mode::Direct => {
+                Ok(self.store.get_with(At { space: self.db, now_ms: self.now_ms }, key, f))
+            }
+            Mode::Cut(snapshot) => snapshot.get_with(self.db, key, f).map_err(expired),
+            Mode::Transaction(transaction) => {
+                transaction.get_with(self.db, key, f).map_err(expired)
+            }
+        }
+    }
+
+    /// Reads a key and writes it, as the draft says. `f` may run more than once.
+    #[inline]
+    pub(crate) fn update<R>(
+        &mut self,
+        key: &[u8],
+        f: impl FnMut(Option<Item<'_>>, &mut Draft<'_, Object>) -> R,
+    ) -> Result<R, CommandError> {
+        match &mut self.state.mode {
+            Mode::Direct => self
+                .store
+                .update(At { space: self.db, now_ms: self.now_ms }, key, f)
+                .map_err(refused),
+            Mode::Cut(_) => Err(in_a_snapshot()),
+            Mode::Transaction(transaction) => transaction.update(self.db, key, f).map_err(expired),
+        }
+    }
+
+    /// Sets a key whatever it was.
+    #[inline]
+    pub(crate) fn set(
+        &mut self,
+        key: &[u8],
+        kind: u8,
+        value: &[u8],
+        expire_at_ms: Option<u64>,
+    ) -> Result<(), CommandError> {
+        let at = self.at();
+        match &mut self.state.mode {
+            Mode::Direct => self.store.set(at, key, kind, value, expire_at_ms).map_err(refused),
+            Mode::Cut(_) => Err(in_a_snapshot()),
+            Mode::Transaction(transaction) => {
+                transaction.set(self.db, key, kind, value, expire_at_ms);
+                Ok(())
+            }
+        }
+    }
+
+    /// One step of a walk over the keys; see `Store::scan`. In a transaction the first step visits them all.
+    pub(crate) fn scan(
+        &mut self,
+        cursor: u64,
+        count: usize,
+        mut f: impl FnMut(Item<'_>),
+    ) -> Result<u64, CommandError> {
+        match &mut self.state.mode {
+            Mode::Direct => {
+                Ok(self.store.scan(At { space: self.db, now_ms: self.now_ms }, cursor, count, f))
+            }
+            Mode::Cut(snapshot) => snapshot.scan(self.db, cursor, count, f).map_err(expired),
+            Mode::Transaction(_) if cursor != 0 => Ok(0),
+            Mode::Transaction(transaction) => {
+                transaction.for_each(self.db, &mut f).map(|()| 0).map_err(expired)
+            }
+        }
+    }
+
+    /// Visits every key, at least once.
+    pub(crate) fn for_each(&mut self, mut f: impl FnMut(Item<'_>)) -> Result<(), CommandError> {
+        let mut cursor = 0;
+        loop {
+            cursor = self.scan(cursor, 512, &mut f)?;
+            if cursor == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Number of keys.
+    pub(crate) fn len(&mut self) -> Result<u64, CommandError> {
+        match &mut self.state.mode {
+            Mode::Direct => Ok(self.store.len(self.db)),
+            Mode::Cut(snapshot) => snapshot.len(self.db).map_err(expired),
+            Mode::Transaction(transaction) => {
+                let mut count = 0;
+                transaction.for_each(self.db, |_| count += 1).map_err(expired)?;
+                Ok(count)
+            }
+        }
+    }
+
+    /// Some key, about uniformly chosen.
+    pub(crate) fn random<R>(
+        &mut self,
+        f: impl FnOnce(Option<&[u8]>) -> R,
+    ) -> Result<R, CommandError> {
+        if self.state.is_direct() {
+            return Ok(self.store.random_with(self.at(), fastrand::u64(..), |entry| {
+                f(entry.map(|entry| entry.key()))
+            }));
+        }
+        let mut chosen: Option<Box<[u8]>> = None;
+        let mut seen = 0;
+        self.for_each(|entry| {
+            seen += 1;
+            if fastrand::u64(..seen) == 0 {
+                chosen = Some(entry.key().into());
+            }
+        })?;
+        Ok(f(chosen.as_deref()))
+    }
+
+    /// Removes all keys.
+    pub(crate) fn clear(&mut self) -> Result<(), CommandError> {
+        let at = self.at();
+        match &mut self.state.mode {
+            Mode::Direct => self.store.clear(at).map_err(refused),
+            Mode::Cut(_) => Err(in_a_snapshot()),
+            Mode::Transaction(transaction) => {
+                let mut keys: Vec<Box<[u8]>> = Vec::new();
+                transaction
+                    .for_each(self.db, |entry| keys.push(entry.key().into()))
+                    .map_err(expired)?;
+                keys.iter().for_each(|key| transaction.remove(self.db, key));
+                Ok(())
+            }
+        }
+    }
+
+    /// The version that a key has right now, for WATCH.
+    pub(crate) fn present_stamp(&self, key: &[u8]) -> Option<VersionStamp> {
+        self.store.get_with(self.at(), key, |entry| entry.map(|entry| entry.stamp()))
+    }
+}
+
+fn expired(_: SnapshotExpired) -> CommandError {
+    CommandError::Coded("SNAPSHOTEXPIRED the snapshot was ended; begin a new one".into())
+}
+
+fn in_a_snapshot() -> CommandError {
+    CommandError::other("write commands are not allowed inside a SNAPSHOT, send SNAPSHOT END first")
+}
+
+/// What a client is told of a write that was refused.
+fn refused(error: WriteError) -> CommandError {
+    match error {
+        WriteError::TooLarge { .. } => {
+            CommandError::other("string exceeds maximum allowed size (proto-max-bulk-len)")
+        }
+        _ => CommandError::Coded("OOM command not allowed when used memory > 'maxmemory'.".into()),
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::error::CommandError;
 use super::table::CommandId;
+use crate::data::Data;
 use crate::env::Env;
 use crate::resp::{Args, Reply};
 use crate::session::State;
@@ -21,4 +22,23 @@ pub(crate) struct Context<'c> {
     pub(crate) env: &'c mut Env,
     /// Number of the row that runs.
     pub(crate) id: CommandId,
+}
+
+impl Context<'_> {
+    /// The keys of the selected database.
+    pub(crate) fn data(&mut self) -> Data<'_> {
+        self.parts().0
+    }
+
+    /// The keys of the selected database, and where the reply goes.
+    #[inline]
+    pub(crate) fn parts(&mut self) -> (Data<'_>, &mut Reply) {
+        let State { data, db, .. } = &mut *self.session;
+        (Data::new(data, &self.env.server.store, *db, self.env.now_ms), self.out)
+    }
+
+    /// Argument `i` as an integer.
+    pub(crate) fn integer(&self, i: usize) -> Result<i64, CommandError> {
+        crate::resp::strict_integer(self.args.at(i)).ok_or(CommandError::NotAnInteger)
+    }
 }

@@ -9,7 +9,9 @@
 mod connection;
 mod context;
 mod error;
+mod expiry;
 mod row;
+mod string;
 mod table;
 
 pub(crate) use context::{Context, Outcome};

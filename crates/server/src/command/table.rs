@@ -5,11 +5,11 @@
 //!                                 INDEX  [id + 1 or 0; 1024] open addressing by the hash of the lower-case name
 //! ```
 
-use super::connection;
 use super::row::Command;
+use super::{connection, string};
 
 /// Add a family here: one line.
-static FAMILIES: &[&[Command]] = &[connection::ROWS];
+static FAMILIES: &[&[Command]] = &[connection::ROWS, string::ROWS];
 
 /// The number of a command or subcommand: dense, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

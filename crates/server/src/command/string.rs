@@ -1,0 +1,211 @@
+//! Strings.
+
+mod counter;
+mod lcs;
+mod range;
+mod set;
+
+use super::expiry::Unit;
+use super::row::{Command, Group, Keys, flag::*};
+use super::{CommandError, Context, Outcome};
+use crate::data::{at_one_cut, atomically};
+use crate::value::{kind, string_of};
+
+const READ: u32 = READONLY | FAST | QUICK;
+const CHANGE: u32 = WRITE | DENYOOM | FAST | QUICK;
+
+const fn row(
+    name: &'static str,
+    arity: i32,
+    flags: u32,
+    keys: Keys,
+    handler: super::row::Handler,
+) -> Command {
+    Command::new(name, arity, flags, keys, Group::String, handler)
+}
+
+pub(crate) static ROWS: &[Command] = &[
+    row("get", 2, READ, Keys::ONE, get).doc("1.0.0", "Returns the string value of a key."),
+    row("set", -3, WRITE | DENYOOM | QUICK, Keys::ONE, set::set)
+        .doc("1.0.0", "Sets the string value of a key, whatever it held."),
+    row("setnx", 3, CHANGE, Keys::ONE, set::setnx)
+        .doc("1.0.0", "Sets the string value of a key only when it does not exist."),
+    row("setex", 4, WRITE | DENYOOM, Keys::ONE, set::setex)
+        .doc("2.0.0", "Sets a value and its expiry in seconds."),
+    row("psetex", 4, WRITE | DENYOOM, Keys::ONE, set::psetex)
+        .doc("2.6.0", "Sets a value and its expiry in milliseconds."),
+    row("getset", 3, CHANGE, Keys::ONE, set::getset)
+        .doc("1.0.0", "Returns the previous value of a key after setting it."),
+    row("getdel", 2, WRITE | FAST | QUICK, Keys::ONE, getdel)
+        .doc("6.2.0", "Returns the value of a key after removing it."),
+    row("getex", -2, WRITE | FAST | QUICK, Keys::ONE, getex)
+        .doc("6.2.0", "Returns the value of a key after setting its expiry."),
+    row("mget", -2, READONLY | FAST, Keys::ALL, mget)
+        .doc("1.0.0", "Returns the values of several keys, as of one moment."),
+    row("mset", -3, WRITE | DENYOOM, Keys::at(1, -1, 2), mset)
+        .doc("1.0.1", "Sets several keys at once."),
+    row("msetnx", -3, WRITE | DENYOOM, Keys::at(1, -1, 2), msetnx)
+        .doc("1.0.1", "Sets several keys if none of them exists."),
+    row("strlen", 2, READ, Keys::ONE, strlen).doc("2.2.0", "Returns the length of a string value."),
+    row("append", 3, CHANGE, Keys::ONE, range::append)
+        .doc("2.0.0", "Appends to the value of a key, or creates it."),
+    row("setrange", 4, WRITE | DENYOOM, Keys::ONE, range::setrange)
+        .doc("2.2.0", "Overwrites a part of a value, padding with zero bytes."),
+    row("getrange", 4, READONLY, Keys::ONE, range::getrange)
+        .doc("2.4.0", "Returns a part of a value."),
+    row("substr", 4, READONLY, Keys::ONE, range::getrange)
+        .doc("1.0.0", "Returns a part of a value."),
+    row("incr", 2, CHANGE, Keys::ONE, counter::incr)
+        .doc("1.0.0", "Adds one to the number at a key."),
+    row("decr", 2, CHANGE, Keys::ONE, counter::decr)
+        .doc("1.0.0", "Takes one from the number at a key."),
+    row("incrby", 3, CHANGE, Keys::ONE, counter::incrby)
+        .doc("1.0.0", "Adds to the number at a key."),
+    row("decrby", 3, CHANGE, Keys::ONE, counter::decrby)
+        .doc("1.0.0", "Takes from the number at a key."),
+    row("incrbyfloat", 3, CHANGE, Keys::ONE, counter::incrbyfloat)
+        .doc("2.6.0", "Adds to the floating-point number at a key."),
+    row("lcs", -3, READONLY, Keys::at(1, 2, 1), lcs::lcs)
+        .doc("7.0.0", "Finds the longest common subsequence of two values."),
+];
+
+fn get(ctx: &mut Context<'_>) -> Outcome {
+    let key = ctx.args.at(1);
+    let (mut data, out) = ctx.parts();
+    data.read(key, |entry| match entry.map(string_of) {
+        Some(Ok(bytes)) => {
+            out.bulk(bytes);
+            Ok(())
+        }
+        Some(Err(error)) => Err(error),
+        None => {
+            out.null();
+            Ok(())
+        }
+    })?
+}
+
+fn strlen(ctx: &mut Context<'_>) -> Outcome {
+    let key = ctx.args.at(1);
+    let len = ctx
+        .data()
+        .read(key, |entry| entry.map_or(Ok(0), |entry| string_of(entry).map(<[u8]>::len)))??;
+    ctx.out.integer(len as i64);
+    Ok(())
+}
+
+fn getdel(ctx: &mut Context<'_>) -> Outcome {
+    let key = ctx.args.at(1);
+    let (mut data, out) = ctx.parts();
+    let mark = out.mark();
+    data.update(key, |entry, draft| {
+        out.rewind(mark);
+        match entry.map(string_of).transpose()? {
+            Some(bytes) => {
+                out.bulk(bytes);
+                draft.remove();
+            }
+            None => out.null(),
+        }
+        Ok(())
+    })?
+}
+
+/// What GETEX does with the expiry.
+enum Change {
+    Keep,
+    Persist,
+    At(u64),
+}
+
+fn getex(ctx: &mut Context<'_>) -> Outcome {
+    let args = ctx.args;
+    let change = match args.len() {
+        2 => Change::Keep,
+        3 if args.is(2, "PERSIST") => Change::Persist,
+        4 => match Unit::of_option(args.at(2)) {
+            Some(unit) => Change::At(unit.future(args.at(3), ctx.data().now_ms(), "getex")?),
+            None => return Err(CommandError::Syntax),
+        },
+        _ => return Err(CommandError::Syntax),
+    };
+    if let Change::Keep = change {
+        return get(ctx);
+    }
+    let (mut data, out) = ctx.parts();
+    let (mark, now_ms) = (out.mark(), data.now_ms());
+    data.update(args.at(1), |entry, draft| {
+        out.rewind(mark);
+        match entry.map(string_of).transpose()? {
+            Some(bytes) => out.bulk(bytes),
+            None => {
+                out.null();
+                return Ok(());
+            }
+        }
+        match change {
+            Change::At(at) if at <= now_ms => draft.remove(),
+            Change::At(at) => draft.set_expiry(Some(at)),
+            Change::Persist if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) => {
+                draft.set_expiry(None)
+            }
+            _ => {}
+        }
+        Ok(())
+    })?
+}
+
+fn mget(ctx: &mut Context<'_>) -> Outcome {
+    at_one_cut(ctx, |ctx| {
+        let args = ctx.args;
+        ctx.out.array(args.len() - 1);
+        for key in args.iter_from(1) {
+            let (mut data, out) = ctx.parts();
+            data.read(key, |entry| match entry.map(string_of) {
+                Some(Ok(bytes)) => out.bulk(bytes),
+                _ => out.null(),
+            })?;
+        }
+        Ok(())
+    })
+}
+
+fn mset(ctx: &mut Context<'_>) -> Outcome {
+    let args = ctx.args;
+    if args.len().is_multiple_of(2) {
+        return Err(CommandError::Arity("mset"));
+    }
+    if args.len() == 3 {
+        ctx.data().set(args.at(1), kind::STRING, args.at(2), None)?;
+    } else {
+        atomically(ctx, |ctx| set_pairs(ctx))?;
+    }
+    ctx.out.ok();
+    Ok(())
+}
+
+fn set_pairs(ctx: &mut Context<'_>) -> Outcome {
+    let args = ctx.args;
+    let mut data = ctx.data();
+    (1..args.len())
+        .step_by(2)
+        .try_for_each(|at| data.set(args.at(at), kind::STRING, args.at(at + 1), None))
+}
+
+fn msetnx(ctx: &mut Context<'_>) -> Outcome {
+    let args = ctx.args;
+    if args.len().is_multiple_of(2) {
+        return Err(CommandError::Arity("msetnx"));
+    }
+    atomically(ctx, |ctx| {
+        for at in (1..args.len()).step_by(2) {
+            if ctx.data().read(args.at(at), |entry| entry.is_some())? {
+                ctx.out.integer(0);
+                return Ok(());
+            }
+        }
+        set_pairs(ctx)?;
+        ctx.out.integer(1);
+        Ok(())
+    })
+}

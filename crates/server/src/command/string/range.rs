@@ -1,0 +1,81 @@
+//! Parts of strings: APPEND, SETRANGE, GETRANGE.
+
+use crate::command::{CommandError, Context, Outcome};
+use crate::value::{kind, string_of};
+
+/// Refuses lengths above `proto-max-bulk-len`.
+fn check_len(ctx: &Context<'_>, len: usize) -> Outcome {
+    match i64::try_from(len) {
+        Ok(len) if len <= ctx.env.settings.proto_max_bulk_len => Ok(()),
+        _ => Err(CommandError::other("string exceeds maximum allowed size (proto-max-bulk-len)")),
+    }
+}
+
+pub(crate) fn append(ctx: &mut Context<'_>) -> Outcome {
+    let (key, more) = (ctx.args.at(1), ctx.args.at(2));
+    let before = ctx
+        .data()
+        .read(key, |entry| entry.map_or(0, |entry| entry.bytes().map_or(0, <[u8]>::len)))?;
+    check_len(ctx, before + more.len())?;
+    let (mut data, out) = ctx.parts();
+    let len = data.update(key, |entry, draft| match entry {
+        None => {
+            draft.put(kind::STRING, &[more], None);
+            Ok(more.len())
+        }
+        Some(entry) => {
+            let bytes = string_of(entry)?;
+            draft.put(kind::RAW_STRING, &[bytes, more], entry.expire_at_ms());
+            Ok(bytes.len() + more.len())
+        }
+    })??;
+    out.integer(len as i64);
+    Ok(())
+}
+
+pub(crate) fn setrange(ctx: &mut Context<'_>) -> Outcome {
+    let (key, part) = (ctx.args.at(1), ctx.args.at(3));
+    let Ok(offset) = usize::try_from(ctx.integer(2)?) else {
+        return Err(CommandError::other("offset is out of range"));
+    };
+    if !part.is_empty() {
+        check_len(ctx, offset.saturating_add(part.len()))?;
+    }
+    let (mut data, out) = ctx.parts();
+    let len = data.update(key, |entry, draft| {
+        let bytes = entry.map_or(Ok(&[][..]), string_of)?;
+        if part.is_empty() {
+            return Ok(bytes.len());
+        }
+        let before = &bytes[..offset.min(bytes.len())];
+        let padding = vec![0; offset - before.len()];
+        let behind = bytes.get(offset + part.len()..).unwrap_or(&[]);
+        let expire_at_ms = entry.and_then(|entry| entry.expire_at_ms());
+        draft.put(kind::RAW_STRING, &[before, &padding, part, behind], expire_at_ms);
+        Ok(offset + part.len() + behind.len())
+    })??;
+    out.integer(len as i64);
+    Ok(())
+}
+
+pub(crate) fn getrange(ctx: &mut Context<'_>) -> Outcome {
+    let key = ctx.args.at(1);
+    let (start, end) = (ctx.integer(2)?, ctx.integer(3)?);
+    let (mut data, out) = ctx.parts();
+    data.read(key, |entry| {
+        let bytes = entry.map_or(Ok(&[][..]), string_of)?;
+        out.bulk(slice(bytes, start, end));
+        Ok(())
+    })?
+}
+
+/// Bytes `start` to `end`, both inclusive, negative ones counted from the end.
+fn slice(bytes: &[u8], start: i64, end: i64) -> &[u8] {
+    let len = bytes.len() as i64;
+    if start < 0 && end < 0 && start > end {
+        return &[];
+    }
+    let from_end = |at: i64| if at < 0 { at.saturating_add(len).max(0) } else { at };
+    let (start, end) = (from_end(start), from_end(end).min(len - 1));
+    if start > end { &[] } else { &bytes[start as usize..=end as usize] }
+}

@@ -1,0 +1,133 @@
+//! SET and its older relatives.
+
+use crate::command::expiry::Unit;
+use crate::command::{CommandError, Context, Outcome};
+use crate::resp::Args;
+use crate::value::{kind, string_of};
+
+/// When SET writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    Always,
+    IfAbsent,
+    IfPresent,
+}
+
+struct Options {
+    condition: Condition,
+    /// Answers the previous value.
+    get: bool,
+    keep_ttl: bool,
+    expire_at_ms: Option<u64>,
+}
+
+pub(crate) fn set(ctx: &mut Context<'_>) -> Outcome {
+    let args = ctx.args;
+    if args.len() == 3 {
+        let (mut data, out) = ctx.parts();
+        data.set(args.at(1), kind::STRING, args.at(2), None)?;
+        out.ok();
+        return Ok(());
+    }
+    let options = options(args, ctx.data().now_ms())?;
+    set_with(ctx, &options)
+}
+
+fn options(args: Args<'_>, now_ms: u64) -> Result<Options, CommandError> {
+    let mut options =
+        Options { condition: Condition::Always, get: false, keep_ttl: false, expire_at_ms: None };
+    let mut at = 3;
+    let mut when = None;
+    while at < args.len() {
+        let condition = options.condition;
+        if args.is(at, "NX") && condition != Condition::IfPresent {
+            options.condition = Condition::IfAbsent;
+        } else if args.is(at, "XX") && condition != Condition::IfAbsent {
+            options.condition = Condition::IfPresent;
+        } else if args.is(at, "GET") {
+            options.get = true;
+        } else if args.is(at, "KEEPTTL") && when.is_none() {
+            options.keep_ttl = true;
+        } else if let Some(unit) = Unit::of_option(args.at(at))
+            && let Some(number) = args.get(at + 1)
+            && when.is_none()
+            && !options.keep_ttl
+        {
+            when = Some((unit, number));
+            at += 1;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+        at += 1;
+    }
+    if let Some((unit, number)) = when {
+        options.expire_at_ms = Some(unit.future(number, now_ms, "set")?);
+    }
+    Ok(options)
+}
+
+fn set_with(ctx: &mut Context<'_>, options: &Options) -> Outcome {
+    let args = ctx.args;
+    let (mut data, out) = ctx.parts();
+    if options.condition == Condition::Always && !options.get && !options.keep_ttl {
+        data.set(args.at(1), kind::STRING, args.at(2), options.expire_at_ms)?;
+        out.ok();
+        return Ok(());
+    }
+    let mark = out.mark();
+    data.update(args.at(1), |entry, draft| {
+        out.rewind(mark);
+        let writes = match options.condition {
+            Condition::Always => true,
+            Condition::IfAbsent => entry.is_none(),
+            Condition::IfPresent => entry.is_some(),
+        };
+        match (options.get, entry) {
+            (true, Some(entry)) => out.bulk(string_of(entry)?),
+            (true, None) => out.null(),
+            (false, _) if writes => out.ok(),
+            (false, _) => out.null(),
+        }
+        if writes {
+            let kept = entry.filter(|_| options.keep_ttl).and_then(|entry| entry.expire_at_ms());
+            draft.put(kind::STRING, &[args.at(2)], options.expire_at_ms.or(kept));
+        }
+        Ok(())
+    })?
+}
+
+pub(crate) fn setnx(ctx: &mut Context<'_>) -> Outcome {
+    let args = ctx.args;
+    let (mut data, out) = ctx.parts();
+    let absent = data.update(args.at(1), |entry, draft| {
+        if entry.is_none() {
+            draft.put(kind::STRING, &[args.at(2)], None);
+        }
+        entry.is_none()
+    })?;
+    out.integer(i64::from(absent));
+    Ok(())
+}
+
+pub(crate) fn setex(ctx: &mut Context<'_>) -> Outcome {
+    set_until(ctx, Unit::EX, "setex")
+}
+
+pub(crate) fn psetex(ctx: &mut Context<'_>) -> Outcome {
+    set_until(ctx, Unit::PX, "psetex")
+}
+
+fn set_until(ctx: &mut Context<'_>, unit: Unit, name: &str) -> Outcome {
+    let args = ctx.args;
+    let (mut data, out) = ctx.parts();
+    let expire_at_ms = unit.future(args.at(2), data.now_ms(), name)?;
+    data.set(args.at(1), kind::STRING, args.at(3), Some(expire_at_ms))?;
+    out.ok();
+    Ok(())
+}
+
+pub(crate) fn getset(ctx: &mut Context<'_>) -> Outcome {
+    let options =
+        Options { condition: Condition::Always, get: true, keep_ttl: false, expire_at_ms: None };
+    set_with(ctx, &options)
+}

@@ -1,0 +1,109 @@
+//! Several keys as one: transactions around commands, and one cut for commands that read several keys.
+
+use super::{Mode, Watched, refused};
+use crate::command::{CommandError, Context, Outcome};
+use crate::session::{Queue, run};
+use stillpoint_store::CommitError;
+
+/// Conflicts after which a transaction asks for priority.
+const PATIENCE: u32 = 3;
+
+/// Runs a command that reads several keys at one cut.
+pub(crate) fn at_one_cut(
+    ctx: &mut Context<'_>,
+    f: impl FnOnce(&mut Context<'_>) -> Outcome,
+) -> Outcome {
+    if !ctx.session.data.is_direct() {
+        return f(ctx);
+    }
+    ctx.session.data.mode = Mode::Cut(ctx.env.server.store.snapshot(ctx.env.now_ms));
+    let outcome = f(ctx);
+    ctx.session.data.mode = Mode::Direct;
+    outcome
+}
+
+/// Runs a command that writes several keys as one transaction, again if others were faster. Nothing is written if it fails.
+pub(crate) fn atomically(
+    ctx: &mut Context<'_>,
+    mut f: impl FnMut(&mut Context<'_>) -> Outcome,
+) -> Outcome {
+    if !ctx.session.data.is_direct() {
+        return f(ctx);
+    }
+    let mark = ctx.out.mark();
+    for attempt in 0.. {
+        begin(ctx, attempt);
+        let outcome = f(ctx);
+        let committed = end(ctx, outcome.is_ok());
+        outcome?;
+        if committed? {
+            break;
+        }
+        ctx.out.rewind(mark);
+    }
+    Ok(())
+}
+
+fn begin(ctx: &mut Context<'_>, attempt: u32) {
+    let mut transaction = ctx.env.server.store.begin(ctx.env.now_ms);
+    if attempt >= PATIENCE {
+        transaction.request_priority();
+    }
+    ctx.session.data.mode = Mode::Transaction(Box::new(transaction));
+}
+
+/// Ends the running transaction; `Ok(false)`: somebody else was faster.
+fn end(ctx: &mut Context<'_>, commit: bool) -> Result<bool, CommandError> {
+    match std::mem::take(&mut ctx.session.data.mode) {
+        Mode::Transaction(transaction) if commit => match transaction.commit() {
+            Ok(()) => Ok(true),
+            Err(CommitError::Write(error)) => Err(refused(error)),
+            Err(_) => Ok(false),
+        },
+        _ => Ok(true),
+    }
+}
+
+/// EXEC: runs the queued commands as one serialisable transaction.
+///
+/// A queued command that fails answers with its error and undoes nothing of the others, as in Redis. If a key that a command read has changed
+/// by the time of the commit, all of it is run again; if a watched key has, the answer is a null array.
+pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watched]) -> Outcome {
+    let mark = ctx.out.mark();
+    let db = ctx.session.db;
+    if !ctx.session.data.is_direct() {
+        // Inside a SNAPSHOT everything is read at its cut anyway.
+        run_queue(ctx, queue);
+        return Ok(());
+    }
+    for attempt in 0.. {
+        begin(ctx, attempt);
+        if !expect_all(ctx, watched) {
+            ctx.session.data.mode = Mode::Direct;
+            ctx.out.null_array();
+            return Ok(());
+        }
+        run_queue(ctx, queue);
+        if end(ctx, true)? {
+            break;
+        }
+        ctx.out.rewind(mark);
+        ctx.session.db = db;
+    }
+    Ok(())
+}
+
+/// Whether every watched key has still the version that it had.
+fn expect_all(ctx: &mut Context<'_>, watched: &[Watched]) -> bool {
+    let Mode::Transaction(transaction) = &mut ctx.session.data.mode else { return true };
+    watched.iter().all(|watched| {
+        matches!(transaction.expect(watched.db, &watched.key, watched.stamp), Ok(true))
+    })
+}
+
+fn run_queue(ctx: &mut Context<'_>, queue: &Queue) {
+    ctx.out.array(queue.len());
+    for (id, args) in queue.iter() {
+        run(&mut Context { args, session: ctx.session, out: ctx.out, env: ctx.env, id });
+    }
+}

@@ -1,0 +1,172 @@
+//! A small hash as one byte string, fields in the order of their first setting.
+//!
+//! ```text
+//!  count: u32 LE │ field length · field · value length · value │ …        lengths: LEB128, one byte up to 127
+//! ```
+//!
+//! # Invariants
+//! 1. Whatever bytes are read, no read goes past their end; bytes that are no packed hash read as a shorter one.
+
+const COUNT_BYTES: usize = 4;
+
+/// A packed hash.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a> {
+    bytes: &'a [u8],
+}
+
+/// A field with its value, and where the pair lies.
+pub(crate) struct Row<'a> {
+    pub(crate) field: &'a [u8],
+    pub(crate) value: &'a [u8],
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Packed<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Packed { bytes }
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.bytes.first_chunk().map_or(0, |count| u32::from_le_bytes(*count) as usize)
+    }
+
+    pub(crate) fn rows(self) -> Rows<'a> {
+        Rows { bytes: self.bytes, at: COUNT_BYTES }
+    }
+
+    pub(crate) fn find(self, field: &[u8]) -> Option<Row<'a>> {
+        self.rows().find(|row| row.field == field)
+    }
+}
+
+/// The pairs of a packed hash, in order.
+pub(crate) struct Rows<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn part(&mut self) -> Option<&'a [u8]> {
+        let (mut len, mut shift) = (0usize, 0);
+        loop {
+            let byte = *self.bytes.get(self.at)?;
+            self.at += 1;
+            len |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                break;
+            }
+            shift += 7;
+            if shift > 28 {
+                return None;
+            }
+        }
+        let part = self.bytes.get(self.at..self.at.checked_add(len)?)?;
+        self.at += len;
+        Some(part)
+    }
+}
+
+impl<'a> Iterator for Rows<'a> {
+    type Item = Row<'a>;
+
+    fn next(&mut self) -> Option<Row<'a>> {
+        let start = self.at;
+        let field = self.part()?;
+        let value = self.part()?;
+        Some(Row { field, value, start, end: self.at })
+    }
+}
+
+/// A packed hash that is being changed.
+pub(crate) struct PackedEdit {
+    bytes: Vec<u8>,
+}
+
+impl PackedEdit {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        PackedEdit { bytes: vec![0; COUNT_BYTES] }
+    }
+
+    pub(crate) fn of(packed: Packed<'_>) -> Self {
+        PackedEdit { bytes: packed.bytes.to_vec() }
+    }
+
+    pub(crate) fn view(&self) -> Packed<'_> {
+        Packed::new(&self.bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn count(&mut self, count: usize) {
+        self.bytes[..COUNT_BYTES].copy_from_slice(&(count as u32).to_le_bytes());
+    }
+
+    /// Sets a field; whether it is new.
+    pub(crate) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
+        let place = self.view().find(field).map(|row| (row.start, row.end));
+        let mut row = Vec::with_capacity(field.len() + value.len() + 4);
+        push_part(&mut row, field);
+        push_part(&mut row, value);
+        match place {
+            Some((start, end)) => {
+                self.bytes.splice(start..end, row);
+                false
+            }
+            None => {
+                self.bytes.extend_from_slice(&row);
+                self.count(self.view().len() + 1);
+                true
+            }
+        }
+    }
+
+    /// Removes a field; whether it was there.
+    pub(crate) fn remove(&mut self, field: &[u8]) -> bool {
+        let Some((start, end)) = self.view().find(field).map(|row| (row.start, row.end)) else {
+            return false;
+        };
+        self.bytes.drain(start..end);
+        self.count(self.view().len() - 1);
+        true
+    }
+}
+
+fn push_part(bytes: &mut Vec<u8>, part: &[u8]) {
+    let mut len = part.len();
+    while len > 0x7f {
+        bytes.push(len as u8 | 0x80);
+        len >>= 7;
+    }
+    bytes.push(len as u8);
+    bytes.extend_from_slice(part);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_keep_their_order_through_changes_of_any_length() {
+        let mut edit = PackedEdit::new();
+        assert!(edit.set(b"a", b"1") && edit.set(b"b", &[7; 300]) && edit.set(b"", b""));
+        assert!(!edit.set(b"a", &[9; 20_000]) && edit.remove(b"b") && !edit.remove(b"b"));
+        let rows: Vec<_> =
+            edit.view().rows().map(|row| (row.field.to_vec(), row.value.len())).collect();
+        assert_eq!(rows, [(b"a".to_vec(), 20_000), (b"".to_vec(), 0)]);
+        assert_eq!(edit.view().len(), 2);
+    }
+
+    #[test]
+    fn bytes_that_are_no_packed_hash_end_somewhere() {
+        for bytes in
+            [&b""[..], b"\x01", b"\x05\0\0\0\xff\xff\xff\xff\xff\xff", b"\x01\0\0\0\x05abc"]
+        {
+            assert_eq!(Packed::new(bytes).rows().count(), 0);
+        }
+    }
+}
