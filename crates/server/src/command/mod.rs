@@ -10,9 +10,13 @@ mod connection;
 mod context;
 mod error;
 mod expiry;
+mod hash;
+mod keys;
 mod row;
+mod snapshot;
 mod string;
 mod table;
+mod transaction;
 
 pub(crate) use context::{Context, Outcome};
 pub(crate) use error::CommandError;

@@ -6,10 +6,11 @@
 //! ```
 
 use super::row::Command;
-use super::{connection, string};
+use super::{connection, hash, keys, snapshot, string, transaction};
 
 /// Add a family here: one line.
-static FAMILIES: &[&[Command]] = &[connection::ROWS, string::ROWS];
+static FAMILIES: &[&[Command]] =
+    &[connection::ROWS, string::ROWS, keys::ROWS, hash::ROWS, transaction::ROWS, snapshot::ROWS];
 
 /// The number of a command or subcommand: dense, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ static INDEX: [u16; INDEX_SLOTS] = {
     let mut index = [0u16; INDEX_SLOTS];
     let mut id = 0;
     while id < COUNT {
-        let mut slot = hash(BY_ID[id].name.as_bytes());
+        let mut slot = name_hash(BY_ID[id].name.as_bytes());
         while index[slot] != 0 {
             slot = (slot + 1) % INDEX_SLOTS;
         }
@@ -74,7 +75,7 @@ static INDEX: [u16; INDEX_SLOTS] = {
     index
 };
 
-const fn hash(name: &[u8]) -> usize {
+const fn name_hash(name: &[u8]) -> usize {
     let mut h = name.len() as u32;
     let mut i = 0;
     while i < name.len() {
@@ -95,7 +96,7 @@ pub(crate) fn lookup(name: &[u8]) -> Option<(CommandId, &'static Command)> {
     if name.len() > MAX_NAME_BYTES {
         return None;
     }
-    let mut slot = hash(name);
+    let mut slot = name_hash(name);
     loop {
         let id = INDEX[slot].checked_sub(1)?;
         let row = BY_ID[id as usize];

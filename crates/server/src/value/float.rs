@@ -44,6 +44,10 @@ impl LongDouble {
         Ok(LongDouble(if sign { -magnitude } else { magnitude }))
     }
 
+    pub(crate) fn is_finite(self) -> bool {
+        self.0.is_finite()
+    }
+
     /// The sum, if it is a number and finite.
     pub(crate) fn checked_add(self, other: LongDouble) -> Option<LongDouble> {
         let sum = (self.0 + other.0).value;
@@ -53,21 +57,34 @@ impl LongDouble {
 
 /// Reads digits with a point and an exponent, or hexadecimal ones.
 fn finite(digits: &str) -> Option<X87DoubleExtended> {
-    let hexadecimal = digits.starts_with("0x");
-    let plain = digits.bytes().all(|c| {
-        if hexadecimal {
-            c.is_ascii_hexdigit() || b"xp.+-".contains(&c)
-        } else {
-            c.is_ascii_digit() || b"e.+-".contains(&c)
-        }
-    });
-    if !plain || !digits.bytes().any(|c| c.is_ascii_digit()) {
+    let hexadecimal = digits.strip_prefix("0x");
+    let (mark, is_digit): (char, fn(&u8) -> bool) = match hexadecimal {
+        Some(_) => ('p', u8::is_ascii_hexdigit),
+        None => ('e', u8::is_ascii_digit),
+    };
+    let (mantissa, exponent) = match hexadecimal.unwrap_or(digits).split_once(mark) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (hexadecimal.unwrap_or(digits), None),
+    };
+    let (whole, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all_digits = |part: &str, is_digit: fn(&u8) -> bool| part.bytes().all(|c| is_digit(&c));
+    if whole.len() + behind.len() == 0
+        || !all_digits(whole, is_digit)
+        || !all_digits(behind, is_digit)
+    {
         return None;
     }
-    if hexadecimal && !digits.contains('p') {
-        return finite(&format!("{digits}p0"));
+    if let Some(exponent) = exponent {
+        let number = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        if number.is_empty() || !all_digits(number, u8::is_ascii_digit) {
+            return None;
+        }
     }
-    let read = X87DoubleExtended::from_str_r(digits, Round::NearestTiesToEven).ok()?.value;
+    let text = match (hexadecimal, exponent) {
+        (Some(_), None) => format!("{digits}p0"),
+        _ => digits.to_owned(),
+    };
+    let read = X87DoubleExtended::from_str_r(&text, Round::NearestTiesToEven).ok()?.value;
     read.is_finite().then_some(read)
 }
 
@@ -132,7 +149,7 @@ mod tests {
     fn sums_read_as_those_of_redis() {
         assert_eq!(sum("10.50", "0.1"), "10.6");
         assert_eq!(sum("5.0e3", "2.0e2"), "5200");
-        assert_eq!(sum("1", "-1.1"), "-0.10000000000000001");
+        assert_eq!(sum("1", "-1.1"), "-0.1");
         assert_eq!(sum("3", "1.1"), "4.1");
         assert_eq!(sum("17179869184", "1.5"), "17179869185.5");
         assert_eq!(sum("0", "0"), "0");

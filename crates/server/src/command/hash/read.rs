@@ -1,0 +1,113 @@
+//! Reading hashes.
+
+use crate::command::keys::{ScanOptions, cursor};
+use crate::command::{CommandError, Context, Outcome};
+use crate::resp::{Args, Reply};
+use crate::value::Hash;
+
+/// Shows the hash at argument 1, `None` if there is no such key, to `f`, which answers.
+fn answer(
+    ctx: &mut Context<'_>,
+    f: impl FnOnce(Option<Hash<'_>>, &mut Reply, Args<'_>),
+) -> Outcome {
+    let args = ctx.args;
+    let (mut data, out) = ctx.parts();
+    data.read(args.at(1), |entry| {
+        f(entry.map(Hash::of).transpose()?, out, args);
+        Ok::<(), CommandError>(())
+    })?
+}
+
+fn bulk_or_null(out: &mut Reply, value: Option<&[u8]>) {
+    match value {
+        Some(value) => out.bulk(value),
+        None => out.null(),
+    }
+}
+
+pub(crate) fn hget(ctx: &mut Context<'_>) -> Outcome {
+    answer(ctx, |hash, out, args| bulk_or_null(out, hash.and_then(|hash| hash.get(args.at(2)))))
+}
+
+pub(crate) fn hmget(ctx: &mut Context<'_>) -> Outcome {
+    answer(ctx, |hash, out, args| {
+        out.array(args.len() - 2);
+        args.iter_from(2)
+            .for_each(|field| bulk_or_null(out, hash.and_then(|hash| hash.get(field))));
+    })
+}
+
+pub(crate) fn hgetall(ctx: &mut Context<'_>) -> Outcome {
+    answer(ctx, |hash, out, _| {
+        out.map(hash.map_or(0, Hash::len));
+        for_each(hash, |field, value| {
+            out.bulk(field);
+            out.bulk(value);
+        });
+    })
+}
+
+pub(crate) fn hkeys(ctx: &mut Context<'_>) -> Outcome {
+    answer(ctx, |hash, out, _| {
+        out.array(hash.map_or(0, Hash::len));
+        for_each(hash, |field, _| out.bulk(field));
+    })
+}
+
+pub(crate) fn hvals(ctx: &mut Context<'_>) -> Outcome {
+    answer(ctx, |hash, out, _| {
+        out.array(hash.map_or(0, Hash::len));
+        for_each(hash, |_, value| out.bulk(value));
+    })
+}
+
+fn for_each<'g>(hash: Option<Hash<'g>>, f: impl FnMut(&'g [u8], &'g [u8])) {
+    if let Some(hash) = hash {
+        hash.for_each(f);
+    }
+}
+
+pub(crate) fn hexists(ctx: &mut Context<'_>) -> Outcome {
+    answer(ctx, |hash, out, args| {
+        out.integer(i64::from(hash.is_some_and(|hash| hash.get(args.at(2)).is_some())));
+    })
+}
+
+pub(crate) fn hlen(ctx: &mut Context<'_>) -> Outcome {
+    answer(ctx, |hash, out, _| out.integer(hash.map_or(0, Hash::len) as i64))
+}
+
+pub(crate) fn hstrlen(ctx: &mut Context<'_>) -> Outcome {
+    answer(ctx, |hash, out, args| {
+        out.integer(hash.and_then(|hash| hash.get(args.at(2))).map_or(0, <[u8]>::len) as i64);
+    })
+}
+
+/// The cursor of a large hash is the number of rows that are still to be visited, from the last to the first; a packed hash comes at once.
+pub(crate) fn hscan(ctx: &mut Context<'_>) -> Outcome {
+    let from = cursor(ctx.args.at(2))?;
+    let options = ScanOptions::of(ctx.args, 3, false)?;
+    answer(ctx, |hash, out, _| {
+        let (mut rows, mut next) = (Vec::new(), 0);
+        match hash {
+            None => {}
+            Some(hash @ Hash::Packed(_)) => hash.for_each(|field, value| rows.push((field, value))),
+            Some(hash @ Hash::Large(_)) => {
+                let end = if from == 0 { hash.len() } else { hash.len().min(from as usize) };
+                let start = end.saturating_sub(options.count.unwrap_or(10));
+                rows.extend((start..end).rev().filter_map(|number| hash.row(number)));
+                next = start;
+            }
+        }
+        rows.retain(|(field, _)| options.matches(field));
+        out.array(2);
+        out.bulk(itoa::Buffer::new().format(next).as_bytes());
+        out.array(rows.len() * if options.no_values { 1 } else { 2 });
+        for (field, value) in rows {
+            out.bulk(field);
+            if !options.no_values {
+                out.bulk(value);
+            }
+        }
+    })
+}

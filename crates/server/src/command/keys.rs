@@ -1,0 +1,118 @@
+//! Keys of any type.
+
+mod copy;
+mod expire;
+mod iterate;
+mod object;
+
+pub(crate) use iterate::{ScanOptions, cursor};
+
+use super::row::{Command, Group, Keys, acl, flag::*};
+use super::{Context, Outcome};
+use crate::data::{at_one_cut, atomically};
+use crate::value::type_name;
+
+const READ: u32 = READONLY | FAST | QUICK;
+const CHANGE: u32 = WRITE | FAST | QUICK;
+
+const fn row(
+    name: &'static str,
+    arity: i32,
+    flags: u32,
+    keys: Keys,
+    handler: super::row::Handler,
+) -> Command {
+    Command::new(name, arity, flags, keys, Group::Generic, handler).acl(acl::KEYSPACE)
+}
+
+pub(crate) static ROWS: &[Command] = &[
+    row("del", -2, WRITE, Keys::ALL, del).doc("1.0.0", "Removes keys, all at once."),
+    row("unlink", -2, WRITE | FAST, Keys::ALL, del).doc("4.0.0", "Removes keys, all at once."),
+    row("exists", -2, READONLY | FAST, Keys::ALL, exists)
+        .doc("1.0.0", "Counts which of the keys exist."),
+    row("touch", -2, READONLY | FAST, Keys::ALL, exists)
+        .doc("3.2.1", "Counts which of the keys exist."),
+    row("type", 2, READ, Keys::ONE, type_of).doc("1.0.0", "Tells the type of a key's value."),
+    row("expire", -3, CHANGE, Keys::ONE, expire::expire)
+        .doc("1.0.0", "Sets a key's expiry in seconds from now."),
+    row("pexpire", -3, CHANGE, Keys::ONE, expire::pexpire)
+        .doc("2.6.0", "Sets a key's expiry in milliseconds from now."),
+    row("expireat", -3, CHANGE, Keys::ONE, expire::expireat)
+        .doc("1.2.0", "Sets a key's expiry to a Unix time in seconds."),
+    row("pexpireat", -3, CHANGE, Keys::ONE, expire::pexpireat)
+        .doc("2.6.0", "Sets a key's expiry to a Unix time in milliseconds."),
+    row("ttl", 2, READ, Keys::ONE, expire::ttl)
+        .doc("1.0.0", "Returns the seconds until a key expires."),
+    row("pttl", 2, READ, Keys::ONE, expire::pttl)
+        .doc("2.6.0", "Returns the milliseconds until a key expires."),
+    row("expiretime", 2, READ, Keys::ONE, expire::expiretime)
+        .doc("7.0.0", "Returns a key's expiry as a Unix time in seconds."),
+    row("pexpiretime", 2, READ, Keys::ONE, expire::pexpiretime)
+        .doc("7.0.0", "Returns a key's expiry as a Unix time in milliseconds."),
+    row("persist", 2, CHANGE, Keys::ONE, expire::persist).doc("2.2.0", "Removes a key's expiry."),
+    row("rename", 3, WRITE, Keys::at(1, 2, 1), copy::rename)
+        .doc("1.0.0", "Renames a key, over another if that exists."),
+    row("renamenx", 3, WRITE | FAST, Keys::at(1, 2, 1), copy::renamenx)
+        .doc("1.0.0", "Renames a key if the new name is free."),
+    row("copy", -3, WRITE | DENYOOM, Keys::at(1, 2, 1), copy::copy)
+        .doc("6.2.0", "Copies a key's value to another key."),
+    row("move", 3, WRITE | FAST, Keys::ONE, copy::move_to)
+        .doc("1.0.0", "Moves a key to another database."),
+    row("scan", -2, READONLY, Keys::NONE, iterate::scan)
+        .doc("2.8.0", "Iterates over the keys of the database."),
+    row("keys", 2, READONLY, Keys::NONE, iterate::keys)
+        .acl(acl::KEYSPACE | acl::DANGEROUS)
+        .doc("1.0.0", "Returns all keys that match a pattern, as of one moment."),
+    row("randomkey", 1, READONLY, Keys::NONE, iterate::randomkey)
+        .doc("1.0.0", "Returns some key of the database."),
+    row("object", -2, READONLY, Keys::NONE, object::help)
+        .doc("2.2.3", "Tells how a value is kept.")
+        .with(object::ROWS),
+];
+
+fn del(ctx: &mut Context<'_>) -> Outcome {
+    let args = ctx.args;
+    if args.len() == 2 {
+        let (mut data, out) = ctx.parts();
+        let there = data.update(args.at(1), |entry, draft| {
+            draft.remove();
+            entry.is_some()
+        })?;
+        out.integer(i64::from(there));
+        return Ok(());
+    }
+    atomically(ctx, |ctx| {
+        let mut removed = 0;
+        let mut data = ctx.data();
+        for key in args.iter_from(1) {
+            removed += i64::from(data.update(key, |entry, draft| {
+                if entry.is_some() {
+                    draft.remove();
+                }
+                entry.is_some()
+            })?);
+        }
+        ctx.out.integer(removed);
+        Ok(())
+    })
+}
+
+fn exists(ctx: &mut Context<'_>) -> Outcome {
+    at_one_cut(ctx, |ctx| {
+        let args = ctx.args;
+        let (mut data, out) = ctx.parts();
+        let mut count = 0;
+        for key in args.iter_from(1) {
+            count += i64::from(data.read(key, |entry| entry.is_some())?);
+        }
+        out.integer(count);
+        Ok(())
+    })
+}
+
+fn type_of(ctx: &mut Context<'_>) -> Outcome {
+    let key = ctx.args.at(1);
+    let name = ctx.data().read(key, |entry| entry.map_or("none", type_name))?;
+    ctx.out.simple(name);
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! SCAN, KEYS, RANDOMKEY.
+
+use crate::command::{CommandError, Context, Outcome};
+use crate::data::at_one_cut;
+use crate::resp::Args;
+use crate::value::{glob_matches, type_name};
+
+/// SCAN's, HSCAN's options.
+#[derive(Default)]
+pub(crate) struct ScanOptions<'a> {
+    pub(crate) count: Option<usize>,
+    pattern: Option<&'a [u8]>,
+    type_name: Option<&'a [u8]>,
+    /// HSCAN: fields only.
+    pub(crate) no_values: bool,
+}
+
+impl<'a> ScanOptions<'a> {
+    /// Of the arguments from `first` on; `of_keys`: SCAN's, else HSCAN's.
+    pub(crate) fn of(args: Args<'a>, first: usize, of_keys: bool) -> Result<Self, CommandError> {
+        let mut options = ScanOptions::default();
+        let mut at = first;
+        while at < args.len() {
+            let has_value = at + 1 < args.len();
+            if args.is(at, "COUNT") && has_value {
+                let count = crate::resp::strict_integer(args.at(at + 1))
+                    .ok_or(CommandError::NotAnInteger)?;
+                if count < 1 {
+                    return Err(CommandError::Syntax);
+                }
+                options.count = Some(count as usize);
+                at += 2;
+            } else if args.is(at, "MATCH") && has_value {
+                options.pattern = Some(args.at(at + 1)).filter(|pattern| *pattern != b"*");
+                at += 2;
+            } else if args.is(at, "TYPE") && has_value && of_keys {
+                options.type_name = Some(args.at(at + 1));
+                at += 2;
+            } else if args.is(at, "NOVALUES") && !of_keys {
+                options.no_values = true;
+                at += 1;
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        Ok(options)
+    }
+
+    pub(crate) fn matches(&self, text: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| glob_matches(pattern, text))
+    }
+}
+
+/// A cursor that a client gives back.
+pub(crate) fn cursor(text: &[u8]) -> Result<u64, CommandError> {
+    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let parsed =
+        std::str::from_utf8(text).ok().filter(|_| digits).and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| CommandError::other("invalid cursor"))
+}
+
+pub(crate) fn scan(ctx: &mut Context<'_>) -> Outcome {
+    let args = ctx.args;
+    let from = cursor(args.at(1))?;
+    let options = ScanOptions::of(args, 2, true)?;
+    let (mut data, out) = ctx.parts();
+    let mut keys: Vec<u8> = Vec::new();
+    let mut lens: Vec<usize> = Vec::new();
+    let next = data.scan(from, options.count.unwrap_or(10), |entry| {
+        let of_type = options
+            .type_name
+            .is_none_or(|name| name.eq_ignore_ascii_case(type_name(entry).as_bytes()));
+        if of_type && options.matches(entry.key()) {
+            keys.extend_from_slice(entry.key());
+            lens.push(entry.key().len());
+        }
+    })?;
+    out.array(2);
+    out.bulk(itoa::Buffer::new().format(next).as_bytes());
+    out.array(lens.len());
+    let mut rest = &keys[..];
+    for len in lens {
+        let (key, behind) = rest.split_at(len);
+        out.bulk(key);
+        rest = behind;
+    }
+    Ok(())
+}
+
+pub(crate) fn keys(ctx: &mut Context<'_>) -> Outcome {
+    at_one_cut(ctx, |ctx| {
+        let pattern = ctx.args.at(1);
+        let (mut data, out) = ctx.parts();
+        // A walk during growth may meet a key twice.
+        let mut found = std::collections::HashSet::<Box<[u8]>>::new();
+        data.for_each(|entry| {
+            if pattern == b"*" || glob_matches(pattern, entry.key()) {
+                found.insert(entry.key().into());
+            }
+        })?;
+        out.array(found.len());
+        found.iter().for_each(|key| out.bulk(key));
+        Ok(())
+    })
+}
+
+pub(crate) fn randomkey(ctx: &mut Context<'_>) -> Outcome {
+    let (mut data, out) = ctx.parts();
+    data.random(|key| match key {
+        Some(key) => out.bulk(key),
+        None => out.null(),
+    })
+}
