@@ -1,7 +1,7 @@
 //! [`Load`]: what `redis-benchmark` is told to do, and what it says about it; [`fill`]: every key once, by a pipeline of our own.
 
 use crate::Outcome;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process;
 use std::thread;
@@ -73,8 +73,13 @@ fn fill_over(port: u16, keys: u64) -> std::io::Result<u64> {
             )?;
         }
         stream.write_all(&request)?;
-        let mut answer = vec![0; (batch.end - batch.start) as usize * b"+OK\r\n".len()];
-        replies.read_exact(&mut answer)?;
+        for _ in batch {
+            let mut answer = String::new();
+            replies.read_line(&mut answer)?;
+            if answer != "+OK\r\n" {
+                return Err(std::io::Error::other(format!("SET answered {answer:?}")));
+            }
+        }
     }
     stream.write_all(b"DBSIZE\r\n")?;
     let mut line = String::new();
