@@ -112,10 +112,11 @@ fn getdel(ctx: &mut Context<'_>) -> Outcome {
 }
 
 /// What GETEX does with the expiry.
-enum Change {
+#[derive(Clone, Copy)]
+enum Change<'a> {
     Keep,
     Persist,
-    At(u64),
+    To(Unit, &'a [u8]),
 }
 
 fn getex(ctx: &mut Context<'_>) -> Outcome {
@@ -124,7 +125,7 @@ fn getex(ctx: &mut Context<'_>) -> Outcome {
         2 => Change::Keep,
         3 if args.is(2, "PERSIST") => Change::Persist,
         4 => match Unit::of_option(args.at(2)) {
-            Some(unit) => Change::At(unit.future(args.at(3), ctx.data().now_ms(), "getex")?),
+            Some(unit) => Change::To(unit, args.at(3)),
             None => return Err(CommandError::Syntax),
         },
         _ => return Err(CommandError::Syntax),
@@ -136,21 +137,21 @@ fn getex(ctx: &mut Context<'_>) -> Outcome {
     let (mark, now_ms) = (out.mark(), data.now_ms());
     data.update(args.at(1), |entry, draft| {
         out.rewind(mark);
-        match entry.map(string_of).transpose()? {
-            Some(bytes) => out.bulk(bytes),
-            None => {
-                out.null();
-                return Ok(());
-            }
-        }
+        let Some(bytes) = entry.map(string_of).transpose()? else {
+            out.null();
+            return Ok(());
+        };
         match change {
-            Change::At(at) if at <= now_ms => draft.remove(),
-            Change::At(at) => draft.set_expiry(Some(at)),
+            Change::To(unit, number) => match unit.future(number, now_ms, "getex")? {
+                at if at <= now_ms => draft.remove(),
+                at => draft.set_expiry(Some(at)),
+            },
             Change::Persist if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) => {
                 draft.set_expiry(None)
             }
             _ => {}
         }
+        out.bulk(bytes);
         Ok(())
     })?
 }

@@ -116,7 +116,9 @@ impl Reply {
         self.errors += 1;
         self.last_error_at = self.bytes.len();
         self.bytes.push(b'-');
-        let trimmed = text.trim_ascii_end();
+        let end =
+            text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+        let trimmed = &text[..end];
         self.bytes
             .extend(trimmed.iter().map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }));
         self.crlf();

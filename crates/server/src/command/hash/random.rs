@@ -9,12 +9,12 @@ const MOST_REPEATED: i64 = 1 << 24;
 
 pub(crate) fn hrandfield(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
+    let count = if args.len() > 2 { Some(ctx.integer(2)?) } else { None };
     let with_values = match args.len() {
         2 | 3 => false,
         4 if args.is(3, "WITHVALUES") => true,
         _ => return Err(CommandError::Syntax),
     };
-    let count = if args.len() > 2 { Some(ctx.integer(2)?) } else { None };
     if count.is_some_and(|count| !(-MOST_REPEATED..=i64::MAX / 2).contains(&count)) {
         return Err(CommandError::other("value is out of range"));
     }

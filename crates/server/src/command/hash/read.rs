@@ -1,7 +1,7 @@
 //! Reading hashes.
 
 use crate::command::keys::{ScanOptions, cursor};
-use crate::command::{CommandError, Context, Outcome};
+use crate::command::{Context, Outcome};
 use crate::resp::{Args, Reply};
 use crate::value::Hash;
 
@@ -10,12 +10,19 @@ fn answer(
     ctx: &mut Context<'_>,
     f: impl FnOnce(Option<Hash<'_>>, &mut Reply, Args<'_>),
 ) -> Outcome {
+    try_answer(ctx, |hash, out, args| {
+        f(hash, out, args);
+        Ok(())
+    })
+}
+
+fn try_answer(
+    ctx: &mut Context<'_>,
+    f: impl FnOnce(Option<Hash<'_>>, &mut Reply, Args<'_>) -> Outcome,
+) -> Outcome {
     let args = ctx.args;
     let (mut data, out) = ctx.parts();
-    data.read(args.at(1), |entry| {
-        f(entry.map(Hash::of).transpose()?, out, args);
-        Ok::<(), CommandError>(())
-    })?
+    data.read(args.at(1), |entry| f(entry.map(Hash::of).transpose()?, out, args))?
 }
 
 fn bulk_or_null(out: &mut Reply, value: Option<&[u8]>) {
@@ -86,8 +93,10 @@ pub(crate) fn hstrlen(ctx: &mut Context<'_>) -> Outcome {
 /// The cursor of a large hash is the number of rows that are still to be visited, from the last to the first; a packed hash comes at once.
 pub(crate) fn hscan(ctx: &mut Context<'_>) -> Outcome {
     let from = cursor(ctx.args.at(2))?;
-    let options = ScanOptions::of(ctx.args, 3, false)?;
-    answer(ctx, |hash, out, _| {
+    try_answer(ctx, |hash, out, args| {
+        // As in Redis, a key that is not there has no options to be wrong.
+        let options =
+            if hash.is_some() { ScanOptions::of(args, 3, false)? } else { ScanOptions::default() };
         let (mut rows, mut next) = (Vec::new(), 0);
         match hash {
             None => {}
@@ -109,5 +118,6 @@ pub(crate) fn hscan(ctx: &mut Context<'_>) -> Outcome {
                 out.bulk(value);
             }
         }
+        Ok(())
     })
 }

@@ -53,7 +53,10 @@ impl<'a> ScanOptions<'a> {
 
 /// A cursor that a client gives back.
 pub(crate) fn cursor(text: &[u8]) -> Result<u64, CommandError> {
-    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let digits = text.iter().all(u8::is_ascii_digit);
     let parsed =
         std::str::from_utf8(text).ok().filter(|_| digits).and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| CommandError::other("invalid cursor"))

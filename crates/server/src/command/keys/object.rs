@@ -26,15 +26,24 @@ pub(crate) static ROWS: &[Command] = &[
     row("object|help", 2, Keys::NONE, help).doc("6.2.0", "Lists the subcommands."),
 ];
 
+/// What Redis answers for an integer that all keys share.
+const SHARED: i64 = i32::MAX as i64;
+
 /// Answers about the key's value, or null if there is none.
-fn about(ctx: &mut Context<'_>, tell: impl FnOnce(Item<'_>) -> Told) -> Outcome {
+fn about(
+    ctx: &mut Context<'_>,
+    tell: impl FnOnce(Item<'_>) -> Result<Told, CommandError>,
+) -> Outcome {
     let key = ctx.args.at(2);
     let (mut data, out) = ctx.parts();
-    data.read(key, |entry| match entry.map(tell) {
-        Some(Told::Text(text)) => out.bulk(text.as_bytes()),
-        Some(Told::Number(number)) => out.integer(number),
-        None => out.null(),
-    })
+    data.read(key, |entry| {
+        match entry.map(tell).transpose()? {
+            Some(Told::Text(text)) => out.bulk(text.as_bytes()),
+            Some(Told::Number(number)) => out.integer(number),
+            None => out.null(),
+        }
+        Ok(())
+    })?
 }
 
 enum Told {
@@ -43,30 +52,39 @@ enum Told {
 }
 
 fn encoding(ctx: &mut Context<'_>) -> Outcome {
-    about(ctx, |entry| Told::Text(encoding_name(entry)))
+    about(ctx, |entry| Ok(Told::Text(encoding_name(entry))))
 }
 
 fn refcount(ctx: &mut Context<'_>) -> Outcome {
-    about(ctx, |_| Told::Number(1))
+    about(ctx, |entry| {
+        let number = entry
+            .bytes()
+            .filter(|_| encoding_name(entry) == "int")
+            .and_then(crate::resp::strict_integer);
+        let shared = number.is_some_and(|number| (0..10_000).contains(&number));
+        Ok(Told::Number(if shared { SHARED } else { 1 }))
+    })
 }
 
+/// Reads leave no trace, so no key is known to be idle or in much use.
 fn idletime(ctx: &mut Context<'_>) -> Outcome {
-    if ctx.env.settings.lfu_policy {
-        return Err(CommandError::other(
+    let by_frequency = ctx.env.settings.lfu_policy;
+    about(ctx, |_| match by_frequency {
+        false => Ok(Told::Number(0)),
+        true => Err(CommandError::other(
             "An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
-        ));
-    }
-    // Reads leave no trace, so no key is idle for longer than nothing is known of it.
-    about(ctx, |_| Told::Number(0))
+        )),
+    })
 }
 
 fn freq(ctx: &mut Context<'_>) -> Outcome {
-    if !ctx.env.settings.lfu_policy {
-        return Err(CommandError::other(
+    let by_frequency = ctx.env.settings.lfu_policy;
+    about(ctx, |_| match by_frequency {
+        true => Ok(Told::Number(0)),
+        false => Err(CommandError::other(
             "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
-        ));
-    }
-    about(ctx, |_| Told::Number(0))
+        )),
+    })
 }
 
 pub(crate) fn help(ctx: &mut Context<'_>) -> Outcome {

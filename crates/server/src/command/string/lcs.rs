@@ -26,9 +26,9 @@ impl Match {
 }
 
 pub(crate) fn lcs(ctx: &mut Context<'_>) -> Outcome {
-    let options = options(ctx)?;
     at_one_cut(ctx, |ctx| {
         let (a, b) = (read(ctx, 1)?, read(ctx, 2)?);
+        let options = options(ctx)?;
         let cells = (a.len() + 1).checked_mul(b.len() + 1).and_then(|cells| cells.checked_mul(4));
         if cells
             .is_none_or(|bytes| bytes as u64 > ctx.env.settings.proto_max_bulk_len.unsigned_abs())

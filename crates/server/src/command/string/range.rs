@@ -4,19 +4,16 @@ use crate::command::{CommandError, Context, Outcome};
 use crate::value::{kind, string_of};
 
 /// Refuses lengths above `proto-max-bulk-len`.
-fn check_len(ctx: &Context<'_>, len: usize) -> Outcome {
+fn check_len(most: i64, len: usize) -> Outcome {
     match i64::try_from(len) {
-        Ok(len) if len <= ctx.env.settings.proto_max_bulk_len => Ok(()),
+        Ok(len) if len <= most => Ok(()),
         _ => Err(CommandError::other("string exceeds maximum allowed size (proto-max-bulk-len)")),
     }
 }
 
 pub(crate) fn append(ctx: &mut Context<'_>) -> Outcome {
     let (key, more) = (ctx.args.at(1), ctx.args.at(2));
-    let before = ctx
-        .data()
-        .read(key, |entry| entry.map_or(0, |entry| entry.bytes().map_or(0, <[u8]>::len)))?;
-    check_len(ctx, before + more.len())?;
+    let most = ctx.env.settings.proto_max_bulk_len;
     let (mut data, out) = ctx.parts();
     let len = data.update(key, |entry, draft| match entry {
         None => {
@@ -25,6 +22,7 @@ pub(crate) fn append(ctx: &mut Context<'_>) -> Outcome {
         }
         Some(entry) => {
             let bytes = string_of(entry)?;
+            check_len(most, bytes.len() + more.len())?;
             draft.put(kind::RAW_STRING, &[bytes, more], entry.expire_at_ms());
             Ok(bytes.len() + more.len())
         }
@@ -38,15 +36,14 @@ pub(crate) fn setrange(ctx: &mut Context<'_>) -> Outcome {
     let Ok(offset) = usize::try_from(ctx.integer(2)?) else {
         return Err(CommandError::other("offset is out of range"));
     };
-    if !part.is_empty() {
-        check_len(ctx, offset.saturating_add(part.len()))?;
-    }
+    let most = ctx.env.settings.proto_max_bulk_len;
     let (mut data, out) = ctx.parts();
     let len = data.update(key, |entry, draft| {
         let bytes = entry.map_or(Ok(&[][..]), string_of)?;
         if part.is_empty() {
             return Ok(bytes.len());
         }
+        check_len(most, offset.saturating_add(part.len()))?;
         let before = &bytes[..offset.min(bytes.len())];
         let padding = vec![0; offset - before.len()];
         let behind = bytes.get(offset + part.len()..).unwrap_or(&[]);

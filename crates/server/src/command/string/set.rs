@@ -50,7 +50,7 @@ fn options(args: Args<'_>, now_ms: u64) -> Result<Options, CommandError> {
             options.keep_ttl = true;
         } else if let Some(unit) = Unit::of_option(args.at(at))
             && let Some(number) = args.get(at + 1)
-            && when.is_none()
+            && when.is_none_or(|(before, _)| before == unit)
             && !options.keep_ttl
         {
             when = Some((unit, number));
