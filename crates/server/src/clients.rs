@@ -116,6 +116,11 @@ impl Clients {
         self.lock().insert(card.id, card.clone());
         card
     }
+    /// Starts counting accepted and refused connections anew.
+    pub(crate) fn reset_counts(&self) {
+        self.accepted.set(0);
+        self.refused.set(0);
+    }
     pub(crate) fn leave(&self, id: u64) {
         self.lock().remove(&id);
     }

@@ -42,3 +42,10 @@ impl Context<'_> {
         crate::resp::strict_integer(self.args.at(i)).ok_or(CommandError::NotAnInteger)
     }
 }
+
+impl Context<'_> {
+    /// Brings what others see of this connection up to date, for a command that shows it.
+    pub(crate) fn refresh_card(&self) {
+        self.session.update_card(self.out, self.env);
+    }
+}

@@ -6,19 +6,32 @@
 //!
 //! A family of commands is a file with `ROWS`; `table` strings the families together.
 
+mod category;
+mod client;
+mod client_filter;
+mod config;
 mod connection;
 mod context;
+mod database;
+mod debug;
 mod error;
 mod expiry;
 mod hash;
+mod help;
+mod info;
+mod info_sections;
 mod keys;
+mod meta;
 mod row;
+mod server;
 mod snapshot;
 mod string;
 mod table;
 mod transaction;
+mod watching;
 
 pub(crate) use context::{Context, Outcome};
 pub(crate) use error::CommandError;
+pub(crate) use help::{container, help};
 pub(crate) use row::{Command, Group, Keys, acl, flag};
 pub(crate) use table::{CommandId, all, by_id, count, lookup, lookup_subcommand, rows};

@@ -6,11 +6,28 @@
 //! ```
 
 use super::row::Command;
-use super::{connection, hash, keys, snapshot, string, transaction};
+use super::{
+    client, config, connection, database, debug, hash, info, keys, meta, server, snapshot, string,
+    transaction, watching,
+};
 
 /// Add a family here: one line.
-static FAMILIES: &[&[Command]] =
-    &[connection::ROWS, string::ROWS, keys::ROWS, hash::ROWS, transaction::ROWS, snapshot::ROWS];
+static FAMILIES: &[&[Command]] = &[
+    connection::ROWS,
+    client::ROWS,
+    string::ROWS,
+    keys::ROWS,
+    database::ROWS,
+    hash::ROWS,
+    transaction::ROWS,
+    snapshot::ROWS,
+    server::ROWS,
+    info::ROWS,
+    config::ROWS,
+    meta::ROWS,
+    watching::ROWS,
+    debug::ROWS,
+];
 
 /// The number of a command or subcommand: dense, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -119,7 +119,8 @@ impl Connection {
         let soft_limit = (self.output.len() + TURN_OUTPUT_BYTES).min(bound + 1);
         let progress =
             self.session.feed(&mut self.input, &mut self.output, env, TURN_REQUESTS, soft_limit);
-        self.session.update_card(&self.input, &self.output, env);
+        self.session.state.update_card(&self.output, env);
+        self.card().input_bytes.set(self.input.unread().len() as u64);
         match progress {
             Progress::NeedsInput(_) if self.at_end => self.end(),
             Progress::NeedsInput(n) => {

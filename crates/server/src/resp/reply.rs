@@ -176,6 +176,22 @@ impl Reply {
     pub(crate) fn push(&mut self, n: usize) {
         self.aggregate(b'>', n);
     }
+    /// Header of attributes of the reply that follows: `n` pairs. RESP3 only.
+    pub(crate) fn attribute(&mut self, n: usize) {
+        debug_assert_eq!(self.protocol, Protocol::Resp3);
+        self.header(b'|', n as i64);
+    }
+    /// A whole number beyond 64 bits.
+    pub(crate) fn big_number(&mut self, digits: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(digits.as_bytes()),
+            Protocol::Resp3 => {
+                self.bytes.push(b'(');
+                self.bytes.extend_from_slice(digits.as_bytes());
+                self.crlf();
+            }
+        }
+    }
     /// Begins an array whose length is not known yet; give what it returns to [`end_array`](Reply::end_array).
     pub(crate) fn begin_array(&mut self) -> usize {
         self.bytes.len()

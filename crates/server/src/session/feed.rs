@@ -5,7 +5,7 @@ use super::dispatch::{is_held_up, reply_to};
 use super::state::{ReplyMode, State};
 use crate::clients::Card;
 use crate::env::Env;
-use crate::resp::{ParseLimits, Parsed, Parser, Protocol, Reply};
+use crate::resp::{ParseLimits, Parsed, Parser, Reply};
 use std::sync::Arc;
 
 /// Why `feed` returned.
@@ -75,19 +75,6 @@ impl Session {
             input.consume(self.parser.consumed());
             self.parser.reset();
         }
-    }
-
-    /// Brings the card up to date; once per turn.
-    pub(crate) fn update_card(&self, input: &ReadBuffer, out: &Reply, env: &Env) {
-        let (state, card) = (&self.state, &self.state.card);
-        card.active_ms.set(env.now_ms);
-        card.last_command.set(state.last_command as u64);
-        card.db.set(u64::from(state.db));
-        card.queued.set(state.queue.as_ref().map_or(0, |q| q.len() as u64 + 1));
-        card.queued_bytes.set(state.queue.as_ref().map_or(0, |q| q.bytes() as u64));
-        card.input_bytes.set(input.unread().len() as u64);
-        card.output_bytes.set(out.len() as u64);
-        card.resp3.set(u64::from(out.protocol() == Protocol::Resp3));
     }
 
     fn answer(&mut self, input: &ReadBuffer, out: &mut Reply, env: &mut Env) {

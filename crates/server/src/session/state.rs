@@ -3,6 +3,8 @@
 use super::queue::Queue;
 use crate::clients::Card;
 use crate::data::DataState;
+use crate::env::Env;
+use crate::resp::{Protocol, Reply};
 use std::sync::Arc;
 
 /// CLIENT REPLY's setting.
@@ -49,5 +51,17 @@ impl State {
             queue_failed: false,
             data: DataState::default(),
         }
+    }
+
+    /// Brings the card up to date; once per turn, and before a command shows it.
+    pub(crate) fn update_card(&self, out: &Reply, env: &Env) {
+        let card = &self.card;
+        card.active_ms.set(env.now_ms);
+        card.last_command.set(self.last_command as u64);
+        card.db.set(u64::from(self.db));
+        card.queued.set(self.queue.as_ref().map_or(0, |q| q.len() as u64 + 1));
+        card.queued_bytes.set(self.queue.as_ref().map_or(0, |q| q.bytes() as u64));
+        card.output_bytes.set(out.len() as u64);
+        card.resp3.set(u64::from(out.protocol() == Protocol::Resp3));
     }
 }

@@ -1,0 +1,56 @@
+//! ACL categories of a command, from its flags, its group and its row.
+
+use super::row::{Command, Group, acl, flag};
+
+/// All categories, in Redis's order.
+pub(crate) const NAMES: &[&str] = &[
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+];
+
+/// The categories of one row, in Redis's order.
+pub(crate) fn of(row: &Command) -> Vec<&'static str> {
+    let is = |flags| row.has(flags);
+    let has = |category| row.acl & category != 0;
+    let group = |g| row.group == g;
+    // A container has none but `slow`.
+    let leaf = row.subcommands.is_empty();
+    let belongs = |name: &str| match name {
+        "keyspace" => group(Group::Generic) || has(acl::KEYSPACE),
+        "read" => {
+            is(flag::READONLY) && row.keys.first != 0 || group(Group::Generic) && is(flag::READONLY)
+        }
+        "write" => is(flag::WRITE),
+        "hash" => group(Group::Hash),
+        "string" => group(Group::String),
+        "pubsub" => is(flag::PUBSUB),
+        "admin" => is(flag::ADMIN),
+        "fast" => is(flag::FAST),
+        "slow" => !is(flag::FAST),
+        "blocking" => has(acl::BLOCKING),
+        "dangerous" => is(flag::ADMIN) || has(acl::DANGEROUS),
+        "connection" => has(acl::CONNECTION) || (group(Group::Connection) && leaf),
+        "transaction" => has(acl::TRANSACTION) || group(Group::Transactions),
+        _ => false,
+    };
+    NAMES.iter().copied().filter(|name| belongs(name)).collect()
+}

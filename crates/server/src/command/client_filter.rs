@@ -1,0 +1,140 @@
+//! CLIENT LIST and CLIENT KILL: which connections a request means.
+
+use super::{CommandError, Context, Outcome};
+use crate::clients::Card;
+use crate::resp::strict_integer;
+use std::sync::Arc;
+
+/// Whether clients of this class can exist here; all clients are `normal`.
+fn is_normal_class(word: &[u8]) -> Result<bool, CommandError> {
+    match word.to_ascii_lowercase().as_slice() {
+        b"normal" => Ok(true),
+        b"master" | b"replica" | b"slave" | b"pubsub" => Ok(false),
+        _ => {
+            let word = String::from_utf8_lossy(word);
+            Err(CommandError::other(format!("Unknown client type '{word}'")))
+        }
+    }
+}
+
+pub(crate) fn list(ctx: &mut Context<'_>) -> Outcome {
+    let args = ctx.args;
+    ctx.refresh_card();
+    let mut cards = ctx.env.server.clients.all();
+    match args.len() {
+        2 => {}
+        4 if args.is(2, "type") => {
+            if !is_normal_class(args.at(3))? {
+                cards.clear();
+            }
+        }
+        n if n > 3 && args.is(2, "id") => {
+            let mut ids = Vec::new();
+            for arg in args.iter_from(3) {
+                let id = strict_integer(arg).filter(|id| *id > 0);
+                ids.push(id.ok_or_else(|| CommandError::other("Invalid client ID"))? as u64);
+            }
+            cards.retain(|card| ids.contains(&card.id));
+        }
+        _ => return Err(CommandError::Syntax),
+    }
+    let mut text = String::new();
+    for card in cards {
+        text.push_str(&card.line(ctx.env.now_ms));
+        text.push('\n');
+    }
+    ctx.out.verbatim("txt", &text);
+    Ok(())
+}
+
+/// What KILL's options ask for; what is not given matches everything.
+#[derive(Default)]
+struct Filter<'a> {
+    id: Option<u64>,
+    address: Option<&'a [u8]>,
+    local_address: Option<&'a [u8]>,
+    nobody: bool,
+    max_age_s: Option<u64>,
+    spares_me: bool,
+}
+
+impl Filter<'_> {
+    fn matches(&self, card: &Card, me: u64, now_ms: u64) -> bool {
+        !self.nobody
+            && !(self.spares_me && card.id == me)
+            && self.id.is_none_or(|id| id == card.id)
+            && self.address.is_none_or(|a| a == card.address.as_bytes())
+            && self.local_address.is_none_or(|a| a == card.local_address.as_bytes())
+            && self.max_age_s.is_none_or(|age| now_ms.saturating_sub(card.created_ms) / 1000 >= age)
+    }
+}
+
+fn read_filter<'a>(ctx: &Context<'a>) -> Result<Filter<'a>, CommandError> {
+    let args = ctx.args;
+    if args.len() % 2 != 0 {
+        return Err(CommandError::Syntax);
+    }
+    let mut filter = Filter { spares_me: true, ..Filter::default() };
+    for i in (2..args.len()).step_by(2) {
+        let value = args.at(i + 1);
+        match args.at(i).to_ascii_lowercase().as_slice() {
+            b"id" => {
+                let id = strict_integer(value)
+                    .filter(|id| *id > 0)
+                    .ok_or_else(|| CommandError::other("client-id should be greater than 0"))?;
+                filter.id = Some(id as u64);
+            }
+            b"addr" => filter.address = Some(value),
+            b"laddr" => filter.local_address = Some(value),
+            b"type" => filter.nobody |= !is_normal_class(value)?,
+            b"user" if value == b"default" => {}
+            b"user" => {
+                let user = String::from_utf8_lossy(value);
+                return Err(CommandError::other(format!("No such user '{user}'")));
+            }
+            b"maxage" => {
+                let age = strict_integer(value).filter(|age| *age > 0);
+                let age = age.ok_or_else(|| {
+                    CommandError::other("maxage is not an integer or out of range")
+                })?;
+                filter.max_age_s = Some(age as u64);
+            }
+            b"skipme" => {
+                filter.spares_me = match value.to_ascii_lowercase().as_slice() {
+                    b"yes" => true,
+                    b"no" => false,
+                    _ => return Err(CommandError::Syntax),
+                }
+            }
+            _ => return Err(CommandError::Syntax),
+        }
+    }
+    Ok(filter)
+}
+
+pub(crate) fn kill(ctx: &mut Context<'_>) -> Outcome {
+    let by_address = ctx.args.len() == 3;
+    let filter = if by_address {
+        Filter { address: Some(ctx.args.at(2)), ..Filter::default() }
+    } else {
+        read_filter(ctx)?
+    };
+    let (me, now_ms) = (ctx.session.id, ctx.env.now_ms);
+    let doomed: Vec<Arc<Card>> = ctx.env.server.clients.all();
+    let doomed = doomed.iter().filter(|card| filter.matches(card, me, now_ms));
+    let mut killed = 0;
+    for card in doomed {
+        killed += 1;
+        if card.id == me {
+            ctx.session.close_after_reply = true;
+        } else {
+            ctx.env.server.kill(card);
+        }
+    }
+    match (by_address, killed) {
+        (true, 0) => return Err(CommandError::other("No such client")),
+        (true, _) => ctx.out.ok(),
+        (false, killed) => ctx.out.integer(killed),
+    }
+    Ok(())
+}

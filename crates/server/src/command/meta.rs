@@ -1,0 +1,250 @@
+//! COMMAND: the table of commands, told to clients.
+
+use super::category;
+use super::help::help;
+use super::row::{Command, Group, Handler, Keys, flag, flag::*};
+use super::{CommandError, Context, Outcome, all, lookup, lookup_subcommand, rows};
+use crate::resp::Reply;
+use crate::value::glob_matches;
+
+const fn sub(name: &'static str, arity: i32, handler: Handler, summary: &'static str) -> Command {
+    Command::new(name, arity, LOADING | STALE, Keys::NONE, Group::Server, handler)
+        .doc("2.8.13", summary)
+}
+
+pub(crate) static ROWS: &[Command] =
+    &[Command::new("command", -1, LOADING | STALE, Keys::NONE, Group::Server, command)
+        .doc("2.8.13", "Returns detailed information about all commands.")
+        .with(SUBCOMMANDS)];
+
+static SUBCOMMANDS: &[Command] = &[
+    sub("command|count", 2, count, "Returns a count of commands."),
+    sub(
+        "command|docs",
+        -2,
+        docs,
+        "Returns documentary information about one, multiple or all commands.",
+    ),
+    sub("command|getkeys", -3, getkeys, "Extracts the key names from an arbitrary command."),
+    sub(
+        "command|getkeysandflags",
+        -3,
+        getkeysandflags,
+        "Extracts the key names and access flags for an arbitrary command.",
+    ),
+    sub("command|help", 2, command_help, "Returns helpful text about the different subcommands."),
+    sub("command|info", -2, info, "Returns information about one, multiple or all commands."),
+    sub("command|list", -2, list, "Returns a list of command names."),
+];
+
+fn command(ctx: &mut Context<'_>) -> Outcome {
+    ctx.out.array(all().count());
+    all().for_each(|row| write_info(row, ctx.out));
+    Ok(())
+}
+
+fn count(ctx: &mut Context<'_>) -> Outcome {
+    ctx.out.integer(all().count() as i64);
+    Ok(())
+}
+
+/// Finds `get` or `config|get`.
+fn find(name: &[u8]) -> Option<&'static Command> {
+    match name.iter().position(|b| *b == b'|') {
+        None => lookup(name).map(|(_, row)| row),
+        Some(bar) => {
+            let (id, _) = lookup(&name[..bar])?;
+            lookup_subcommand(id, &name[bar + 1..]).map(|(_, row)| row)
+        }
+    }
+}
+
+fn info(ctx: &mut Context<'_>) -> Outcome {
+    if ctx.args.len() == 2 {
+        return command(ctx);
+    }
+    ctx.out.array(ctx.args.len() - 2);
+    for name in ctx.args.iter_from(2) {
+        match find(name) {
+            Some(row) => write_info(row, ctx.out),
+            None => ctx.out.null_array(),
+        }
+    }
+    Ok(())
+}
+
+fn write_info(row: &Command, out: &mut Reply) {
+    out.array(10);
+    out.bulk(row.name.as_bytes());
+    out.integer(i64::from(row.arity));
+    let flags: Vec<&str> =
+        flag::NAMES.iter().filter(|(bit, _)| row.has(*bit)).map(|(_, name)| *name).collect();
+    out.set(flags.len());
+    flags.iter().for_each(|name| out.simple(name));
+    for position in [row.keys.first, row.keys.last, row.keys.step] {
+        out.integer(i64::from(position));
+    }
+    let categories = category::of(row);
+    out.set(categories.len());
+    categories.iter().for_each(|name| out.simple(&format!("@{name}")));
+    out.array(0);
+    write_key_specs(row, out);
+    out.array(row.subcommands.len());
+    row.subcommands.iter().for_each(|sub| write_info(sub, out));
+}
+
+fn write_key_specs(row: &Command, out: &mut Reply) {
+    if row.keys.first == 0 {
+        return out.array(0);
+    }
+    out.array(1);
+    out.map(3);
+    out.bulk(b"flags");
+    let flags: &[&str] = if row.has(flag::WRITE) { &["RW", "update"] } else { &["RO", "access"] };
+    out.set(flags.len());
+    flags.iter().for_each(|name| out.simple(name));
+    out.bulk(b"begin_search");
+    out.map(2);
+    out.bulk(b"type");
+    out.bulk(b"index");
+    out.bulk(b"spec");
+    out.map(1);
+    out.bulk(b"index");
+    out.integer(i64::from(row.keys.first));
+    out.bulk(b"find_keys");
+    out.map(2);
+    out.bulk(b"type");
+    out.bulk(b"range");
+    out.bulk(b"spec");
+    out.map(3);
+    out.bulk(b"lastkey");
+    // Here the last key is told from the first one on, unless it is told from the end.
+    let last = row.keys.last;
+    out.integer(i64::from(if last >= 0 { last - row.keys.first } else { last }));
+    out.bulk(b"keystep");
+    out.integer(i64::from(row.keys.step));
+    out.bulk(b"limit");
+    out.integer(0);
+}
+
+fn docs(ctx: &mut Context<'_>) -> Outcome {
+    let wanted: Vec<&Command> = match ctx.args.len() {
+        2 => all().collect(),
+        _ => ctx.args.iter_from(2).filter_map(find).collect(),
+    };
+    ctx.out.map(wanted.len());
+    wanted.iter().for_each(|row| write_docs(row, ctx.out));
+    Ok(())
+}
+
+fn write_docs(row: &Command, out: &mut Reply) {
+    out.bulk(row.name.as_bytes());
+    let has_subcommands = !row.subcommands.is_empty();
+    out.map(3 + usize::from(has_subcommands));
+    for (field, text) in
+        [("summary", row.summary), ("since", row.since), ("group", row.group.name())]
+    {
+        out.bulk(field.as_bytes());
+        out.bulk(text.as_bytes());
+    }
+    if has_subcommands {
+        out.bulk(b"subcommands");
+        out.map(row.subcommands.len());
+        row.subcommands.iter().for_each(|sub| write_docs(sub, out));
+    }
+}
+
+fn list(ctx: &mut Context<'_>) -> Outcome {
+    let args = ctx.args;
+    let names = rows().map(|(_, row)| row);
+    let wanted = args.get(4).unwrap_or_default().to_ascii_lowercase();
+    let names: Vec<&str> = match args.len() {
+        2 => all().map(|row| row.name).collect(),
+        5 if args.is(2, "filterby") => match args.at(3).to_ascii_lowercase().as_slice() {
+            b"pattern" => names
+                .filter(|row| glob_matches(&wanted, row.name.as_bytes()))
+                .map(|row| row.name)
+                .collect(),
+            b"aclcat" => {
+                let wanted = String::from_utf8_lossy(&wanted);
+                names
+                    .filter(|row| category::of(row).contains(&wanted.as_ref()))
+                    .map(|row| row.name)
+                    .collect()
+            }
+            b"module" => Vec::new(),
+            _ => return Err(CommandError::Syntax),
+        },
+        _ => return Err(CommandError::Syntax),
+    };
+    ctx.out.set(names.len());
+    names.iter().for_each(|name| ctx.out.bulk(name.as_bytes()));
+    Ok(())
+}
+
+/// The keys among the arguments from 2 on, which are a whole request.
+fn keys<'a>(ctx: &Context<'a>) -> Result<(&'static Command, Vec<&'a [u8]>), CommandError> {
+    let args = ctx.args;
+    let count = args.len() - 2;
+    let invalid = || CommandError::other("Invalid command specified");
+    let (id, mut row) = lookup(args.at(2)).ok_or_else(invalid)?;
+    if !row.subcommands.is_empty() && count > 1 {
+        row = lookup_subcommand(id, args.at(3)).ok_or_else(invalid)?.1;
+    }
+    if row.keys.first == 0 {
+        return Err(CommandError::other("The command has no key arguments"));
+    }
+    if !row.accepts(count) {
+        return Err(CommandError::other("Invalid number of arguments specified for command"));
+    }
+    let last = match row.keys.last {
+        last if last < 0 => count as i32 + last,
+        last => last.min(count as i32 - 1),
+    };
+    let positions = (row.keys.first..=last).step_by(row.keys.step.max(1) as usize);
+    Ok((row, positions.map(|i| args.at(2 + i as usize)).collect()))
+}
+
+fn getkeys(ctx: &mut Context<'_>) -> Outcome {
+    let (_, keys) = keys(ctx)?;
+    ctx.out.array(keys.len());
+    keys.iter().for_each(|key| ctx.out.bulk(key));
+    Ok(())
+}
+
+fn getkeysandflags(ctx: &mut Context<'_>) -> Outcome {
+    let (row, keys) = keys(ctx)?;
+    let flags: &[&str] = if row.has(flag::WRITE) { &["RW", "update"] } else { &["RO", "access"] };
+    ctx.out.array(keys.len());
+    for key in keys {
+        ctx.out.array(2);
+        ctx.out.bulk(key);
+        ctx.out.set(flags.len());
+        flags.iter().for_each(|name| ctx.out.simple(name));
+    }
+    Ok(())
+}
+
+fn command_help(ctx: &mut Context<'_>) -> Outcome {
+    let lines = [
+        "(no subcommand)",
+        "    Return details about all commands.",
+        "COUNT",
+        "    Return the total number of commands in this server.",
+        "LIST",
+        "    Return a list of all commands in this server.",
+        "INFO [<command-name> ...]",
+        "    Return details about multiple commands.",
+        "    If no command names are given, documentation details for all",
+        "    commands are returned.",
+        "DOCS [<command-name> ...]",
+        "    Return documentation details about multiple commands.",
+        "    If no command names are given, documentation details for all",
+        "    commands are returned.",
+        "GETKEYS <full-command>",
+        "    Return the keys from a full command.",
+        "GETKEYSANDFLAGS <full-command>",
+        "    Return the keys and the access flags from a full command.",
+    ];
+    help(ctx, "COMMAND", &lines)
+}
