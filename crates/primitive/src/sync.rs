@@ -1,11 +1,11 @@
-//! Atomics, cells, `Arc` and threads: those of `std`, of loom or of shuttle, by cfg.
+//! Atomics, cells, `Arc`, `Mutex` and threads: those of `std`, of loom or of shuttle, by cfg.
 
 #[cfg(stillpoint_loom)]
 mod imp {
     pub use loom::cell::UnsafeCell;
     pub use loom::hint;
-    pub use loom::sync::Arc;
     pub use loom::sync::atomic;
+    pub use loom::sync::{Arc, Mutex};
     pub use loom::thread;
     pub use loom::thread_local;
 }
@@ -14,8 +14,8 @@ mod imp {
 mod imp {
     pub use super::plain_cell::UnsafeCell;
     pub use shuttle::hint;
-    pub use shuttle::sync::Arc;
     pub use shuttle::sync::atomic;
+    pub use shuttle::sync::{Arc, Mutex};
     pub use shuttle::thread;
     pub use shuttle::thread_local;
 }
@@ -24,8 +24,8 @@ mod imp {
 mod imp {
     pub use super::plain_cell::UnsafeCell;
     pub use std::hint;
-    pub use std::sync::Arc;
     pub use std::sync::atomic;
+    pub use std::sync::{Arc, Mutex};
     pub use std::thread;
     pub use std::thread_local;
 }

@@ -12,7 +12,6 @@
 //! ```
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::sync::Weak;
 
 /// Told when a thread that registered with [`on_exit`] ends.
@@ -25,65 +24,67 @@ pub trait ExitHook: Send + Sync {
 const UNSET: usize = usize::MAX;
 const GONE: usize = usize::MAX - 1;
 
-struct Registry {
-    free: BTreeSet<usize>,
-    next: usize,
-}
-
-impl Registry {
-    const fn new() -> Self {
-        Registry { free: BTreeSet::new(), next: 0 }
-    }
-
-    fn claim(&mut self) -> usize {
-        self.free.pop_first().unwrap_or_else(|| {
-            self.next += 1;
-            self.next - 1
-        })
-    }
-}
-
 #[cfg(not(stillpoint_loom))]
 mod registry {
-    use super::Registry;
-    use std::sync::Mutex;
+    use std::collections::BTreeSet;
+    use std::sync::{Mutex, MutexGuard};
 
-    static REGISTRY: Mutex<Registry> = Mutex::new(Registry::new());
+    struct Registry {
+        free: BTreeSet<usize>,
+        next: usize,
+    }
 
-    pub(super) fn with<R>(f: impl FnOnce(&mut Registry) -> R) -> R {
-        f(&mut REGISTRY.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    static REGISTRY: Mutex<Registry> = Mutex::new(Registry { free: BTreeSet::new(), next: 0 });
+
+    fn lock() -> MutexGuard<'static, Registry> {
+        REGISTRY.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(super) fn claim() -> usize {
+        let mut registry = lock();
+        registry.free.pop_first().unwrap_or_else(|| {
+            registry.next += 1;
+            registry.next - 1
+        })
+    }
+
+    pub(super) fn give_back(slot: usize) {
+        lock().free.insert(slot);
     }
 }
-/// A model's threads share one thread of the system, so each model has numbers of its own and every execution sees the same.
+
+/// Every execution of a model counts from 0 and reuses nothing, so that all of them see the same numbers.
 #[cfg(stillpoint_loom)]
 mod registry {
-    use super::Registry;
-    use std::cell::RefCell;
+    use std::cell::Cell;
 
-    std::thread_local! {
-        static REGISTRY: RefCell<Registry> = const { RefCell::new(Registry::new()) };
+    struct Next(Cell<usize>);
+    // SAFETY: the threads of a model take turns on one thread of the system.
+    unsafe impl Sync for Next {}
+
+    loom::lazy_static! {
+        static ref NEXT: Next = Next(Cell::new(0));
     }
 
-    pub(super) fn with<R>(f: impl FnOnce(&mut Registry) -> R) -> R {
-        REGISTRY.with(|registry| f(&mut registry.borrow_mut()))
+    pub(super) fn claim() -> usize {
+        NEXT.0.replace(NEXT.0.get() + 1)
     }
+
+    pub(super) fn give_back(_slot: usize) {}
 }
 
-fn claim() -> usize {
-    registry::with(Registry::claim)
-}
-
-fn give_back(slot: usize) {
-    registry::with(|registry| registry.free.insert(slot));
-}
+use registry::{claim, give_back};
 
 struct Exit {
     hooks: RefCell<Vec<Weak<dyn ExitHook>>>,
+    /// The number; here too, since a model's thread-locals go all at once.
+    slot: Cell<usize>,
 }
 
 impl Drop for Exit {
     fn drop(&mut self) {
-        let slot = slot_word(GONE);
+        slot_word(GONE);
+        let slot = self.slot.get();
         if slot < GONE && run_hooks(&self.hooks.take(), slot) {
             give_back(slot);
         }
@@ -103,7 +104,7 @@ mod tls {
     use super::*;
     thread_local! {
         pub(super) static SLOT: Cell<usize> = const { Cell::new(UNSET) };
-        pub(super) static EXIT: Exit = const { Exit { hooks: RefCell::new(Vec::new()) } };
+        pub(super) static EXIT: Exit = const { Exit { hooks: RefCell::new(Vec::new()), slot: Cell::new(UNSET) } };
     }
 }
 #[cfg(stillpoint_loom)]
@@ -111,7 +112,7 @@ mod tls {
     use super::*;
     loom::thread_local! {
         pub(super) static SLOT: Cell<usize> = Cell::new(UNSET);
-        pub(super) static EXIT: Exit = Exit { hooks: RefCell::new(Vec::new()) };
+        pub(super) static EXIT: Exit = Exit { hooks: RefCell::new(Vec::new()), slot: Cell::new(UNSET) };
     }
 }
 
@@ -147,8 +148,12 @@ pub fn claim_current() -> Option<usize> {
     match tls::SLOT.try_with(Cell::get) {
         Ok(UNSET) => {
             // Arms the destructor first: if that fails the thread is past its exit.
-            tls::EXIT.try_with(|_| ()).ok()?;
-            let slot = claim();
+            let slot = tls::EXIT.try_with(|exit| {
+                let slot = claim();
+                exit.slot.set(slot);
+                slot
+            });
+            let slot = slot.ok()?;
             slot_word(slot);
             Some(slot)
         }

@@ -12,6 +12,7 @@ use crate::stats::{OldestGuard, Stats};
 use std::sync::{Arc, Weak};
 use stillpoint_primitive::CachePadded;
 use stillpoint_primitive::fence::Fences;
+use stillpoint_primitive::sync::Mutex;
 use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stillpoint_primitive::thread_slot::{self, ExitHook, Temporary};
 
@@ -30,12 +31,11 @@ pub enum Mutation {
     NoLoadTest,
     /// An interior load extends the lease in place instead of restarting.
     ExtendInPlace,
-    /// The retire epoch is read without a fence.
+    /// A bag's retire epoch is read without a fence after the unlinking.
     NoSealFence,
-    /// No heavy fence precedes the scan.
+    /// No fence at all on the reclaimer's side: in a model every fence is a SeqCst one, so the one before sealing would stand in
+    /// for the heavy one.
     NoHeavyFence,
-    /// Bags are sifted whether or not a heavy fence has covered them.
-    NoFencedTest,
 }
 
 /// Bags a writing thread may have beside what readers hold back: open, sealed and ready ones (4, see `sweep`), and one whose nodes
@@ -50,6 +50,19 @@ const PIPELINE_BAGS: u64 = 5;
 #[derive(Clone)]
 pub struct Collector {
     inner: Arc<Inner>,
+    /// Counts the handles; not `inner`, since a thread that exits holds that one too for a moment.
+    _last: Arc<Last>,
+}
+
+/// Reclaims everything when the last handle goes.
+struct Last {
+    inner: Arc<Inner>,
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.inner.close();
+    }
 }
 
 pub(crate) struct Inner {
@@ -64,6 +77,9 @@ pub(crate) struct Inner {
     pub(crate) fencing: AtomicBool,
     pub(crate) backlogs: BacklogStack,
     pub(crate) limits: Vec<(u64, LimitCallback)>,
+    /// Whether the last handle has gone. Held by a thread that exits while it posts its bags, and by the last handle while it takes
+    /// the bags of all threads: each node is reclaimed by the end of the last handle, or before.
+    pub(crate) closed: Mutex<bool>,
     me: Weak<Inner>,
     #[cfg(stillpoint_loom)]
     pub(crate) mutation: Mutation,
@@ -101,11 +117,12 @@ impl Collector {
             fencing: AtomicBool::new(false),
             backlogs: BacklogStack::new(),
             limits: builder.limits,
+            closed: Mutex::new(false),
             me: me.clone(),
             #[cfg(stillpoint_loom)]
             mutation: builder.mutation,
         });
-        Collector { inner }
+        Collector { _last: Arc::new(Last { inner: inner.clone() }), inner }
     }
 
     /// Pins the calling thread: what is loaded through the guard stays allocated while the guard lives. Guards nest.
@@ -360,6 +377,10 @@ impl Stats {
 
 impl ExitHook for Inner {
     fn thread_exits(&self, slot: usize) -> bool {
+        let closed = self.closed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if *closed {
+            return true;
+        }
         let local = self.locals.get_or_grow(slot);
         if local.state.get() != 0 || local.reservation.own_lower() != IDLE {
             // A guard outlives its thread's exit hooks (it sits in a thread-local): the slot stays its own for good.

@@ -8,8 +8,10 @@
 //!    full issues its own, so a thread stalled inside the system call holds up nobody.
 //! 2. The bag just sealed is not sifted: its own retirer's guard covers it. The one before waits once more if a reader covers it.
 //!    After a sweep a thread has at most [`SEALED_BAGS`] sealed bags.
-//! 3. Every retirement reclaims up to [`RECLAIMS_PER_RETIRE`] nodes. Let `U` count a thread's sealed and ready nodes. While nothing
-//!    is ready `U ≤ 2R`; a seal adds `R`, each retirement takes 2 off while something is ready; so `U ≤ 3R`, with the open bag `4R`.
+//! 3. Every retirement reclaims up to [`RECLAIMS_PER_RETIRE`] nodes. Let `U` count a thread's open, sealed and ready nodes. A sweep
+//!    leaves `2R` or fewer sealed, and takes ready ones from the backlog up to `U = 4R`. Until the next sweep `R` nodes come, and `2R`
+//!    go as far as there are ready ones; without any, `U ≤ 3R`. So `U ≤ 4R` always, and the backlog's ready nodes are taken at `R` or
+//!    more a sweep even if some reader covers every bag there is.
 //!
 //! Tags:
 //! - `[seal]`: SeqCst fence in `seal`, between the unlinking of the bag's nodes and the read of its epoch.
@@ -26,6 +28,8 @@ use stillpoint_primitive::sync::atomic::{Ordering, fence};
 
 /// Sealed bags that a thread keeps from one sweep to the next.
 const SEALED_BAGS: usize = 2;
+/// What a thread's nodes on their way come to, in bags (invariant 3).
+const OWN_BAGS: usize = 4;
 /// Nodes reclaimed a retirement: more than one, so that the ready list drains; few, so that no operation pays for many.
 const RECLAIMS_PER_RETIRE: usize = 2;
 /// Aged nodes looked at a sweep, in bags.
@@ -74,7 +78,7 @@ impl Inner {
 
     fn fence_before_seal(&self) {
         #[cfg(stillpoint_loom)]
-        if self.mutation == Mutation::NoSealFence {
+        if matches!(self.mutation, Mutation::NoSealFence | Mutation::NoHeavyFence) {
             return;
         }
         // SeqCst [seal]: the unlinks come before the epoch that the bag gets.
@@ -126,8 +130,6 @@ impl Inner {
         }
         // Acquire [fenced]: the scan below comes after the fence that this epoch stands for.
         let fenced = self.fenced.load(Ordering::Acquire);
-        #[cfg(stillpoint_loom)]
-        let fenced = if self.mutation == Mutation::NoFencedTest { u64::MAX } else { fenced };
         let mut bags = local.bags.borrow_mut();
         let mut backlog = std::mem::take(&mut bags.unposted);
         self.backlogs.take_all(&mut backlog);
@@ -170,7 +172,7 @@ impl Inner {
     fn take_ready(&self, bags: &mut Bags, effort: Effort, backlog: &mut Backlog) {
         let room = match effort {
             Effort::Whole => usize::MAX,
-            Effort::Amortised => (SEALED_BAGS * self.batch_len)
+            Effort::Amortised => (OWN_BAGS * self.batch_len)
                 .saturating_sub(bags.ready.len() + bags.sealed.len() * self.batch_len),
         };
         backlog.take_ready(room, &mut bags.ready);
@@ -232,12 +234,12 @@ impl Inner {
             backlog = back;
         }
     }
-}
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // No guard can exist, since guards borrow the collector: everything is free to go. Destructors cannot retire here: there is
-        // no collector left to pin.
+    /// The end of the last handle: everything goes, at once. No guard can exist, since guards borrow a handle. Destructors cannot
+    /// retire here: there is nothing left to pin.
+    pub(crate) fn close(&self) {
+        let mut closed = self.closed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        *closed = true;
         let mut rest = Backlog::default();
         self.backlogs.take_all(&mut rest);
         let mut nodes: Vec<Retired> = rest.into_nodes().collect();
@@ -246,6 +248,7 @@ impl Drop for Inner {
             nodes.extend(open.into_iter().chain(ready).chain(unposted.into_nodes()));
             nodes.extend(sealed.into_iter().flat_map(|bag| bag.entries));
         }
+        drop(closed);
         for node in nodes {
             // SAFETY: no guard exists, so no reader does; each entry was in exactly one bag.
             unsafe { node.reclaim() };

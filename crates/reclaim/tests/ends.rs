@@ -1,0 +1,249 @@
+//! Ends: of threads, of guards in thread-locals, of destructors that panic or retire, of leases, of the collector.
+#![cfg(not(stillpoint_loom))]
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use stillpoint_reclaim::{Atomic, Collector, Expired, Guard, Owned};
+
+struct Counted(Arc<AtomicU64>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn retire_new(guard: &Guard<'_>, drops: &Arc<AtomicU64>) {
+    let node = Box::into_raw(Box::new(Counted(drops.clone())));
+    // SAFETY: never published.
+    unsafe { guard.retire_box(node, guard.birth()) };
+}
+
+fn small() -> Collector {
+    Collector::builder().batch_len(8).build()
+}
+
+/// The end of a scope does not wait for its threads' thread-locals, so threads post their bags while the last handle goes.
+#[test]
+fn the_last_handle_reclaims_everything_though_threads_are_just_exiting() {
+    for round in 0..500 {
+        let drops = Arc::new(AtomicU64::new(0));
+        let collector = small();
+        thread::scope(|scope| {
+            for thread in 0..3 {
+                let (collector, drops) = (&collector, &drops);
+                scope.spawn(move || {
+                    for _ in 0..(round * 7 + thread) % 40 {
+                        retire_new(&collector.pin(), drops);
+                    }
+                });
+            }
+        });
+        let retired = collector.stats().retired;
+        drop(collector);
+        assert_eq!(drops.load(Ordering::Relaxed), retired, "round {round}");
+    }
+}
+
+#[test]
+fn nodes_may_refer_to_what_outlives_only_the_collector() {
+    for _ in 0..200 {
+        let sum = AtomicU64::new(0);
+        struct Adds<'a>(&'a AtomicU64);
+        impl Drop for Adds<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let collector = small();
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                let (collector, sum) = (&collector, &sum);
+                scope.spawn(move || {
+                    let guard = collector.pin();
+                    for _ in 0..20 {
+                        let node = Box::into_raw(Box::new(Adds(sum)));
+                        // SAFETY: never published; `sum` outlives the collector.
+                        unsafe { guard.retire_box(node, guard.birth()) };
+                    }
+                });
+            }
+        });
+        drop(collector);
+        assert_eq!(sum.load(Ordering::Relaxed), 40);
+    }
+}
+
+/// Pins, retires and reads in the destructor of a thread-local that is destroyed after the thread gave back its number.
+struct Late {
+    collector: Collector,
+    drops: Arc<AtomicU64>,
+    told: mpsc::Sender<u64>,
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        let cell = {
+            let guard = self.collector.pin();
+            Atomic::new(Owned::new(&guard, 5u64))
+        };
+        let guard = self.collector.pin();
+        let inner = self.collector.pin();
+        retire_new(&inner, &self.drops);
+        drop(inner);
+        let seen = guard.protect(&cell).expect("no cap");
+        // SAFETY: protected.
+        let seen = unsafe { *seen.deref() };
+        // SAFETY: unlinked by the take.
+        unsafe { cell.take(Ordering::AcqRel).retire(&guard) };
+        self.told.send(seen).expect("the test waits for it");
+    }
+}
+
+thread_local! {
+    static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn a_thread_past_its_exit_pins_and_retires() {
+    let collector = small();
+    let drops = Arc::new(AtomicU64::new(0));
+    for first_pin_early in [true, false] {
+        let (told, tells) = mpsc::channel();
+        let late = Late { collector: collector.clone(), drops: drops.clone(), told };
+        let exits = thread::spawn(move || {
+            // Thread-locals go in the reverse order of their first use on some systems, in that order on others: try both.
+            if first_pin_early {
+                drop(late.collector.pin());
+            }
+            let collector = late.collector.clone();
+            LATE.with(|slot| *slot.borrow_mut() = Some(late));
+            drop(collector.pin());
+        });
+        assert_eq!(tells.recv(), Ok(5));
+        exits.join().expect("the thread ends well");
+    }
+    collector.flush();
+    assert_eq!(collector.stats().unreclaimed, 0, "what was retired past the exit is not lost");
+    assert_eq!(collector.stats().pinned, 0, "and nothing stays pinned");
+    assert_eq!(drops.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_guard_that_outlives_its_thread_number_still_protects() {
+    thread_local! {
+        static KEPT: RefCell<Option<Guard<'static>>> = const { RefCell::new(None) };
+    }
+    let collector: &'static Collector = Box::leak(Box::new(small()));
+    thread::spawn(|| KEPT.with(|kept| *kept.borrow_mut() = Some(collector.pin()))).join().unwrap();
+    let drops = Arc::new(AtomicU64::new(0));
+    for _ in 0..100 {
+        retire_new(&collector.pin(), &drops);
+    }
+    collector.flush();
+    assert_eq!(drops.load(Ordering::Relaxed), 100, "its end, late as it was, let go of everything");
+}
+
+#[test]
+fn a_destructor_that_panics_takes_nothing_else_down() {
+    struct Panics(Arc<AtomicU64>);
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            std::panic::resume_unwind(Box::new("as it must"));
+        }
+    }
+    let drops = Arc::new(AtomicU64::new(0));
+    let collector = small();
+    for at in 0..100 {
+        let guard = collector.pin();
+        if at % 3 == 0 {
+            let node = Box::into_raw(Box::new(Panics(drops.clone())));
+            // SAFETY: never published.
+            unsafe { guard.retire_box(node, guard.birth()) };
+        } else {
+            retire_new(&guard, &drops);
+        }
+    }
+    collector.flush();
+    assert_eq!((drops.load(Ordering::Relaxed), collector.stats().unreclaimed), (100, 0));
+    let node = Box::into_raw(Box::new(Panics(drops.clone())));
+    // SAFETY: never published.
+    unsafe { collector.pin().retire_box(node, collector.birth()) };
+    drop(collector);
+    assert_eq!(drops.load(Ordering::Relaxed), 101, "also when the collector goes");
+}
+
+#[test]
+fn a_destructor_may_pin_and_retire() {
+    struct Chain(Option<Box<Chain>>, Collector, Arc<AtomicU64>);
+    impl Drop for Chain {
+        fn drop(&mut self) {
+            self.2.fetch_add(1, Ordering::Relaxed);
+            if let Some(rest) = self.0.take() {
+                let guard = self.1.pin();
+                // SAFETY: only this node led to it.
+                unsafe { guard.retire_box(Box::into_raw(rest), guard.birth()) };
+            }
+        }
+    }
+    let drops = Arc::new(AtomicU64::new(0));
+    let collector = small();
+    let chain = (0..100)
+        .fold(None, |rest, _| Some(Box::new(Chain(rest, collector.clone(), drops.clone()))));
+    {
+        let guard = collector.pin();
+        let chain = Box::into_raw(chain.expect("not empty"));
+        // SAFETY: never published.
+        unsafe { guard.retire_box(chain, guard.birth()) };
+    }
+    collector.flush();
+    assert_eq!(drops.load(Ordering::Relaxed), 100, "a flush goes on until nothing is left");
+    assert_eq!(collector.stats().unreclaimed, 0);
+}
+
+/// A reader that goes on loading under one guard, and never unpins: without a cap it would hold back all that it may have met.
+#[test]
+fn a_slow_reader_is_bounded_by_the_cap_and_repins() {
+    let cap = 16;
+    let collector = Collector::builder().batch_len(32).max_lease_ticks(Some(cap)).build();
+    let drops = Arc::new(AtomicU64::new(0));
+    let cell = Atomic::new(Owned::new(&collector.pin(), Counted(drops.clone())));
+    let mut reader = collector.pin();
+    let (mut peak, mut expired) = (0, 0u64);
+    for _ in 0..50 {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..1_000 {
+                    let guard = collector.pin();
+                    let new = Owned::new(&guard, Counted(drops.clone()));
+                    // SAFETY: unlinked by the swap.
+                    unsafe { cell.swap(new, Ordering::AcqRel).retire(&guard) };
+                }
+            });
+        });
+        peak = peak.max(collector.stats().unreclaimed);
+        match reader.protect(&cell).map(|_| ()) {
+            Ok(()) => {}
+            Err(Expired) => {
+                expired += 1;
+                assert!(reader.repin(), "the only guard of its thread");
+                assert!(reader.protect(&cell).is_ok(), "a fresh lease");
+            }
+        }
+        let (span, _) = reader.span();
+        assert!(span <= cap, "a lease of {span} ticks");
+    }
+    assert!(expired > 0, "the cap was met");
+    let bound = collector.bound_for_span(1, cap);
+    assert!(peak <= bound, "{peak} unreclaimed, {bound} allowed");
+    drop(reader);
+    // SAFETY: unlinked by the take.
+    unsafe { cell.take(Ordering::AcqRel).retire(&collector.pin()) };
+    let retired = collector.stats().retired;
+    drop(collector);
+    assert_eq!(drops.load(Ordering::Relaxed), retired);
+}
