@@ -16,6 +16,7 @@ mod database;
 mod debug;
 mod error;
 mod expiry;
+mod function;
 mod hash;
 mod help;
 mod info;

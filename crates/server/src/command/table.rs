@@ -7,8 +7,8 @@
 
 use super::row::Command;
 use super::{
-    client, config, connection, database, debug, hash, info, keys, meta, server, snapshot, string,
-    transaction, watching,
+    client, config, connection, database, debug, function, hash, info, keys, meta, server,
+    snapshot, string, transaction, watching,
 };
 
 /// Add a family here: one line.
@@ -27,6 +27,7 @@ static FAMILIES: &[&[Command]] = &[
     meta::ROWS,
     watching::ROWS,
     debug::ROWS,
+    function::ROWS,
 ];
 
 /// The number of a command or subcommand: dense, from 0.
