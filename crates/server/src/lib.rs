@@ -32,5 +32,5 @@ mod value;
 
 pub use env::Server;
 pub use harness::TestClient;
-pub use listener::{RunError, run};
+pub use listener::{RunError, Running, run};
 pub use value::Object;

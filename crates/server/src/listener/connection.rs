@@ -36,8 +36,6 @@ const TURN_REQUESTS: usize = 1024;
 pub(crate) enum Next {
     /// Wait for the socket.
     Wait,
-    /// There is more to execute at once.
-    Again,
     /// CLIENT PAUSE holds it up.
     Paused,
     /// It is over.
@@ -55,6 +53,8 @@ pub(crate) struct Connection {
     pub(crate) interest: Interest,
     /// In the loop's list of connections to be served this pass.
     pub(crate) is_listed: bool,
+    /// Requests have been received that the last turn had no room for.
+    has_requests: bool,
     /// The client will send nothing more.
     at_end: bool,
     /// The session has ended; what is written is still to be sent.
@@ -73,6 +73,7 @@ impl Connection {
             wanted: 1,
             interest: Interest { read: true, write: false },
             is_listed: false,
+            has_requests: false,
             at_end: false,
             ending: false,
             over_soft_since_ms: None,
@@ -116,6 +117,7 @@ impl Connection {
         if self.output.len() > bound {
             return Next::Wait;
         }
+        self.has_requests = false;
         let soft_limit = (self.output.len() + TURN_OUTPUT_BYTES).min(bound + 1);
         let progress =
             self.session.feed(&mut self.input, &mut self.output, env, TURN_REQUESTS, soft_limit);
@@ -134,7 +136,10 @@ impl Connection {
                 }
                 Next::Wait
             }
-            Progress::HasMore => Next::Again,
+            Progress::HasMore => {
+                self.has_requests = true;
+                Next::Wait
+            }
             Progress::Paused => Next::Paused,
             Progress::Close => self.end(),
         }
@@ -174,6 +179,10 @@ impl Connection {
     }
     pub(crate) fn is_ending(&self) -> bool {
         self.ending
+    }
+    /// Whether there is more to execute at once.
+    pub(crate) fn wants_another_turn(&self, env: &Env) -> bool {
+        self.has_requests && self.output.len() <= output_bound(env)
     }
     /// What the socket is to be watched for now.
     pub(crate) fn wanted_interest(&self, env: &Env) -> Interest {

@@ -137,11 +137,6 @@ impl EventLoop {
         for &token in &served {
             self.settle(token);
         }
-        if self.listed.is_empty() {
-            // Keep the list's memory.
-            self.listed = served;
-            self.listed.clear();
-        }
         if self.env.now_ms >= self.next_tick_ms {
             self.tick();
         }
@@ -183,10 +178,8 @@ impl EventLoop {
         let Some(connection) = place.connection.as_deref_mut() else { return };
         connection.is_listed = false;
         connection.lend(&mut self.spare);
-        match connection.execute(&mut self.env) {
-            Next::Wait | Next::Close => {}
-            Next::Again => self.list(token),
-            Next::Paused => self.paused.push(token),
+        if connection.execute(&mut self.env) == Next::Paused {
+            self.paused.push(token);
         }
     }
 
@@ -200,6 +193,10 @@ impl EventLoop {
             return self.close(token);
         }
         connection.give_back(&mut self.spare);
+        if connection.wants_another_turn(&self.env) {
+            connection.is_listed = true;
+            self.listed.push(token);
+        }
         let wanted = connection.wanted_interest(&self.env);
         if wanted != connection.interest {
             connection.interest = wanted;

@@ -12,10 +12,11 @@ mod connection;
 mod event_loop;
 mod poller;
 mod process;
+mod running;
 mod socket;
 mod start;
 
 pub(crate) use poller::Mailbox;
 pub use process::run;
+pub use running::Running;
 pub use start::RunError;
-pub(crate) use start::serve;

@@ -25,6 +25,7 @@ pub(crate) struct Listening {
 pub(crate) fn open_all(settings: &Settings) -> Result<Vec<Listening>, RunError> {
     let backlog = settings.number("tcp-backlog") as i32;
     let mut open = Vec::new();
+    // With a Unix socket, port 0 means none.
     if settings.number("port") != 0 || settings.text("unixsocket").is_empty() {
         open_tcp(settings, backlog, &mut open)?;
     }

@@ -1,0 +1,219 @@
+//! The crate `redis`, a client that nobody here wrote, against the server over TCP.
+
+use redis::{Client, Commands, Connection, RedisResult, Value};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+use stillpoint_server::Running;
+
+fn start(more: &[(&str, &str)]) -> Running {
+    let mut directives = vec![("port", "0"), ("bind", "127.0.0.1"), ("io-threads", "2")];
+    directives.extend_from_slice(more);
+    Running::start(&directives).expect("the system has a free port")
+}
+
+fn connect(server: &Running) -> Connection {
+    let client = Client::open(format!("redis://127.0.0.1:{}/", server.port())).unwrap();
+    client.get_connection().unwrap()
+}
+
+fn raw(server: &Running) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+#[test]
+fn everyday_commands_work() {
+    let server = start(&[]);
+    let mut c = connect(&server);
+    let () = c.set("a", "1").unwrap();
+    let n: i64 = c.incr("a", 41).unwrap();
+    assert_eq!(n, 42);
+    let () = c.hset_multiple("h", &[("x", "1"), ("y", "2")]).unwrap();
+    let all: std::collections::BTreeMap<String, i64> = c.hgetall("h").unwrap();
+    assert_eq!(all, [("x".to_owned(), 1), ("y".to_owned(), 2)].into());
+    let (a, b): (i64, i64) =
+        redis::pipe().atomic().incr("t", 1).incr("t", 1).query(&mut c).unwrap();
+    assert_eq!((a, b), (1, 2));
+    let gone: Option<String> = c.get("nothing").unwrap();
+    assert_eq!(gone, None);
+    let error: RedisResult<i64> = c.incr("h", 1);
+    assert_eq!(error.unwrap_err().code(), Some("WRONGTYPE"));
+}
+
+#[test]
+fn pipelines_of_ten_thousand_are_answered_in_order() {
+    let server = start(&[]);
+    let mut c = connect(&server);
+    let mut pipe = redis::pipe();
+    for i in 0..10_000 {
+        pipe.set(format!("key:{i}"), i).ignore().get(format!("key:{i}"));
+    }
+    let got: Vec<i64> = pipe.query(&mut c).unwrap();
+    assert_eq!(got, (0..10_000).collect::<Vec<i64>>());
+}
+
+#[test]
+fn values_from_nothing_to_64_mib_and_binary_keys_survive() {
+    let server = start(&[]);
+    let mut c = connect(&server);
+    for bytes in [0, 1, 16_383, 16_384, 16_385, 1 << 20, 64 << 20] {
+        let value: Vec<u8> = (0..bytes).map(|i: usize| (i * 31 % 256) as u8).collect();
+        let key: &[u8] = b"binary \r\n\0\xff key";
+        let () = c.set(key, &value[..]).unwrap();
+        let got: Vec<u8> = c.get(key).unwrap();
+        assert!(got == value, "a value of {bytes} bytes came back changed");
+    }
+}
+
+#[test]
+fn resp3_is_spoken_when_asked_for() {
+    let server = start(&[]);
+    let url = format!("redis://127.0.0.1:{}/?protocol=resp3", server.port());
+    let mut c = Client::open(url).unwrap().get_connection().unwrap();
+    let () = c.hset("h", "f", "v").unwrap();
+    let reply: Value = redis::cmd("HGETALL").arg("h").query(&mut c).unwrap();
+    assert!(matches!(reply, Value::Map(_)), "{reply:?}");
+}
+
+#[test]
+fn replies_are_sent_though_the_client_has_finished_sending() {
+    let server = start(&[]);
+    let mut stream = raw(&server);
+    let pings = b"PING\r\n".repeat(50_000);
+    let mut writer = stream.try_clone().unwrap();
+    let sender = std::thread::spawn(move || {
+        writer.write_all(&pings).unwrap();
+        writer.shutdown(Shutdown::Write).unwrap();
+    });
+    let mut replies = Vec::new();
+    stream.read_to_end(&mut replies).unwrap();
+    sender.join().unwrap();
+    assert_eq!(replies.len(), 7 * 50_000);
+}
+
+#[test]
+fn a_password_keeps_strangers_out() {
+    let server = start(&[("requirepass", "open sesame")]);
+    let mut stream = raw(&server);
+    stream.write_all(b"GET a\r\nAUTH wrong\r\nAUTH \"open sesame\"\r\nGET a\r\nQUIT\r\n").unwrap();
+    let mut replies = String::new();
+    stream.read_to_string(&mut replies).unwrap();
+    assert_eq!(
+        replies,
+        "-NOAUTH Authentication required.\r\n\
+         -WRONGPASS invalid username-password pair or user is disabled.\r\n+OK\r\n$-1\r\n+OK\r\n"
+    );
+}
+
+#[test]
+fn one_client_too_many_is_told_so() {
+    let server = start(&[("maxclients", "2")]);
+    let (mut a, mut b) = (connect(&server), connect(&server));
+    let _: String = redis::cmd("PING").query(&mut a).unwrap();
+    let _: String = redis::cmd("PING").query(&mut b).unwrap();
+    let mut text = String::new();
+    raw(&server).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "-ERR max number of clients reached\r\n");
+    drop(a);
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while redis::cmd("CLIENT").arg("ID").query::<i64>(&mut b).is_ok() {
+        let mut c = raw(&server);
+        c.write_all(b"PING\r\n").unwrap();
+        let mut reply = [0; 7];
+        if c.read_exact(&mut reply).is_ok() && &reply == b"+PONG\r\n" {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "the place was never free again");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_is_ended_by_its_output_limit() {
+    let server = start(&[("client-output-buffer-limit", "normal 4mb 0 0")]);
+    let mut c = connect(&server);
+    let () = c.set("big", vec![b'x'; 1 << 20]).unwrap();
+    let mut deaf = raw(&server);
+    deaf.write_all(&b"GET big\r\n".repeat(64)).unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let info: String = redis::cmd("INFO").arg("stats").query(&mut c).unwrap();
+        if info.contains("client_output_buffer_limit_disconnections:1\r\n") {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "never disconnected:\n{info}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_holds_only_itself_up() {
+    let server = start(&[]);
+    let mut c = connect(&server);
+    let () = c.set("big", vec![b'x'; 1 << 20]).unwrap();
+    let mut deaf = raw(&server);
+    deaf.write_all(&b"GET big\r\n".repeat(300)).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    let list: String = redis::cmd("CLIENT").arg("LIST").query(&mut c).unwrap();
+    let most = list
+        .split_ascii_whitespace()
+        .filter_map(|field| field.strip_prefix("omem=")?.parse::<u64>().ok())
+        .max();
+    assert!(most.is_some_and(|bytes| bytes < 4 << 20), "{list}");
+    let mut replies = vec![0; (1 << 20) + 12];
+    for _ in 0..300 {
+        deaf.read_exact(&mut replies).unwrap();
+    }
+    assert!(replies.starts_with(b"$1048576\r\nxxx") && replies.ends_with(b"x\r\n"));
+}
+
+#[test]
+fn idle_clients_are_ended_by_timeout_and_killed_by_hand() {
+    let server = start(&[("timeout", "1")]);
+    let mut idle = raw(&server);
+    let mut c = connect(&server);
+    let mut end = Vec::new();
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| idle.read_to_end(&mut end));
+        while !reading.is_finished() {
+            let _: String = redis::cmd("PING").query(&mut c).unwrap();
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(reading.join().unwrap().unwrap(), 0);
+    });
+    let () = redis::cmd("CONFIG").arg(&["SET", "timeout", "0"]).query(&mut c).unwrap();
+    let mut victim = connect(&server);
+    let id: i64 = redis::cmd("CLIENT").arg("ID").query(&mut victim).unwrap();
+    let killed: i64 = redis::cmd("CLIENT").arg(&["KILL", "ID"]).arg(id).query(&mut c).unwrap();
+    assert_eq!(killed, 1);
+    assert!(redis::cmd("PING").query::<String>(&mut victim).is_err());
+}
+
+#[test]
+fn pause_holds_writes_up_until_it_ends() {
+    let server = start(&[]);
+    let mut c = connect(&server);
+    let () = redis::cmd("CLIENT").arg(&["PAUSE", "300", "WRITE"]).query(&mut c).unwrap();
+    let begun = std::time::Instant::now();
+    let _: Option<String> = c.get("k").unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(250));
+    let () = c.set("k", 1).unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(290));
+}
+
+#[test]
+fn shutdown_ends_the_server() {
+    let server = start(&[]);
+    let mut c = connect(&server);
+    assert!(redis::cmd("SHUTDOWN").arg("NOSAVE").query::<String>(&mut c).is_err());
+    server.join().unwrap();
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let server = start(&[]);
+    let port = server.port().to_string();
+    let error = Running::start(&[("port", &port), ("bind", "127.0.0.1")]).err().unwrap();
+    assert!(error.to_string().contains(&format!("127.0.0.1:{port}: the address is in use")));
+}
