@@ -11,7 +11,7 @@
 mod atomic;
 mod snapshot;
 
-pub(crate) use atomic::{at_one_cut, atomically, commit_queue};
+pub(crate) use atomic::{at_one_cut, atomically, commit_queue, read_keys};
 pub(crate) use snapshot::OpenSnapshot;
 
 use crate::command::CommandError;
@@ -103,9 +103,11 @@ impl<'c> Data<'c> {
         f: impl FnOnce(Option<Item<'_>>) -> R,
     ) -> Result<R, CommandError> {
         match &mut self.state.mode {
-            Mode::Direct => {
-                Ok(self.store.get_with(At { space: self.db, now_ms: self.now_ms }, key, f))
-            }
+            Mode::Direct => Ok(self.store.get_or_expire_with(
+                At { space: self.db, now_ms: self.now_ms },
+                key,
+                f,
+            )),
             Mode::Cut(snapshot) => snapshot.get_with(self.db, key, f).map_err(expired),
             Mode::Transaction(transaction) => {
                 transaction.get_with(self.db, key, f).map_err(expired)
@@ -158,9 +160,12 @@ impl<'c> Data<'c> {
         mut f: impl FnMut(Item<'_>),
     ) -> Result<u64, CommandError> {
         match &mut self.state.mode {
-            Mode::Direct => {
-                Ok(self.store.scan(At { space: self.db, now_ms: self.now_ms }, cursor, count, f))
-            }
+            Mode::Direct => Ok(self.store.scan_and_expire(
+                At { space: self.db, now_ms: self.now_ms },
+                cursor,
+                count,
+                f,
+            )),
             Mode::Cut(snapshot) => snapshot.scan(self.db, cursor, count, f).map_err(expired),
             Mode::Transaction(_) if cursor != 0 => Ok(0),
             Mode::Transaction(transaction) => {

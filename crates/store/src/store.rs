@@ -5,6 +5,7 @@ use crate::engine::{Engine, uncapped};
 use crate::entry::{Entry, VersionStamp};
 use crate::error::{MvccDisabled, WriteError};
 use crate::reader::EMPTY_BINS;
+use crate::write::Expiring;
 use crate::{Draft, Snapshot, Transaction};
 use std::sync::Arc;
 
@@ -59,12 +60,46 @@ impl<O: Send + Sync + 'static> Store<O> {
     /// If the store has no such space.
     #[inline]
     pub fn get_with<R>(&self, at: At, key: &[u8], f: impl FnOnce(Option<Entry<'_, O>>) -> R) -> R {
+        self.read(at, key, f).0
+    }
+
+    /// As [`get_with`](Store::get_with); a value that it finds expired is removed, which takes the steps of a write.
+    #[inline]
+    pub fn get_or_expire_with<R>(
+        &self,
+        at: At,
+        key: &[u8],
+        f: impl FnOnce(Option<Entry<'_, O>>) -> R,
+    ) -> R {
+        let (result, is_expired) = self.read(at, key, f);
+        if is_expired {
+            self.expire(at, key);
+        }
+        result
+    }
+
+    /// Runs `f`; and whether there is an expired value.
+    #[inline]
+    fn read<R>(&self, at: At, key: &[u8], f: impl FnOnce(Option<Entry<'_, O>>) -> R) -> (R, bool) {
         let engine = &*self.engine;
         let index = engine.space(at.space);
         let guard = engine.collector.pin();
         let head = uncapped(index.find(&guard, index.hash(key), key));
         let found = head.and_then(|head| engine.latest(&guard, head.version()));
-        f(found.and_then(|(version, stamp)| Entry::of(version, stamp, at.now_ms)))
+        match found {
+            None => (f(None), false),
+            Some((version, stamp)) => {
+                let entry = Entry::of(version, stamp, at.now_ms);
+                (f(entry), entry.is_none() && !version.is_tombstone())
+            }
+        }
+    }
+
+    /// Removes `key` if its value has expired. Whether it had. Without memory for that it stays.
+    #[cold]
+    pub fn expire(&self, at: At, key: &[u8]) -> bool {
+        let place = self.engine.place(at.space, key);
+        matches!(self.engine.remove_expired(&place, at.now_ms), Ok(Expiring::Removed))
     }
 
     /// Sets `key` whatever it was. The fast path of writes.
@@ -161,12 +196,42 @@ impl<O: Send + Sync + 'static> Store<O> {
     ///
     /// # Panics
     /// If the store has no such space.
-    pub fn scan(
+    pub fn scan(&self, at: At, cursor: u64, count: usize, mut f: impl FnMut(Entry<'_, O>)) -> u64 {
+        self.scan_all(at, cursor, count, |_, entry| entry.map(&mut f).map_or(0, |()| 1))
+    }
+
+    /// As [`scan`](Store::scan); values that it finds expired are removed, each of which takes the steps of a write.
+    ///
+    /// # Panics
+    /// If the store has no such space.
+    pub fn scan_and_expire(
+        &self,
+        at: At,
+        cursor: u64,
+        count: usize,
+        mut f: impl FnMut(Entry<'_, O>),
+    ) -> u64 {
+        let mut expired: Vec<Box<[u8]>> = Vec::new();
+        let next = self.scan_all(at, cursor, count, |key, entry| {
+            match entry {
+                Some(entry) => f(entry),
+                None => expired.push(key.into()),
+            }
+            1
+        });
+        for key in expired {
+            self.expire(at, &key);
+        }
+        next
+    }
+
+    /// Shows every value, expired ones as `None`; `f` says for how many of `count` it stands.
+    fn scan_all(
         &self,
         at: At,
         mut cursor: u64,
         count: usize,
-        mut f: impl FnMut(Entry<'_, O>),
+        mut f: impl FnMut(&[u8], Option<Entry<'_, O>>) -> usize,
     ) -> u64 {
         let engine = &*self.engine;
         let index = engine.space(at.space);
@@ -174,12 +239,10 @@ impl<O: Send + Sync + 'static> Store<O> {
         loop {
             let guard = engine.collector.pin();
             cursor = uncapped(index.scan(&guard, cursor, |head| {
-                let latest = engine.latest(&guard, head.version());
-                if let Some(entry) =
-                    latest.and_then(|(version, stamp)| Entry::of(version, stamp, at.now_ms))
+                if let Some((version, stamp)) = engine.latest(&guard, head.version())
+                    && !version.is_tombstone()
                 {
-                    visited += 1;
-                    f(entry);
+                    visited += f(version.key(), Entry::of(version, stamp, at.now_ms));
                 }
             }));
             steps += 1;

@@ -9,7 +9,7 @@ pub(crate) use iterate::{ScanOptions, cursor};
 
 use super::row::{Command, Group, Keys, acl, flag::*};
 use super::{Context, Outcome};
-use crate::data::{at_one_cut, atomically};
+use crate::data::{atomically, read_keys};
 use crate::value::type_name;
 
 const READ: u32 = READONLY | FAST | QUICK;
@@ -98,7 +98,7 @@ fn del(ctx: &mut Context<'_>) -> Outcome {
 }
 
 fn exists(ctx: &mut Context<'_>) -> Outcome {
-    at_one_cut(ctx, |ctx| {
+    read_keys(ctx, |ctx| {
         let args = ctx.args;
         let (mut data, out) = ctx.parts();
         let mut count = 0;

@@ -8,7 +8,7 @@ mod set;
 use super::expiry::Unit;
 use super::row::{Command, Group, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
-use crate::data::{at_one_cut, atomically};
+use crate::data::{atomically, read_keys};
 use crate::value::{kind, string_of};
 
 const READ: u32 = READONLY | FAST | QUICK;
@@ -157,7 +157,7 @@ fn getex(ctx: &mut Context<'_>) -> Outcome {
 }
 
 fn mget(ctx: &mut Context<'_>) -> Outcome {
-    at_one_cut(ctx, |ctx| {
+    read_keys(ctx, |ctx| {
         let args = ctx.args;
         ctx.out.array(args.len() - 1);
         for key in args.iter_from(1) {

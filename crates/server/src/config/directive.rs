@@ -180,7 +180,7 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     yes_no("lazyfree-lazy-user-del", "no"),
     yes_no("lazyfree-lazy-user-flush", "no"),
     // Encodings.
-    number("hash-max-listpack-entries", 0, i64::MAX, "128").alias("hash-max-ziplist-entries"),
+    number("hash-max-listpack-entries", 0, i64::MAX, "512").alias("hash-max-ziplist-entries"),
     number("hash-max-listpack-value", 0, i64::MAX, "64").alias("hash-max-ziplist-value"),
     number("list-max-listpack-size", i32::MIN as i64, INT_MAX, "-2").alias("list-max-ziplist-size"),
     number("list-compress-depth", 0, INT_MAX, "0"),

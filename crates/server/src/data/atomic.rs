@@ -22,6 +22,20 @@ pub(crate) fn at_one_cut(
     outcome
 }
 
+/// As [`at_one_cut`]; then removes which of the command's keys, arguments 1 to the last, are found expired.
+pub(crate) fn read_keys(
+    ctx: &mut Context<'_>,
+    f: impl FnOnce(&mut Context<'_>) -> Outcome,
+) -> Outcome {
+    at_one_cut(ctx, f)?;
+    if ctx.session.data.is_direct() {
+        for key in ctx.args.iter_from(1) {
+            ctx.data().read(key, |_| ())?;
+        }
+    }
+    Ok(())
+}
+
 /// Runs a command that writes several keys as one transaction, again if others were faster. Nothing is written if it fails.
 pub(crate) fn atomically(
     ctx: &mut Context<'_>,

@@ -3,13 +3,21 @@
 //! # Cost
 //! O(pattern × text): a star goes back to the last star only, since a later star can take over whatever an earlier one took.
 
+/// Stars that a pattern may use up; with more it matches nothing, as in Redis.
+const MOST_STARS: usize = 1000;
+
 /// Whether `text` matches `pattern`.
 pub(crate) fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
+    let mut stars = 0;
     // Where to go on if what follows the last star does not match: one byte further.
     let mut star: Option<(usize, usize)> = None;
     loop {
         if pattern.get(p) == Some(&b'*') {
+            stars += usize::from(p == 0 || pattern[p - 1] != b'*');
+            if stars > MOST_STARS {
+                return false;
+            }
             star = Some((p + 1, t));
             p += 1;
             continue;
