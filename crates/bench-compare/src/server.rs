@@ -97,9 +97,9 @@ fn memory(servers: &[Server], keys: u64, options: &Options) -> Outcome {
     let mut report = Report::new("server", &format!("memory_keys{keys}"), 1, &[OURS, PEER]);
     for server in servers {
         let before = server.rss_bytes()?;
-        let present = load::fill(server.port(), keys)?;
+        load::fill(server.port(), keys)?;
         let grown = server.rss_bytes()?.saturating_sub(before);
-        let per_key = grown as f64 / present as f64;
+        let per_key = grown as f64 / keys as f64;
         report.add(server.name(), vec![Figure::new("bytes_per_key", "bytes", per_key)]);
     }
     report.print(options.json);
