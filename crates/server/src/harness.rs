@@ -86,6 +86,12 @@ impl TestClient {
     }
 }
 
+impl Drop for TestClient {
+    fn drop(&mut self) {
+        self.env.server.clients.leave(self.session.state.id);
+    }
+}
+
 impl Default for TestClient {
     fn default() -> Self {
         TestClient::new()

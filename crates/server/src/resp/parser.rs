@@ -242,7 +242,9 @@ fn line(bytes: &[u8], from: usize, too_big: ProtocolError) -> Result<Option<Line
     let rest = &bytes[from..];
     // The common case, up to nine digits, without searching for the end first.
     let mut n = 0i64;
-    for (i, b) in rest.iter().enumerate().skip(1).take(10) {
+    // A line that begins with CR ends there.
+    let digits = if rest.first() == Some(&b'\r') { 0 } else { 10 };
+    for (i, b) in rest.iter().enumerate().skip(1).take(digits) {
         match b {
             b'0'..=b'9' => n = n * 10 + i64::from(b - b'0'),
             b'\r' if i > 1 && (rest[1] != b'0' || i == 2) => {
