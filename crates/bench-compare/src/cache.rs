@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
                 threads,
                 subjects: vec!["stillpoint", "dashmap-64", "papaya"],
                 settings: vec![
-                    ("millis", options.millis(2000, 300)),
+                    ("millis", options.millis(2000, 150)),
                     ("writes", options.writes),
                     ("keys", keys),
                     ("value_bytes", options.value_bytes),

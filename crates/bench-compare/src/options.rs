@@ -25,6 +25,7 @@ stillpoint-bench-compare SUITE [OPTIONS]
   --writes PERCENT    cache: share of writes (30)
   --keys K[,K]        cache: keys (100k); memory: keys (1m,10m); server: keys (1m)
   --value-bytes B     cache: bytes of a value (64)
+  --no-thp            tell mimalloc not to ask for transparent huge pages
   --only WORD[,WORD]  only cases whose name contains one of the words
   --peer PATH         server: the other server (redis-server)
   --ours PATH         server: our server (stillpoint beside this program)
@@ -48,6 +49,7 @@ pub(crate) struct Options {
     pub(crate) suite: Suite,
     pub(crate) quick: bool,
     pub(crate) json: bool,
+    pub(crate) no_thp: bool,
     pub(crate) rounds: Option<usize>,
     pub(crate) seconds: Option<f64>,
     pub(crate) threads: Vec<u64>,
@@ -70,6 +72,7 @@ impl Options {
             suite: Suite::Help,
             quick: false,
             json: false,
+            no_thp: false,
             rounds: None,
             seconds: None,
             threads: vec![2, 8, 96],
@@ -85,6 +88,7 @@ impl Options {
                 Short('h') | Long("help") => return Ok(Options { suite: Suite::Help, ..options }),
                 Long("quick") => options.quick = true,
                 Long("json") => options.json = true,
+                Long("no-thp") => options.no_thp = true,
                 Long("rounds") => options.rounds = Some(args.value()?.parse()?),
                 Long("seconds") => options.seconds = Some(args.value()?.parse()?),
                 Long("threads") => options.threads = args.value()?.parse_with(counts)?,

@@ -91,20 +91,21 @@ impl Case {
         for round in 0..self.rounds {
             for turn in 0..self.subjects.len() {
                 let subject = self.subjects[(round + turn) % self.subjects.len()];
-                report.add(subject, self.sample(suite, subject)?);
+                report.add(subject, self.sample(suite, subject, options)?);
             }
         }
         report.print(options.json);
         Ok(())
     }
 
-    fn sample(&self, suite: &str, subject: &str) -> Outcome<Vec<Figure>> {
+    fn sample(&self, suite: &str, subject: &str, options: &Options) -> Outcome<Vec<Figure>> {
         let program = std::env::current_exe().map_err(|error| format!("own path: {error}"))?;
         let threads = ("threads", self.threads);
         let settings = self.settings.iter().chain([&threads]);
         let output = Command::new(program)
             .args(["sample", suite, &self.name, subject])
             .args(settings.map(|(name, value)| format!("{name}={value}")))
+            .envs(options.no_thp.then_some(("MIMALLOC_ALLOW_THP", "0")))
             .stderr(Stdio::inherit())
             .output()
             .map_err(|error| format!("starting a sample: {error}"))?;

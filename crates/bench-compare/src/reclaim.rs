@@ -57,7 +57,7 @@ macro_rules! with_scheme {
 
 /// Runs all cases.
 pub(crate) fn run(options: &Options) -> Outcome {
-    let millis = options.millis(500, 40);
+    let millis = options.millis(500, 25);
     let case = |name: &str, threads| Case {
         name: name.to_owned(),
         threads,
@@ -79,7 +79,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         let mut case = case(name, 2);
         case.subjects.insert(1, "stillpoint-capped");
         case.rounds = rounds;
-        case.settings = vec![("millis", options.millis(2000, 150)), ("places", places)];
+        case.settings = vec![("millis", options.millis(2000, 100)), ("places", places)];
         case.run("reclaim", options)?;
     }
     Ok(())
