@@ -24,8 +24,6 @@ pub(crate) struct Card {
     pub(crate) address: String,
     pub(crate) local_address: String,
     pub(crate) descriptor: i32,
-    /// Number of the loop that serves it.
-    pub(crate) home: usize,
     pub(crate) created_ms: u64,
     pub(crate) names: Mutex<Names>,
     pub(crate) active_ms: Counter,

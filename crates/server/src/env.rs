@@ -151,7 +151,8 @@ impl Server {
     /// Ends a connection, wherever it is served.
     pub(crate) fn kill(&self, card: &crate::clients::Card) {
         card.killed.set(1);
-        if let Some(mailbox) = self.mailboxes().get(card.home) {
+        // It may be on its way from one loop to another: all of them look.
+        for mailbox in self.mailboxes() {
             mailbox.wake_for_kill();
         }
     }

@@ -1,11 +1,11 @@
 //! [`Acceptor`]: takes new connections, refuses those that are too many, deals the others out to the loops.
 //!
-//! It lives on loop 0. The loop with the fewest connections gets the next one.
+//! It lives on loop 0. Of the loops at work the one with the fewest connections gets the next.
 
-use super::poller::{Interest, Mailbox, Poller};
+use super::balance::Balance;
+use super::poller::{Arrival, Interest, Poller};
 use super::socket::Listening;
 use crate::clients::Card;
-use crate::counter::Gauge;
 use crate::env::Env;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny, SocketFlags, sockopt};
@@ -20,13 +20,6 @@ pub(crate) struct Accepted {
     pub(crate) card: Arc<Card>,
 }
 
-/// A loop as the acceptor knows it.
-pub(crate) struct Home {
-    pub(crate) mailbox: Arc<Mailbox>,
-    /// Connections that the loop has or will have.
-    pub(crate) connections: Arc<Gauge>,
-}
-
 /// Tokens of listening sockets: this bit and their number.
 pub(crate) const LISTENING: u64 = 1 << 63;
 /// Connections taken in one pass from one socket, so that those that exist get their turn.
@@ -36,14 +29,14 @@ const READ: Interest = Interest { read: true, write: false };
 /// The door.
 pub(crate) struct Acceptor {
     listening: Vec<Listening>,
-    homes: Vec<Home>,
+    balance: Arc<Balance>,
     /// Out of descriptors: not listening until the next tick, lest the loop spin.
     deaf: bool,
 }
 
 impl Acceptor {
-    pub(crate) fn new(listening: Vec<Listening>, homes: Vec<Home>) -> Self {
-        Acceptor { listening, homes, deaf: false }
+    pub(crate) fn new(listening: Vec<Listening>, balance: Arc<Balance>) -> Self {
+        Acceptor { listening, balance, deaf: false }
     }
     /// Watches the listening sockets.
     pub(crate) fn listen(&mut self, poller: &Poller) -> std::io::Result<()> {
@@ -113,23 +106,19 @@ impl Acceptor {
             let _faster = sockopt::set_tcp_nodelay(&socket, true);
             let _checked = keep_alive(&socket, env.settings.tcp_keepalive_s);
         }
-        let Some((home, chosen)) =
-            self.homes.iter().enumerate().min_by_key(|(_, h)| h.connections.get())
-        else {
-            return;
-        };
-        chosen.connections.add(1);
+        let number = self.balance.emptiest();
+        let home = &self.balance.homes[number];
+        home.connections.add(1);
         clients.accepted.add(1);
         let card = clients.enter(Card {
             address,
             local_address: local,
             descriptor: socket.as_raw_fd(),
-            home,
             created_ms: env.now_ms,
             ..Card::default()
         });
         card.active_ms.set(env.now_ms);
-        chosen.mailbox.give(Accepted { socket, card });
+        home.mailbox.give(Arrival::New(Accepted { socket, card }));
     }
 }
 

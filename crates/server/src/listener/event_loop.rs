@@ -9,18 +9,18 @@
 //! Sending after everybody has been served makes replies leave in larger pieces.
 
 use super::accept::{Acceptor, LISTENING};
+use super::balance::{Balance, Home, Streak};
 use super::connection::{Connection, Next};
-use super::poller::{Interest, Mailbox, Poller};
+use super::poller::{Arrival, Interest, Poller};
 use crate::clock;
-use crate::counter::Gauge;
 use crate::env::Env;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The mailbox's token.
 const BELL: u64 = LISTENING - 1;
-/// Loop 0 ticks ten times a second, as Redis does by default; the others once, and only while they have connections.
+/// Loops tick ten times a second, as Redis does by default; all but loop 0 only while they have connections.
 const TICK_MS: u64 = 100;
-const SLOW_TICK_MS: u64 = 1000;
 /// How long a stopping loop tries to send what is written.
 const LAST_WORDS_MS: u64 = 1000;
 
@@ -35,11 +35,14 @@ struct Place {
 pub(crate) struct EventLoop {
     env: Env,
     poller: Poller,
-    mailbox: Arc<Mailbox>,
+    /// Its number.
+    me: usize,
+    balance: Arc<Balance>,
+    streak: Streak,
+    cpu_at_tick: (Instant, Duration),
     acceptor: Option<Acceptor>,
     places: Vec<Place>,
     free: Vec<u32>,
-    connections: Arc<Gauge>,
     kills_seen: u64,
     /// Connections to serve in this pass, and those that CLIENT PAUSE holds up.
     listed: Vec<u64>,
@@ -57,20 +60,26 @@ fn split(token: u64) -> (usize, u32) {
 impl EventLoop {
     pub(crate) fn new(
         env: Env,
-        mailbox: Arc<Mailbox>,
-        connections: Arc<Gauge>,
+        me: usize,
+        balance: Arc<Balance>,
         acceptor: Option<Acceptor>,
     ) -> std::io::Result<Self> {
         let poller = Poller::new()?;
-        poller.add(mailbox.bell(), BELL, Interest { read: true, write: false })?;
+        poller.add(
+            balance.homes[me].mailbox.bell(),
+            BELL,
+            Interest { read: true, write: false },
+        )?;
         let mut this = EventLoop {
             env,
             poller,
-            mailbox,
+            me,
+            balance,
+            streak: Streak::default(),
+            cpu_at_tick: (Instant::now(), thread_cpu()),
             acceptor,
             places: Vec::new(),
             free: Vec::new(),
-            connections,
             kills_seen: 0,
             listed: Vec::new(),
             paused: Vec::new(),
@@ -102,7 +111,7 @@ impl EventLoop {
         if !self.listed.is_empty() {
             return Some(0);
         }
-        let idle = self.acceptor.is_none() && self.connections.get() == 0;
+        let idle = self.acceptor.is_none() && self.home().connections.get() == 0;
         let tick = (!idle).then(|| self.next_tick_ms.saturating_sub(self.env.now_ms));
         let pause = self.env.pause_left_ms().filter(|_| !self.paused.is_empty());
         match (tick, pause) {
@@ -212,30 +221,21 @@ impl EventLoop {
         if let Some(connection) = place.connection.take() {
             place.turn = place.turn.wrapping_add(1) & (u32::MAX >> 1);
             self.free.push(i as u32);
-            self.connections.subtract(1);
+            self.home().connections.subtract(1);
             self.env.server.clients.leave(connection.card().id);
         }
     }
 
     fn read_mail(&mut self) {
-        self.mailbox.silence();
-        for accepted in self.mailbox.take_accepted() {
-            let i = self.free.pop().map_or_else(
-                || {
-                    self.places.push(Place::default());
-                    self.places.len() - 1
-                },
-                |i| i as usize,
-            );
-            let connection = Connection::new(accepted.socket, accepted.card, &self.env);
-            let token = i as u64 | u64::from(self.places[i].turn) << 32;
-            let watched = self.poller.add(&connection.socket, token, connection.interest);
-            self.places[i].connection = Some(Box::new(connection));
-            if watched.is_err() {
-                self.close(token);
-            }
+        self.home().mailbox.silence();
+        for arrival in self.home().mailbox.take_arrivals() {
+            let connection = match arrival {
+                Arrival::New(new) => Box::new(Connection::new(new.socket, new.card, &self.env)),
+                Arrival::Moved(connection) => connection,
+            };
+            self.take_in(connection);
         }
-        let kills = self.mailbox.kills();
+        let kills = self.home().mailbox.kills();
         if kills != self.kills_seen {
             self.kills_seen = kills;
             for token in tokens_where(&mut self.places, |c| c.card().killed.get() != 0) {
@@ -244,10 +244,67 @@ impl EventLoop {
         }
     }
 
+    fn take_in(&mut self, connection: Box<Connection>) {
+        let i = self.free.pop().map_or_else(
+            || {
+                self.places.push(Place::default());
+                self.places.len() - 1
+            },
+            |i| i as usize,
+        );
+        let token = i as u64 | u64::from(self.places[i].turn) << 32;
+        let watched = self.poller.add(&connection.socket, token, connection.interest);
+        // A kill may have looked for it while it was between two loops.
+        let killed = connection.card().killed.get() != 0;
+        self.places[i].connection = Some(connection);
+        if watched.is_err() || killed {
+            return self.close(token);
+        }
+        // It may have been moved while CLIENT PAUSE held it up.
+        self.list(token);
+    }
+
+    fn home(&self) -> &Home {
+        &self.balance.homes[self.me]
+    }
+
+    /// Publishes how busy the thread was, and moves connections that are too many for this loop.
+    fn balance_load(&mut self) {
+        let (then, cpu_then) = self.cpu_at_tick;
+        let (now, cpu) = (Instant::now(), thread_cpu());
+        let elapsed_us = now.duration_since(then).as_micros().max(1);
+        self.cpu_at_tick = (now, cpu);
+        self.home().busy.set((cpu.saturating_sub(cpu_then).as_micros() * 1000 / elapsed_us) as u64);
+        if self.me == 0 {
+            let balance = self.balance.clone();
+            balance.judge(&mut self.streak);
+        }
+        let mut surplus = self.balance.surplus(self.me);
+        let mut i = 0;
+        while surplus > 0 && i < self.places.len() {
+            let place = &mut self.places[i];
+            if let Some(connection) = place.connection.take_if(|c| !c.is_listed) {
+                place.turn = place.turn.wrapping_add(1) & (u32::MAX >> 1);
+                self.free.push(i as u32);
+                self.poller.remove(&connection.socket);
+                let other = &self.balance.homes[self.balance.emptiest()];
+                self.home().connections.subtract(1);
+                other.connections.add(1);
+                other.mailbox.give(Arrival::Moved(connection));
+                surplus -= 1;
+            }
+            i += 1;
+        }
+        if self.home().connections.get() == 0 {
+            // It will not tick again soon.
+            self.home().busy.set(0);
+        }
+    }
+
     fn tick(&mut self) {
-        let every = if self.acceptor.is_some() { TICK_MS } else { SLOW_TICK_MS };
         let now_ms = self.env.now_ms;
-        self.next_tick_ms = now_ms + every;
+        self.next_tick_ms = now_ms + TICK_MS;
+        self.balance_load();
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.tick(&self.poller);
             self.measure();
@@ -307,4 +364,10 @@ fn tokens_where(places: &mut [Place], mut wanted: impl FnMut(&mut Connection) ->
         wanted(connection).then_some(i as u64 | u64::from(place.turn) << 32)
     });
     found.collect()
+}
+
+/// CPU time that this thread has used.
+fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

@@ -8,6 +8,7 @@
 //! ```
 
 mod accept;
+mod balance;
 mod connection;
 mod event_loop;
 mod poller;

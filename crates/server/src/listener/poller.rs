@@ -1,7 +1,8 @@
 //! [`Poller`]: which sockets are ready; level-triggered epoll. [`Mailbox`]: how another thread wakes a loop.
 
+use super::accept::Accepted;
+use super::connection::Connection;
 use crate::counter::Gauge;
-use crate::listener::accept::Accepted;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
@@ -106,17 +107,24 @@ impl Poller {
     }
 }
 
+/// A connection that comes to a loop.
+pub(crate) enum Arrival {
+    New(Accepted),
+    /// From another loop.
+    Moved(Box<Connection>),
+}
+
 /// Where other threads leave word for a loop.
 pub(crate) struct Mailbox {
     bell: OwnedFd,
-    accepted: Mutex<Vec<Accepted>>,
+    arrivals: Mutex<Vec<Arrival>>,
     kills: Gauge,
 }
 
 impl Mailbox {
     pub(crate) fn new() -> std::io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Mailbox { bell, accepted: Mutex::default(), kills: Gauge::default() })
+        Ok(Mailbox { bell, arrivals: Mutex::default(), kills: Gauge::default() })
     }
     /// What to watch for word from others.
     pub(crate) fn bell(&self) -> &OwnedFd {
@@ -133,8 +141,8 @@ impl Mailbox {
         self.wake();
     }
     /// Hands a connection over.
-    pub(crate) fn give(&self, accepted: Accepted) {
-        self.accepted.lock().unwrap_or_else(PoisonError::into_inner).push(accepted);
+    pub(crate) fn give(&self, arrival: Arrival) {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
         self.wake();
     }
     /// Stops the bell; to be called before the mail is read.
@@ -143,8 +151,8 @@ impl Mailbox {
         // Nothing to read: it was silent.
         let _silent = rustix::io::read(&self.bell, &mut count);
     }
-    pub(crate) fn take_accepted(&self) -> Vec<Accepted> {
-        std::mem::take(&mut *self.accepted.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn take_arrivals(&self) -> Vec<Arrival> {
+        std::mem::take(&mut *self.arrivals.lock().unwrap_or_else(PoisonError::into_inner))
     }
     /// Kills asked for so far.
     pub(crate) fn kills(&self) -> u64 {

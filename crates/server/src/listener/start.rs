@@ -1,11 +1,11 @@
 //! Starting the loops over opened sockets, and why a server may not start.
 
-use super::accept::{Acceptor, Home};
+use super::accept::Acceptor;
+use super::balance::Balance;
 use super::event_loop::EventLoop;
 use super::poller::Mailbox;
 use super::socket::{Listening, open_all};
 use crate::clock;
-use crate::counter::Gauge;
 use crate::env::{Env, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fmt;
@@ -119,18 +119,18 @@ fn start_loops(
     listening: Vec<Listening>,
     loops: usize,
 ) -> Result<Vec<std::thread::JoinHandle<std::io::Result<()>>>, RunError> {
-    let mut homes = Vec::new();
+    let mut mailboxes = Vec::new();
     for _ in 0..loops {
         let mailbox = Arc::new(Mailbox::new()?);
         server.add_mailbox(mailbox.clone());
-        homes.push(Home { mailbox, connections: Arc::new(Gauge::default()) });
+        mailboxes.push(mailbox);
     }
-    let shared: Vec<_> = homes.iter().map(|h| (h.mailbox.clone(), h.connections.clone())).collect();
-    let mut acceptor = Some(Acceptor::new(listening, homes));
+    let balance = Arc::new(Balance::new(mailboxes));
+    let mut acceptor = Some(Acceptor::new(listening, balance.clone()));
     let mut threads = Vec::new();
-    for (i, (mailbox, connections)) in shared.into_iter().enumerate() {
+    for i in 0..loops {
         let env = Env::new(server.clone(), clock::now_ms());
-        let event_loop = EventLoop::new(env, mailbox, connections, acceptor.take())?;
+        let event_loop = EventLoop::new(env, i, balance.clone(), acceptor.take())?;
         let server = server.clone();
         let body = move || {
             let outcome = event_loop.run();
