@@ -125,9 +125,6 @@ impl Clients {
     pub(crate) fn count(&self) -> usize {
         self.lock().len()
     }
-    pub(crate) fn get(&self, id: u64) -> Option<Arc<Card>> {
-        self.lock().get(&id).cloned()
-    }
     /// All cards, oldest connection first.
     pub(crate) fn all(&self) -> Vec<Arc<Card>> {
         self.lock().values().cloned().collect()

@@ -7,7 +7,7 @@
 //!
 //! | tag | sites |
 //! |---|---|
-//! | `figure` | every access here |
+//! | `[figure]` | every access here |
 //!
 //! Relaxed throughout: a figure orders nothing, and a reader may be late.
 

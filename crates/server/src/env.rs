@@ -207,8 +207,6 @@ pub(crate) struct Env {
     /// Counters of this loop.
     pub(crate) stats: Arc<LoopStats>,
     pub(crate) pause: Pause,
-    /// Bytes of the request that runs.
-    pub(crate) request_bytes: usize,
     /// Counts commands, to choose those whose duration is measured.
     pub(crate) tick: u32,
     generation: u64,
@@ -226,7 +224,6 @@ impl Env {
             server,
             now_ms,
             stats,
-            request_bytes: 0,
             tick: 0,
         }
     }

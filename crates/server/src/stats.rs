@@ -33,7 +33,6 @@ pub(crate) struct LoopStats {
     /// Lookups by commands that found their key, and that did not.
     pub(crate) keyspace_hits: Counter,
     pub(crate) keyspace_misses: Counter,
-    pub(crate) unexpected_errors: Counter,
     pub(crate) output_limit_disconnections: Counter,
     errors: Mutex<BTreeMap<String, u64>>,
 }
@@ -49,7 +48,6 @@ impl LoopStats {
             writes: Counter::default(),
             keyspace_hits: Counter::default(),
             keyspace_misses: Counter::default(),
-            unexpected_errors: Counter::default(),
             output_limit_disconnections: Counter::default(),
             errors: Mutex::default(),
         }

@@ -60,8 +60,7 @@ struct Filter<'a> {
 
 impl Filter<'_> {
     fn matches(&self, card: &Card, me: u64, now_ms: u64) -> bool {
-        !self.nobody
-            && !(self.spares_me && card.id == me)
+        !(self.nobody || (self.spares_me && card.id == me))
             && self.id.is_none_or(|id| id == card.id)
             && self.address.is_none_or(|a| a == card.address.as_bytes())
             && self.local_address.is_none_or(|a| a == card.local_address.as_bytes())
@@ -71,7 +70,7 @@ impl Filter<'_> {
 
 fn read_filter<'a>(ctx: &Context<'a>) -> Result<Filter<'a>, CommandError> {
     let args = ctx.args;
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
     let mut filter = Filter { spares_me: true, ..Filter::default() };

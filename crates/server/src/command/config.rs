@@ -58,7 +58,7 @@ fn get(ctx: &mut Context<'_>) -> Outcome {
 
 fn set(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(CommandError::Arity("config|set"));
     }
     let text = |i| String::from_utf8_lossy(args.at(i)).into_owned();

@@ -187,7 +187,7 @@ fn protocol(ctx: &mut Context<'_>) -> Outcome {
     match word.as_str() {
         "string" => out.bulk(b"Hello World"),
         "integer" => out.integer(12345),
-        "double" => out.double(3.141),
+        "double" => out.double(2.5),
         "null" => out.null(),
         "array" => {
             out.array(3);

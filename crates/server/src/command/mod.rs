@@ -34,5 +34,5 @@ mod watching;
 pub(crate) use context::{Context, Outcome};
 pub(crate) use error::CommandError;
 pub(crate) use help::{container, help};
-pub(crate) use row::{Command, Group, Keys, acl, flag};
+pub(crate) use row::{Command, acl, flag};
 pub(crate) use table::{CommandId, all, by_id, count, lookup, lookup_subcommand, rows};

@@ -10,4 +10,4 @@ mod tests;
 
 pub(crate) use directive::{DIRECTIVES, find};
 pub(crate) use file::{apply_words, load, rewrite};
-pub(crate) use settings::{LogLevel, OutputLimit, SettingError, Settings, Source};
+pub(crate) use settings::{LogLevel, SettingError, Settings, Source};

@@ -58,7 +58,11 @@ fn values_take_their_normal_form() {
     assert_eq!(s.text("notify-keyspace-events"), "AKE");
     assert_eq!(
         s.output_limit,
-        OutputLimit { hard_bytes: 1 << 20, soft_bytes: 2000, soft_seconds: 3 }
+        crate::config::settings::OutputLimit {
+            hard_bytes: 1 << 20,
+            soft_bytes: 2000,
+            soft_seconds: 3
+        }
     );
     assert!(s.text("client-output-buffer-limit").contains("pubsub 33554432"));
     assert!(!s.mvcc_enabled);

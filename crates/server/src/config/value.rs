@@ -67,7 +67,7 @@ pub(crate) fn parse_bytes(text: &str) -> Option<i64> {
 fn save(text: &str) -> Result<String, String> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let positive = |w: &&str| strict_integer(w.as_bytes()).is_some_and(|n| n > 0);
-    if words.len() % 2 != 0 || !words.iter().all(|w| positive(w) || *w == "0") {
+    if !words.len().is_multiple_of(2) || !words.iter().all(|w| positive(w) || *w == "0") {
         return Err("Invalid save parameters".into());
     }
     Ok(words.join(" "))
@@ -78,7 +78,7 @@ pub(crate) const OUTPUT_CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
 
 fn output_limits(text: &str) -> Result<String, String> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    if words.is_empty() || words.len() % 4 != 0 {
+    if words.is_empty() || !words.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".into());
     }
     let mut out = Vec::new();

@@ -91,7 +91,7 @@ impl Connection {
         if self.input.is_empty() && self.wanted <= READ_BYTES {
             self.input.give_memory(spare.pop().unwrap_or_default());
         }
-        let ahead = self.wanted.min(MAX_AHEAD_BYTES).max(READ_BYTES);
+        let ahead = self.wanted.clamp(READ_BYTES, MAX_AHEAD_BYTES);
         let buffer = rustix::buffer::spare_capacity(self.input.receive(ahead));
         match rustix::net::recv(&self.socket, buffer, RecvFlags::empty()) {
             Ok((0, _)) => self.at_end = true,

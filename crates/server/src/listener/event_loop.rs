@@ -320,6 +320,7 @@ impl EventLoop {
             (timeout_ms > 0 && idle_ms > timeout_ms) || !c.within_limits(env)
         });
         for token in doomed {
+            self.env.server.log.verbose("Closing idle or overfull client");
             self.close(token);
         }
     }

@@ -53,10 +53,6 @@ impl<'a> Args<'a> {
     pub(crate) fn iter_from(self, first: usize) -> impl ExactSizeIterator<Item = &'a [u8]> {
         (first.min(self.len())..self.len()).map(move |i| self.at(i))
     }
-    /// Bytes of all arguments together.
-    pub(crate) fn total_bytes(self) -> usize {
-        self.ranges.iter().map(|r| r.len as usize).sum()
-    }
 }
 
 impl Index<usize> for Args<'_> {

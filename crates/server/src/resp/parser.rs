@@ -172,11 +172,6 @@ impl Parser {
         }
     }
 
-    /// Whether bytes of an unfinished request have been understood.
-    pub(crate) fn is_midway(&self) -> bool {
-        self.position > 0
-    }
-
     fn count_line(
         &mut self,
         bytes: &[u8],

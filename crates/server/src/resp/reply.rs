@@ -192,19 +192,6 @@ impl Reply {
             }
         }
     }
-    /// Begins an array whose length is not known yet; give what it returns to [`end_array`](Reply::end_array).
-    pub(crate) fn begin_array(&mut self) -> usize {
-        self.bytes.len()
-    }
-    /// Writes the header of the array begun at `start`. # Cost: moves the array's bytes once.
-    pub(crate) fn end_array(&mut self, start: usize, n: usize) {
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(n).as_bytes();
-        self.bytes.splice(start..start, [b"*", digits, b"\r\n"].concat());
-        if self.last_error_at >= start {
-            self.last_error_at += digits.len() + 3;
-        }
-    }
     /// A floating-point number, in the shortest form that reads back the same.
     pub(crate) fn double(&mut self, x: f64) {
         let text = format_double(x);

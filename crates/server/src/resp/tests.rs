@@ -130,15 +130,3 @@ fn integers_of_every_length() {
     let text = ":0\r\n:1\r\n:9\r\n:10\r\n:99\r\n:100\r\n:-1\r\n:-9223372036854775808\r\n:9223372036854775807\r\n";
     assert_eq!(out.as_bytes(), text.as_bytes());
 }
-
-#[test]
-fn an_array_whose_length_is_known_last() {
-    let mut out = Reply::default();
-    out.integer(7);
-    let start = out.begin_array();
-    for n in 0..12 {
-        out.bulk_integer(n);
-    }
-    out.end_array(start, 12);
-    assert!(out.as_bytes().starts_with(b":7\r\n*12\r\n$1\r\n0\r\n"));
-}

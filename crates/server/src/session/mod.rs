@@ -7,7 +7,7 @@ mod queue;
 mod state;
 
 pub(crate) use buffer::ReadBuffer;
-pub(crate) use dispatch::{reply_to, run};
+pub(crate) use dispatch::run;
 pub(crate) use feed::{Progress, Session};
 pub(crate) use queue::Queue;
 pub(crate) use state::{ReplyMode, State};
