@@ -33,4 +33,3 @@ mod value;
 pub use env::Server;
 pub use harness::TestClient;
 pub use listener::{RunError, Running, run};
-pub use value::Object;

@@ -179,7 +179,7 @@ fn mset(ctx: &mut Context<'_>) -> Outcome {
     if args.len() == 3 {
         ctx.data().set(args.at(1), kind::STRING, args.at(2), None)?;
     } else {
-        atomically(ctx, |ctx| set_pairs(ctx))?;
+        atomically(ctx, set_pairs)?;
     }
     ctx.out.ok();
     Ok(())

@@ -17,7 +17,7 @@ type Bytes = Arc<[u8]>;
 
 /// Fields and values; a clone costs two reference counts, a change O(log n).
 #[derive(Clone)]
-pub struct LargeHash {
+pub(crate) struct LargeHash {
     rows: VectorSync<(Bytes, Bytes)>,
     index: HashTrieMapSync<Bytes, u32>,
 }

@@ -13,10 +13,10 @@ mod hash;
 mod large_hash;
 mod packed;
 
-pub(crate) use float::{LongDouble, NotANumber};
+pub(crate) use float::LongDouble;
 pub(crate) use glob::glob_matches;
 pub(crate) use hash::{Hash, HashEdit, HashLimits};
-pub use large_hash::LargeHash;
+pub(crate) use large_hash::LargeHash;
 
 use crate::command::CommandError;
 use crate::data::Item;
@@ -24,7 +24,7 @@ use crate::resp::strict_integer;
 
 /// A value of a type other than string, or too large to be packed.
 #[non_exhaustive]
-pub enum Object {
+pub(crate) enum Object {
     /// A large hash.
     Hash(LargeHash),
 }
