@@ -53,7 +53,7 @@ pub use stillpoint_store::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub mod server {
-    pub use stillpoint_server::{Object, RunError, Running, Server, run};
+    pub use stillpoint_server::{RunError, Running, Server, run};
 }
 
 /// An empty store with default settings, its maintenance running by the wall clock.
