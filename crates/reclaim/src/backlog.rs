@@ -20,7 +20,8 @@
 //! Tags: `[post]` Release CAS of the head in `push` / Acquire swap in `take_all`: a backlog changes hands.
 
 use crate::bag::{Retired, SealedBag, Summary};
-use std::collections::{BTreeMap, VecDeque};
+use crate::chunks::Chunks;
+use std::collections::BTreeMap;
 use std::ptr;
 use stillpoint_primitive::sync::atomic::{AtomicPtr, Ordering};
 
@@ -30,7 +31,7 @@ struct Aged {
 }
 
 struct Group {
-    nodes: VecDeque<Aged>,
+    nodes: Chunks<Aged>,
     /// No node of the group was retired earlier.
     oldest: u64,
     /// Nodes at the front that the pass under way has yet to look at.
@@ -41,7 +42,7 @@ struct Group {
 
 impl Default for Group {
     fn default() -> Self {
-        Group { nodes: VecDeque::new(), oldest: u64::MAX, pass: 0, oldest_seen: u64::MAX }
+        Group { nodes: Chunks::default(), oldest: u64::MAX, pass: 0, oldest_seen: u64::MAX }
     }
 }
 
@@ -56,9 +57,9 @@ impl Group {
         if self.nodes.len() < other.nodes.len() {
             std::mem::swap(self, &mut other);
         }
-        for Aged { retired_at, node } in other.nodes {
-            self.push(retired_at, node);
-        }
+        self.oldest = self.oldest.min(other.oldest);
+        self.oldest_seen = self.oldest_seen.min(other.oldest);
+        self.nodes.append(other.nodes);
     }
 }
 
@@ -67,7 +68,7 @@ impl Group {
 pub(crate) struct Backlog {
     waiting: Vec<SealedBag>,
     aged: BTreeMap<u64, Group>,
-    ready: Vec<Retired>,
+    ready: Chunks<Retired>,
 }
 
 impl Backlog {
@@ -83,7 +84,7 @@ impl Backlog {
     /// Takes over what an exiting thread leaves.
     pub(crate) fn inherit(&mut self, sealed: &mut Vec<SealedBag>, ready: &mut Vec<Retired>) {
         self.waiting.append(sealed);
-        self.ready.append(ready);
+        ready.drain(..).for_each(|node| self.ready.push_back(node));
     }
 
     fn absorb(&mut self, mut other: Backlog) {
@@ -91,7 +92,7 @@ impl Backlog {
         if self.ready.len() < other.ready.len() {
             std::mem::swap(&mut self.ready, &mut other.ready);
         }
-        self.ready.append(&mut other.ready);
+        self.ready.append(other.ready);
         for (reader, group) in other.aged {
             self.aged.entry(reader).or_default().absorb(group);
         }
@@ -100,9 +101,11 @@ impl Backlog {
     /// Looks at up to `budget` aged nodes and at the bags that a heavy fence has covered; what nobody holds becomes ready.
     pub(crate) fn sift(&mut self, summary: &Summary, fenced: u64, mut budget: usize) {
         let mut ready = std::mem::take(&mut self.ready);
+        let mut free = Vec::new();
         for bag in std::mem::take(&mut self.waiting) {
             if bag.retired_at < fenced {
-                bag.sift(summary, &mut ready, self);
+                bag.sift(summary, &mut free, self);
+                free.drain(..).for_each(|node| ready.push_back(node));
             } else {
                 self.waiting.push(bag);
             }
@@ -122,7 +125,7 @@ impl Backlog {
         reader: u64,
         summary: &Summary,
         budget: &mut usize,
-        ready: &mut Vec<Retired>,
+        ready: &mut Chunks<Retired>,
     ) {
         let Some(mut group) = self.aged.remove(&reader) else { return };
         if group.pass == 0 {
@@ -132,16 +135,16 @@ impl Backlog {
         let looks = group.pass.min(*budget);
         *budget -= looks;
         group.pass -= looks;
-        for Aged { retired_at, node } in group.nodes.drain(..looks).collect::<Vec<_>>() {
+        for _ in 0..looks {
+            let Some(Aged { retired_at, node }) = group.nodes.pop_front() else { break };
             match summary.covering(retired_at) {
                 Some(m) if m >= reader => group.push(retired_at, node),
                 Some(m) if node.birth.get() <= m => self.keep(m, retired_at, node),
-                _ => ready.push(node),
+                _ => ready.push_back(node),
             }
         }
         if group.pass == 0 {
             group.oldest = group.oldest_seen;
-            group.nodes.shrink_to(group.nodes.len() * 4);
         }
         if !group.nodes.is_empty() {
             self.aged.entry(reader).or_default().absorb_whole(group);
@@ -150,8 +153,7 @@ impl Backlog {
 
     /// Moves up to `count` ready nodes to `into`.
     pub(crate) fn take_ready(&mut self, count: usize, into: &mut Vec<Retired>) {
-        let rest = self.ready.len().saturating_sub(count);
-        into.extend(self.ready.drain(rest..));
+        into.extend(std::iter::from_fn(|| self.ready.pop_front()).take(count));
     }
 
     /// Everything, for a collector that goes.

@@ -74,6 +74,7 @@ mod atomic;
 mod backlog;
 mod bag;
 mod builder;
+mod chunks;
 mod collector;
 mod epoch;
 mod guard;

@@ -1,0 +1,108 @@
+//! [`Chunks`]: a queue in pieces of one size, for lists whose length nobody can foresee.
+//!
+//! A list that doubles as it grows asks the allocator for ever larger blocks, fresh from the system and to be zeroed by it; one in pieces gets
+//! back what it gave back a moment ago.
+//!
+//! 1. Pieces of `rest` are in order, and so is each inside; `front` is turned round, so that the first element is its last.
+
+use std::collections::VecDeque;
+
+/// Elements of a piece: about 6 KB of aged nodes.
+const PIECE: usize = 128;
+
+pub(crate) struct Chunks<T> {
+    front: Vec<T>,
+    rest: VecDeque<Vec<T>>,
+    len: usize,
+}
+
+impl<T> Default for Chunks<T> {
+    fn default() -> Self {
+        Chunks { front: Vec::new(), rest: VecDeque::new(), len: 0 }
+    }
+}
+
+impl<T> Chunks<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn push_back(&mut self, element: T) {
+        self.len += 1;
+        match self.rest.back_mut() {
+            Some(piece) if piece.len() < PIECE => piece.push(element),
+            _ => {
+                let mut piece = Vec::with_capacity(PIECE);
+                piece.push(element);
+                self.rest.push_back(piece);
+            }
+        }
+    }
+
+    pub(crate) fn pop_front(&mut self) -> Option<T> {
+        if self.front.is_empty() {
+            self.front = self.rest.pop_front()?;
+            self.front.reverse();
+        }
+        self.len -= 1;
+        self.front.pop()
+    }
+
+    /// Takes over the elements of `other`. Whole pieces change hands; those that are less than half full are moved into fuller ones.
+    pub(crate) fn append(&mut self, mut other: Chunks<T>) {
+        other.front.reverse();
+        for piece in std::iter::once(other.front).chain(other.rest) {
+            if piece.len() * 2 > PIECE {
+                self.len += piece.len();
+                self.rest.push_back(piece);
+            } else {
+                piece.into_iter().for_each(|element| self.push_back(element));
+            }
+        }
+    }
+}
+
+impl<T> IntoIterator for Chunks<T> {
+    type Item = T;
+    type IntoIter = std::iter::Chain<
+        std::iter::Rev<std::vec::IntoIter<T>>,
+        std::iter::Flatten<std::collections::vec_deque::IntoIter<Vec<T>>>,
+    >;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.front.into_iter().rev().chain(self.rest.into_iter().flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Chunks, PIECE};
+
+    #[test]
+    fn elements_come_out_in_the_order_of_their_coming_in() {
+        let mut chunks = Chunks::default();
+        (0..1000).for_each(|n| chunks.push_back(n));
+        assert!((0..300).all(|n| chunks.pop_front() == Some(n)));
+        (1000..1100).for_each(|n| chunks.push_back(n));
+        assert_eq!(chunks.len(), 800);
+        assert!(chunks.into_iter().eq(300..1100));
+    }
+
+    #[test]
+    fn appending_keeps_everything_and_leaves_few_small_pieces() {
+        let mut all = Chunks::default();
+        for n in 0..500 {
+            let mut few = Chunks::default();
+            (0..n % 7).for_each(|_| few.push_back(n));
+            all.append(few);
+        }
+        let expected = (0..500).map(|n| n % 7).sum::<usize>();
+        assert_eq!(all.len(), expected);
+        assert!(all.rest.len() <= expected.div_ceil(PIECE / 2) + 1);
+        assert_eq!(all.into_iter().count(), expected);
+    }
+}
