@@ -14,6 +14,7 @@ use crate::config::{SettingError, Settings, Source};
 use crate::counter::Gauge;
 use crate::listener::Mailbox;
 use crate::log::Log;
+use crate::session::Scout;
 use crate::slowlog::{LatencyLog, SlowLog};
 use crate::stats::{LoopStats, Totals};
 use crate::value::Object;
@@ -209,6 +210,7 @@ pub(crate) struct Env {
     pub(crate) pause: Pause,
     /// Counts commands, to choose those whose duration is measured.
     pub(crate) tick: u32,
+    pub(crate) scout: Scout,
     generation: u64,
 }
 
@@ -225,6 +227,7 @@ impl Env {
             now_ms,
             stats,
             tick: 0,
+            scout: Scout::default(),
         }
     }
     /// Turns the clock to a new pass.

@@ -42,6 +42,8 @@ impl Session {
         mut budget: usize,
         soft_limit: usize,
     ) -> Progress {
+        // Requests to answer before the scout goes on.
+        let mut scouted = 0;
         loop {
             if self.state.close_after_reply {
                 return Progress::Close;
@@ -64,6 +66,12 @@ impl Session {
                         return Progress::Paused;
                     }
                     budget -= 1;
+                    if scouted > 0 {
+                        scouted -= 1;
+                    } else {
+                        let more = &input.unread()[self.parser.consumed()..];
+                        scouted = env.scout.look(more, limits, &self.state, &env.server.store);
+                    }
                     self.answer(input, out, env);
                 }
                 Err(error) => {

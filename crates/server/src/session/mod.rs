@@ -4,10 +4,12 @@ mod buffer;
 mod dispatch;
 mod feed;
 mod queue;
+mod scout;
 mod state;
 
 pub(crate) use buffer::ReadBuffer;
 pub(crate) use dispatch::run;
 pub(crate) use feed::{Progress, Session};
 pub(crate) use queue::Queue;
+pub(crate) use scout::Scout;
 pub(crate) use state::{ReplyMode, State};

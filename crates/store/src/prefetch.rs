@@ -1,0 +1,44 @@
+//! Fetching what several operations will need, all at once.
+//!
+//! ```text
+//! one by one:   bin ····· version ····· work  bin ····· version ····· work      (· waiting for memory)
+//! fetched:      bin bin ····· version version ····· work work
+//! ```
+
+use crate::Store;
+
+/// A key on its way: its space and its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHint {
+    space: u8,
+    hash: u64,
+}
+
+impl<O: Send + Sync + 'static> Store<O> {
+    /// What [`prefetch`](Store::prefetch) has to know of a key.
+    ///
+    /// # Panics
+    /// If the store has no such space.
+    #[inline]
+    pub fn hint(&self, space: u8, key: &[u8]) -> KeyHint {
+        KeyHint { space, hash: self.engine.space(space).hash(key) }
+    }
+
+    /// Fetches the newest versions of keys that are about to be read or written into the cache. A hint: nothing depends on it.
+    ///
+    /// # Progress
+    /// Wait-free.
+    ///
+    /// # Cost
+    /// One wait for memory per step, not per key; worth it from two keys on.
+    pub fn prefetch(&self, hints: &[KeyHint]) {
+        let engine = &*self.engine;
+        let guard = engine.collector.pin();
+        for hint in hints {
+            engine.space(hint.space).prefetch(&guard, hint.hash);
+        }
+        for hint in hints {
+            engine.space(hint.space).prefetch_version(&guard, hint.hash);
+        }
+    }
+}
