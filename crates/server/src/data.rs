@@ -15,6 +15,7 @@ pub(crate) use atomic::{at_one_cut, atomically, commit_queue, read_keys};
 pub(crate) use snapshot::OpenSnapshot;
 
 use crate::command::CommandError;
+use crate::stats::LoopStats;
 use crate::value::Object;
 use stillpoint_store::{
     At, Draft, Entry, Snapshot, SnapshotExpired, Store, Transaction, VersionStamp, WriteError,
@@ -64,6 +65,7 @@ pub(crate) struct Data<'c> {
     pub(crate) store: &'c Store<Object>,
     pub(crate) db: u8,
     now_ms: u64,
+    stats: &'c LoopStats,
 }
 
 impl<'c> Data<'c> {
@@ -72,18 +74,19 @@ impl<'c> Data<'c> {
         store: &'c Store<Object>,
         db: u8,
         now_ms: u64,
+        stats: &'c LoopStats,
     ) -> Self {
         let now_ms = match &state.mode {
             Mode::Direct => now_ms,
             Mode::Cut(snapshot) => snapshot.now_ms(),
             Mode::Transaction(transaction) => transaction.now_ms(),
         };
-        Data { state, store, db, now_ms }
+        Data { state, store, db, now_ms, stats }
     }
 
     /// The same in another database.
     pub(crate) fn in_db(&mut self, db: u8) -> Data<'_> {
-        Data { state: self.state, store: self.store, db, now_ms: self.now_ms }
+        Data { state: self.state, store: self.store, db, now_ms: self.now_ms, stats: self.stats }
     }
 
     /// The time by which expiry is judged.
@@ -95,13 +98,20 @@ impl<'c> Data<'c> {
         At { space: self.db, now_ms: self.now_ms }
     }
 
-    /// Reads a key.
+    /// Reads a key; a hit or a miss for INFO.
     #[inline]
     pub(crate) fn read<R>(
         &mut self,
         key: &[u8],
         f: impl FnOnce(Option<Item<'_>>) -> R,
     ) -> Result<R, CommandError> {
+        let stats = self.stats;
+        let f = |found: Option<Item<'_>>| {
+            let figure =
+                if found.is_some() { &stats.keyspace_hits } else { &stats.keyspace_misses };
+            figure.add(1);
+            f(found)
+        };
         match &mut self.state.mode {
             Mode::Direct => Ok(self.store.get_or_expire_with(
                 At { space: self.db, now_ms: self.now_ms },

@@ -34,7 +34,8 @@ impl Context<'_> {
     #[inline]
     pub(crate) fn parts(&mut self) -> (Data<'_>, &mut Reply) {
         let State { data, db, .. } = &mut *self.session;
-        (Data::new(data, &self.env.server.store, *db, self.env.now_ms), self.out)
+        let Env { server, stats, now_ms, .. } = &*self.env;
+        (Data::new(data, &server.store, *db, *now_ms, stats), self.out)
     }
 
     /// Argument `i` as an integer.

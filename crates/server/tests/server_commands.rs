@@ -1,0 +1,155 @@
+//! The server's commands on itself: INFO, CLIENT, CONFIG, COMMAND, SLOWLOG, RESET, DEBUG.
+
+use stillpoint_server::TestClient;
+
+fn info(c: &mut TestClient, section: &str, field: &str) -> String {
+    let text = c.run(&["INFO", section]);
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("INFO {section} has no {field}:\n{text}")).to_owned()
+}
+
+#[test]
+fn info_counts_what_happens() {
+    let mut c = TestClient::new();
+    c.run(&["SET", "a", "1"]);
+    c.run(&["SET", "b", "1", "EX", "100"]);
+    c.run(&["GET", "a"]);
+    c.run(&["GET", "nothing"]);
+    c.run(&["INCR"]);
+    c.run(&["HGET", "a", "f"]);
+    assert_eq!(info(&mut c, "stats", "keyspace_misses"), "1");
+    assert_eq!(info(&mut c, "stats", "total_error_replies"), "2");
+    assert_eq!(info(&mut c, "errorstats", "errorstat_WRONGTYPE"), "count=1");
+    assert!(info(&mut c, "commandstats", "cmdstat_get").starts_with("calls=2,"));
+    assert!(info(&mut c, "commandstats", "cmdstat_incr").contains("rejected_calls=1"));
+    assert!(info(&mut c, "keyspace", "db0").starts_with("keys=2,expires=1,avg_ttl="));
+    assert_eq!(info(&mut c, "mvcc", "mvcc_enabled"), "1");
+    assert_eq!(info(&mut c, "server", "redis_version"), "7.2.4");
+    c.run(&["CONFIG", "RESETSTAT"]);
+    assert_eq!(info(&mut c, "stats", "keyspace_misses"), "0");
+    assert!(!c.run(&["INFO", "commandstats"]).contains("cmdstat_get"));
+}
+
+#[test]
+fn info_gives_the_sections_asked_for() {
+    let mut c = TestClient::new();
+    let all = c.run(&["INFO", "everything"]);
+    for section in ["Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU"] {
+        assert!(all.contains(&format!("# {section}\r\n")), "{section} is missing");
+    }
+    let two = c.run(&["INFO", "cpu", "Keyspace"]);
+    assert_eq!(two.matches("# ").count(), 2, "{two}");
+    assert_eq!(c.run(&["INFO", "nothing"]), "$0\r\n\r\n");
+}
+
+#[test]
+fn snapshots_show_in_info() {
+    let mut c = TestClient::new();
+    c.run(&["SNAPSHOT", "BEGIN"]);
+    assert_eq!(info(&mut c, "mvcc", "mvcc_snapshots"), "1");
+    assert_eq!(c.run(&["RESET"]), "+RESET\r\n");
+    assert_eq!(info(&mut c, "mvcc", "mvcc_snapshots"), "0");
+}
+
+#[test]
+fn clients_tell_who_they_are() {
+    let mut c = TestClient::new();
+    let mut other = c.another();
+    assert_eq!(c.run(&["CLIENT", "SETNAME", "me"]), "+OK\r\n");
+    assert_eq!(c.run(&["CLIENT", "GETNAME"]), "$2\r\nme\r\n");
+    assert_eq!(c.run(&["CLIENT", "SETINFO", "LIB-NAME", "tester"]), "+OK\r\n");
+    c.run(&["SELECT", "3"]);
+    c.run(&["MULTI"]);
+    c.run(&["PING"]);
+    let line = other.run(&["CLIENT", "LIST", "ID", "1"]);
+    for field in ["id=1 ", " name=me ", " lib-name=tester "] {
+        assert!(line.contains(field), "no {field:?} in {line}");
+    }
+    let own = other.run(&["CLIENT", "INFO"]);
+    assert!(own.contains("cmd=client|info") && own.contains("multi=-1"), "{own}");
+    assert_eq!(other.run(&["CLIENT", "LIST"]).matches("id=").count(), 2);
+    assert_eq!(c.run(&["RESET"]), "+RESET\r\n");
+    assert_eq!(c.run(&["CLIENT", "GETNAME"]), "$-1\r\n");
+    assert_eq!(c.run(&["EXEC"]), "-ERR EXEC without MULTI\r\n");
+}
+
+#[test]
+fn settings_change_all_or_none_and_at_once() {
+    let mut c = TestClient::new();
+    assert_eq!(c.run(&["CONFIG", "SET", "mvcc.max_versions", "5", "maxmemory", "1mb"]), "+OK\r\n");
+    assert_eq!(
+        c.run(&["CONFIG", "GET", "mvcc.max*", "MAXMEMORY"]),
+        "*4\r\n$9\r\nmaxmemory\r\n$7\r\n1048576\r\n$17\r\nmvcc.max_versions\r\n$1\r\n5\r\n"
+    );
+    assert_eq!(info(&mut c, "mvcc", "mvcc_max_versions"), "5");
+    assert!(
+        c.run(&["CONFIG", "SET", "timeout", "9", "timeout", "8"]).contains("duplicate parameter")
+    );
+    assert_eq!(c.run(&["CONFIG", "SET", "requirepass", "x"]), "+OK\r\n");
+    let mut stranger = c.another();
+    assert_eq!(stranger.run(&["PING"]), "-NOAUTH Authentication required.\r\n");
+    assert_eq!(c.run(&["PING"]), "+PONG\r\n");
+}
+
+#[test]
+fn the_table_of_commands_is_told() {
+    let mut c = TestClient::new();
+    let count = c.run(&["COMMAND", "COUNT"]);
+    let listed = c.run(&["COMMAND", "LIST"]);
+    assert_eq!(count[1..], listed[1..listed.find('\n').unwrap() + 1]);
+    assert_eq!(
+        c.run(&["COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2"]),
+        "*2\r\n$1\r\na\r\n$1\r\nb\r\n"
+    );
+    assert!(c.run(&["COMMAND", "INFO", "config|get"]).contains("$10\r\nconfig|get\r\n:-3\r\n"));
+    assert_eq!(c.run(&["COMMAND", "INFO", "nothing"]), "*1\r\n*-1\r\n");
+    let set = c.run(&["COMMAND", "LIST", "FILTERBY", "PATTERN", "hset*"]);
+    assert!(set.starts_with("*2\r\n") && set.contains("hsetnx"), "{set}");
+}
+
+#[test]
+fn slow_commands_are_remembered() {
+    let mut c = TestClient::new();
+    c.run(&["CONFIG", "SET", "slowlog-log-slower-than", "0", "slowlog-max-len", "2"]);
+    for key in ["a", "b", "c"] {
+        c.run(&["GET", key]);
+    }
+    assert_eq!(c.run(&["SLOWLOG", "LEN"]), ":2\r\n");
+    let newest = c.run(&["SLOWLOG", "GET", "1"]);
+    assert!(newest.contains("*2\r\n$3\r\nGET\r\n$1\r\nc\r\n"), "{newest}");
+    assert_eq!(c.run(&["SLOWLOG", "RESET"]), "+OK\r\n");
+    assert_eq!(c.run(&["SLOWLOG", "GET"]), "*0\r\n");
+}
+
+#[test]
+fn resp3_has_its_own_types() {
+    let mut c = TestClient::new();
+    let welcome = c.run(&["HELLO", "3", "SETNAME", "n"]);
+    assert!(welcome.starts_with("%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n"), "{welcome}");
+    assert!(c.run(&["CONFIG", "GET", "port"]).starts_with("%1\r\n"));
+    assert!(c.run(&["INFO", "cpu"]).starts_with('='));
+    assert_eq!(c.run(&["GET", "nothing"]), "_\r\n");
+    assert!(c.run(&["HELLO", "2"]).starts_with("*14\r\n"));
+}
+
+#[test]
+fn debug_is_off_and_no_client_switches_it_on() {
+    let mut c = TestClient::new();
+    assert!(c.run(&["DEBUG", "DIGEST"]).starts_with("-ERR DEBUG command not allowed"));
+    assert!(c.run(&["CONFIG", "SET", "enable-debug-command", "yes"]).contains("immutable"));
+}
+
+#[test]
+fn databases_are_emptied_one_or_all() {
+    let mut c = TestClient::new();
+    c.run(&["SET", "a", "1"]);
+    c.run(&["SELECT", "1"]);
+    c.run(&["MSET", "a", "1", "b", "2"]);
+    assert_eq!(c.run(&["DBSIZE"]), ":2\r\n");
+    assert_eq!(c.run(&["FLUSHDB", "ASYNC"]), "+OK\r\n");
+    assert_eq!(c.run(&["DBSIZE"]), ":0\r\n");
+    c.run(&["SELECT", "0"]);
+    assert_eq!(c.run(&["DBSIZE"]), ":1\r\n");
+    assert_eq!(c.run(&["FLUSHALL"]), "+OK\r\n");
+    assert_eq!(c.run(&["DBSIZE"]), ":0\r\n");
+}
