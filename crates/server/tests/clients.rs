@@ -200,6 +200,12 @@ fn pause_holds_writes_up_until_it_ends() {
     assert!(begun.elapsed() < Duration::from_millis(250));
     let () = c.set("k", 1).unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(290));
+    let () = redis::cmd("CLIENT").arg(&["PAUSE", "200", "ALL"]).query(&mut c).unwrap();
+    let mut eager = raw(&server);
+    eager.write_all(&b"PING\r\n".repeat(20_000)).unwrap();
+    let mut replies = vec![0; 7 * 20_000];
+    eager.read_exact(&mut replies).unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(490));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Invariants:
-//! 1. While `output` holds more than its bound, nothing is received and nothing is executed: a client that does not
+//! 1. While `output` holds more than its bound, or CLIENT PAUSE holds a request up, nothing is received and nothing is executed: a client that does not
 //!    read its replies costs that bound, one reply, and what it has sent, at most.
 //! 2. An idle connection holds no buffer.
 
@@ -55,6 +55,8 @@ pub(crate) struct Connection {
     pub(crate) is_listed: bool,
     /// Requests have been received that the last turn had no room for.
     has_requests: bool,
+    /// CLIENT PAUSE holds its next request up.
+    is_paused: bool,
     /// The client will send nothing more.
     at_end: bool,
     /// The session has ended; what is written is still to be sent.
@@ -74,6 +76,7 @@ impl Connection {
             interest: Interest { read: true, write: false },
             is_listed: false,
             has_requests: false,
+            is_paused: false,
             at_end: false,
             ending: false,
             over_soft_since_ms: None,
@@ -85,7 +88,7 @@ impl Connection {
 
     /// Takes what the socket has; tells whether there is anything to do afterwards.
     pub(crate) fn receive(&mut self, env: &Env, spare: &mut Vec<Vec<u8>>) -> bool {
-        if self.ending || self.at_end || self.output.len() > output_bound(env) {
+        if self.ending || self.at_end || self.is_paused || self.output.len() > output_bound(env) {
             return false;
         }
         if self.input.is_empty() && self.wanted <= READ_BYTES {
@@ -118,6 +121,7 @@ impl Connection {
             return Next::Wait;
         }
         self.has_requests = false;
+        self.is_paused = false;
         let soft_limit = (self.output.len() + TURN_OUTPUT_BYTES).min(bound + 1);
         let progress =
             self.session.feed(&mut self.input, &mut self.output, env, TURN_REQUESTS, soft_limit);
@@ -140,7 +144,10 @@ impl Connection {
                 self.has_requests = true;
                 Next::Wait
             }
-            Progress::Paused => Next::Paused,
+            Progress::Paused => {
+                self.is_paused = true;
+                Next::Paused
+            }
             Progress::Close => self.end(),
         }
     }
@@ -187,7 +194,10 @@ impl Connection {
     /// What the socket is to be watched for now.
     pub(crate) fn wanted_interest(&self, env: &Env) -> Interest {
         let held_up = self.output.len() > output_bound(env);
-        Interest { read: !held_up && !self.at_end && !self.ending, write: !self.is_drained() }
+        Interest {
+            read: !(held_up || self.is_paused || self.at_end || self.ending),
+            write: !self.is_drained(),
+        }
     }
 
     /// Applies `client-output-buffer-limit normal`; tells whether the connection lives on.
