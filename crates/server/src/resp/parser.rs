@@ -238,8 +238,9 @@ fn line(bytes: &[u8], from: usize, too_big: ProtocolError) -> Result<Option<Line
     // The common case, up to nine digits, without searching for the end first.
     let mut n = 0i64;
     // A line that begins with CR ends there.
-    let digits = if rest.first() == Some(&b'\r') { 0 } else { 10 };
-    for (i, b) in rest.iter().enumerate().skip(1).take(digits) {
+    let common = if rest.first() == Some(&b'\r') { &[] } else { &rest[..rest.len().min(11)] };
+    let mut i = 1;
+    while let Some(b) = common.get(i) {
         match b {
             b'0'..=b'9' => n = n * 10 + i64::from(b - b'0'),
             b'\r' if i > 1 && (rest[1] != b'0' || i == 2) => {
@@ -247,6 +248,7 @@ fn line(bytes: &[u8], from: usize, too_big: ProtocolError) -> Result<Option<Line
             }
             _ => break,
         }
+        i += 1;
     }
     let Some(end) = rest.iter().take(MAX_LINE_BYTES + 1).position(|b| *b == b'\r') else {
         return if rest.len() > MAX_LINE_BYTES { Err(too_big) } else { Ok(None) };
