@@ -9,6 +9,7 @@ use super::expiry::Unit;
 use super::row::{Command, Group, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
 use crate::data::{atomically, read_keys};
+use crate::resp::Args;
 use crate::value::{kind, string_of};
 
 const READ: u32 = READONLY | FAST | QUICK;
@@ -119,17 +120,28 @@ enum Change<'a> {
     To(Unit, &'a [u8]),
 }
 
+/// GETEX's options; of a repeated one the last counts.
+fn change_of(args: Args<'_>) -> Result<Change<'_>, CommandError> {
+    let mut change = Change::Keep;
+    let mut at = 2;
+    while at < args.len() {
+        let unit = Unit::of_option(args.at(at)).zip(args.get(at + 1));
+        change = match (change, unit) {
+            (Change::Keep | Change::Persist, _) if args.is(at, "PERSIST") => Change::Persist,
+            (Change::Keep, Some((unit, number))) => Change::To(unit, number),
+            (Change::To(before, _), Some((unit, number))) if before == unit => {
+                Change::To(unit, number)
+            }
+            _ => return Err(CommandError::Syntax),
+        };
+        at += 1 + usize::from(unit.is_some());
+    }
+    Ok(change)
+}
+
 fn getex(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
-    let change = match args.len() {
-        2 => Change::Keep,
-        3 if args.is(2, "PERSIST") => Change::Persist,
-        4 => match Unit::of_option(args.at(2)) {
-            Some(unit) => Change::To(unit, args.at(3)),
-            None => return Err(CommandError::Syntax),
-        },
-        _ => return Err(CommandError::Syntax),
-    };
+    let change = change_of(args)?;
     if let Change::Keep = change {
         return get(ctx);
     }

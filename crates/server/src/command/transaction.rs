@@ -52,11 +52,10 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
 }
 
 fn discard(ctx: &mut Context<'_>) -> Outcome {
-    if ctx.session.queue.take().is_none() {
+    if ctx.session.queue.is_none() {
         return Err(CommandError::other("DISCARD without MULTI"));
     }
-    ctx.session.queue_failed = false;
-    ctx.session.data.watched.clear();
+    ctx.session.abandon_queue();
     ctx.out.ok();
     Ok(())
 }

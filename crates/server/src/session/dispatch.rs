@@ -36,11 +36,19 @@ fn refuse(refusal: &[u8], args: Args<'_>, session: &mut State, out: &mut Reply, 
     if session.queue.is_some() {
         session.queue_failed = true;
     }
-    if let Some((id, _)) = lookup(args.at(0)) {
+    let found = lookup(args.at(0));
+    if let Some((id, _)) = found {
         env.stats.command(id).rejected.add(1);
     }
     let mark = out.mark();
-    out.error_bytes(refusal);
+    if found.is_some_and(|(_, command)| command.name == "exec") {
+        // An EXEC that may not run ends its transaction all the same.
+        session.abandon_queue();
+        let why = refusal.strip_prefix(b"ERR ").unwrap_or(refusal);
+        out.error_bytes(&[b"EXECABORT Transaction discarded because of: ", why].concat());
+    } else {
+        out.error_bytes(refusal);
+    }
     env.stats.count_error(out.error_since(mark).unwrap_or(b"ERR"));
 }
 

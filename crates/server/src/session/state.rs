@@ -53,6 +53,13 @@ impl State {
         }
     }
 
+    /// Leaves MULTI without running anything, and forgets watched keys.
+    pub(crate) fn abandon_queue(&mut self) {
+        self.queue = None;
+        self.queue_failed = false;
+        self.data.watched.clear();
+    }
+
     /// Brings the card up to date; once per turn, and before a command shows it.
     pub(crate) fn update_card(&self, out: &Reply, env: &Env) {
         let card = &self.card;

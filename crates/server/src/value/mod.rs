@@ -6,6 +6,7 @@
 //! | 1 | bytes: fields and values, packed | hash | listpack |
 //! | 2 | [`Object::Hash`] | hash | hashtable |
 //! | 3 | bytes, changed in place before | string | raw |
+//! | 4 | bytes, which Redis does not look at for an integer | string | embstr or raw |
 
 mod float;
 mod glob;
@@ -36,6 +37,8 @@ pub(crate) mod kind {
     pub(crate) const LARGE_HASH: u8 = 2;
     /// A string that OBJECT ENCODING calls raw whatever its length.
     pub(crate) const RAW_STRING: u8 = 3;
+    /// A string that OBJECT ENCODING never calls int.
+    pub(crate) const TEXT_STRING: u8 = 4;
 }
 
 /// Longest string that Redis keeps in one allocation with its header.
@@ -45,7 +48,7 @@ const EMBSTR_BYTES: usize = 44;
 #[inline]
 pub(crate) fn string_of(entry: Item<'_>) -> Result<&[u8], CommandError> {
     match (entry.kind(), entry.bytes()) {
-        (kind::STRING | kind::RAW_STRING, Some(bytes)) => Ok(bytes),
+        (kind::STRING | kind::RAW_STRING | kind::TEXT_STRING, Some(bytes)) => Ok(bytes),
         _ => Err(CommandError::WrongType),
     }
 }
@@ -53,7 +56,7 @@ pub(crate) fn string_of(entry: Item<'_>) -> Result<&[u8], CommandError> {
 /// As TYPE names it.
 pub(crate) fn type_name(entry: Item<'_>) -> &'static str {
     match entry.kind() {
-        kind::STRING | kind::RAW_STRING => "string",
+        kind::STRING | kind::RAW_STRING | kind::TEXT_STRING => "string",
         _ => "hash",
     }
 }
@@ -62,8 +65,8 @@ pub(crate) fn type_name(entry: Item<'_>) -> &'static str {
 pub(crate) fn encoding_name(entry: Item<'_>) -> &'static str {
     match (entry.kind(), entry.bytes()) {
         (kind::STRING, Some(bytes)) if strict_integer(bytes).is_some() => "int",
-        (kind::STRING, Some(bytes)) if bytes.len() <= EMBSTR_BYTES => "embstr",
-        (kind::STRING | kind::RAW_STRING, _) => "raw",
+        (kind::STRING | kind::TEXT_STRING, Some(bytes)) if bytes.len() <= EMBSTR_BYTES => "embstr",
+        (kind::STRING | kind::RAW_STRING | kind::TEXT_STRING, _) => "raw",
         (kind::PACKED_HASH, _) => "listpack",
         _ => "hashtable",
     }

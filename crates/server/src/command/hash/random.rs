@@ -10,12 +10,20 @@ const MOST_REPEATED: i64 = 1 << 24;
 pub(crate) fn hrandfield(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let count = if args.len() > 2 { Some(ctx.integer(2)?) } else { None };
+    if count == Some(i64::MIN) {
+        return Err(CommandError::other(format!(
+            "value is out of range, value must between {} and {}",
+            -i64::MAX,
+            i64::MAX
+        )));
+    }
     let with_values = match args.len() {
         2 | 3 => false,
         4 if args.is(3, "WITHVALUES") => true,
         _ => return Err(CommandError::Syntax),
     };
-    if count.is_some_and(|count| !(-MOST_REPEATED..=i64::MAX / 2).contains(&count)) {
+    let most = if with_values { i64::MAX / 2 } else { i64::MAX };
+    if count.is_some_and(|count| !(-MOST_REPEATED..=most).contains(&count)) {
         return Err(CommandError::other("value is out of range"));
     }
     let (mut data, out) = ctx.parts();
@@ -55,11 +63,15 @@ fn write_row(out: &mut Reply, (field, value): (&[u8], &[u8]), with_values: bool)
     }
 }
 
-/// So many rows, each drawn from all.
+/// So many rows, each drawn from all. No hash is empty.
 fn repeated(hash: Hash<'_>, count: usize, with_values: bool, out: &mut Reply) {
+    header(out, count, with_values);
+    if let Hash::Large(large) = hash {
+        let drawn = (0..count).filter_map(|_| large.row(fastrand::usize(..large.len())));
+        return drawn.for_each(|row| write_row(out, row, with_values));
+    }
     let rows = rows(hash);
-    header(out, if rows.is_empty() { 0 } else { count }, with_values);
-    for _ in 0..if rows.is_empty() { 0 } else { count } {
+    for _ in 0..count {
         write_row(out, rows[fastrand::usize(..rows.len())], with_values);
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn incrbyfloat(ctx: &mut Context<'_>) -> Outcome {
             .ok_or_else(|| CommandError::other("increment would produce NaN or Infinity"))?
             .to_string();
         let expire_at_ms = entry.and_then(|entry| entry.expire_at_ms());
-        draft.put(kind::STRING, &[sum.as_bytes()], expire_at_ms);
+        draft.put(kind::TEXT_STRING, &[sum.as_bytes()], expire_at_ms);
         Ok(sum)
     })??;
     out.bulk(sum.as_bytes());

@@ -1,0 +1,88 @@
+//! When two replies agree: equal, but for order, chance and the time where a command leaves them open.
+
+use crate::generator::Request;
+use crate::wire::Reply;
+
+/// Between the two servers' clocks at one command.
+const SLACK_MS: i64 = 3_000;
+
+/// The reply with its parts in order of size.
+pub(crate) fn sorted(reply: &Reply) -> Reply {
+    match reply {
+        Reply::Many(kind, parts) => {
+            let mut parts = parts.clone();
+            parts.sort();
+            Reply::Many(*kind, parts)
+        }
+        other => other.clone(),
+    }
+}
+
+/// The reply's parts two by two, in order of size; a RESP3 answer has pairs already.
+fn pairs(reply: &Reply) -> Vec<Vec<Reply>> {
+    let mut pairs: Vec<Vec<Reply>> = reply.parts().chunks(2).map(<[Reply]>::to_vec).collect();
+    pairs.sort();
+    pairs
+}
+
+fn near(ours: &Reply, theirs: &Reply, slack: i64) -> bool {
+    match (ours.integer(), theirs.integer()) {
+        (Some(ours), Some(theirs)) if ours >= 0 && theirs >= 0 => {
+            ours.abs_diff(theirs) <= slack as u64
+        }
+        _ => ours == theirs,
+    }
+}
+
+/// Same kind and length.
+fn alike(ours: &Reply, theirs: &Reply) -> bool {
+    match (ours, theirs) {
+        (Reply::Many(a, ours), Reply::Many(b, theirs)) => a == b && ours.len() == theirs.len(),
+        (Reply::One(a @ (b'$' | b'+'), _), Reply::One(b, _)) => a == b,
+        _ => ours == theirs,
+    }
+}
+
+/// Whether the replies to this command agree.
+pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
+    if ours == theirs {
+        return true;
+    }
+    if ours.is_error() || theirs.is_error() {
+        return false;
+    }
+    match &request[0].to_ascii_lowercase()[..] {
+        b"ttl" | b"expiretime" => near(ours, theirs, SLACK_MS / 1000),
+        b"pttl" | b"pexpiretime" => near(ours, theirs, SLACK_MS),
+        // Whether a small integer is shared, Redis decides by the value's history.
+        b"object" => ours.integer().is_some() && theirs.integer().is_some(),
+        b"randomkey" | b"hrandfield" => alike(ours, theirs),
+        b"hello" => true,
+        b"keys" | b"hkeys" | b"hvals" => sorted(ours) == sorted(theirs),
+        b"hgetall" => alike(ours, theirs) && pairs(ours) == pairs(theirs),
+        b"scan" => match (ours.parts(), theirs.parts()) {
+            ([a, ours], [b, theirs]) => a == b && sorted(ours) == sorted(theirs),
+            _ => false,
+        },
+        b"hscan" => match (ours.parts(), theirs.parts()) {
+            ([a, ours], [b, theirs]) => a == b && pairs(ours) == pairs(theirs),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether the replies to EXEC agree, command for command.
+pub(crate) fn exec(queued: &[Request], ours: &Reply, theirs: &Reply) -> bool {
+    match (ours, theirs) {
+        (Reply::Many(b'*', ours), Reply::Many(b'*', theirs)) => {
+            ours.len() == theirs.len()
+                && ours.len() == queued.len()
+                && queued
+                    .iter()
+                    .zip(ours.iter().zip(theirs))
+                    .all(|(request, (ours, theirs))| agree(request, ours, theirs))
+        }
+        _ => ours == theirs,
+    }
+}

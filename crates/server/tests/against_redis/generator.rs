@@ -1,0 +1,310 @@
+//! Random commands: templates filled from small pools, so that keys, types and options meet often; some of them wrong.
+//!
+//! | letter | what it stands for |
+//! |---|---|
+//! | K F P | key, field, pattern |
+//! | V | a value: numbers, texts, bytes |
+//! | I J N | an integer, right or wrong; one that is no near time; a small one |
+//! | L | a floating-point number, right or wrong |
+//! | S M A B | a far time: seconds, milliseconds, Unix seconds, Unix milliseconds |
+//! | D | a database |
+//!
+//! A letter with `*` behind it is repeated up to three times; `~name` draws options of that name.
+//! No time is near, so that nothing expires between two replies; what is past is wanted.
+
+/// A command with its arguments.
+pub(crate) type Request = Vec<Vec<u8>>;
+
+/// The request as one would type it.
+pub(crate) fn show(request: &Request) -> String {
+    let words: Vec<String> = request
+        .iter()
+        .map(|word| match word.len() {
+            0..=100 => format!("\"{}\"", word.escape_ascii()),
+            len => format!("({len} bytes)"),
+        })
+        .collect();
+    words.join(" ")
+}
+
+/// How often, template.
+const TEMPLATES: &[(u32, &str)] = &[
+    (8, "set K V"),
+    (12, "set K V ~set"),
+    (6, "get K"),
+    (3, "getset K V"),
+    (2, "getdel K"),
+    (4, "getex K ~getex"),
+    (3, "setnx K V"),
+    (2, "setex K S V"),
+    (1, "setex K J V"),
+    (2, "psetex K M V"),
+    (1, "psetex K J V"),
+    (3, "mget K K*"),
+    (3, "mset K V K V"),
+    (2, "msetnx K V K V"),
+    (2, "strlen K"),
+    (6, "append K V"),
+    (4, "setrange K N V"),
+    (1, "setrange K I V"),
+    (4, "getrange K N N"),
+    (1, "getrange K I I"),
+    (1, "substr K N N"),
+    (4, "incr K"),
+    (2, "decr K"),
+    (4, "incrby K I"),
+    (2, "decrby K I"),
+    (6, "incrbyfloat K L"),
+    (4, "lcs K K ~lcs"),
+    (6, "del K K*"),
+    (2, "unlink K K*"),
+    (2, "exists K K*"),
+    (1, "touch K K*"),
+    (2, "type K"),
+    (3, "expire K S ~expire"),
+    (2, "expire K J ~expire"),
+    (2, "pexpire K M ~expire"),
+    (1, "pexpire K J ~expire"),
+    (2, "expireat K A ~expire"),
+    (1, "expireat K J ~expire"),
+    (2, "pexpireat K B ~expire"),
+    (2, "ttl K"),
+    (2, "pttl K"),
+    (1, "expiretime K"),
+    (1, "pexpiretime K"),
+    (3, "persist K"),
+    (4, "rename K K"),
+    (3, "renamenx K K"),
+    (6, "copy K K ~copy"),
+    (3, "move K D"),
+    (2, "scan 0 COUNT 100000 ~scan"),
+    (2, "keys P"),
+    (1, "randomkey"),
+    (4, "object encoding K"),
+    (1, "object refcount K"),
+    (1, "object nothing K"),
+    (1, "dbsize"),
+    (2, "select D"),
+    (10, "hset K F V F V"),
+    (6, "hset K F V"),
+    (2, "hset K F V F"),
+    (2, "hmset K F V F V F V"),
+    (3, "hsetnx K F V"),
+    (4, "hget K F"),
+    (3, "hmget K F F*"),
+    (3, "hgetall K"),
+    (2, "hkeys K"),
+    (2, "hvals K"),
+    (5, "hdel K F F*"),
+    (2, "hexists K F"),
+    (2, "hlen K"),
+    (2, "hstrlen K F"),
+    (4, "hincrby K F I"),
+    (5, "hincrbyfloat K F L"),
+    (3, "hrandfield K ~hrandfield"),
+    (3, "hscan K 0 COUNT 100000 ~hscan"),
+    (6, "multi"),
+    (8, "exec"),
+    (1, "discard"),
+    (4, "watch K K*"),
+    (1, "unwatch"),
+    (1, "hello 2"),
+    (1, "hello 3"),
+    (1, "nonsense K F"),
+];
+
+const OPTIONS: &[(&str, &[&str])] = &[
+    ("~set", &["EX S", "PX M", "EXAT A", "PXAT B", "NX", "XX", "GET", "KEEPTTL", "EX J", "PX"]),
+    ("~getex", &["EX S", "PX M", "EXAT A", "PXAT B", "PERSIST", "EX J", "PXAT J"]),
+    ("~expire", &["NX", "XX", "GT", "LT", "nx", "soon"]),
+    ("~copy", &["REPLACE", "REPLACE", "DB D", "DB"]),
+    ("~lcs", &["LEN", "IDX", "MINMATCHLEN N", "WITHMATCHLEN", "MINMATCHLEN"]),
+    ("~scan", &["MATCH P", "TYPE string", "TYPE hash", "TYPE zset", "COUNT 0", "MATCH"]),
+    ("~hscan", &["MATCH P", "COUNT J", "MATCH", "TYPE hash"]),
+    ("~hrandfield", &["N", "N WITHVALUES", "J", "WITHVALUES"]),
+];
+
+const KEYS: &[&str] = &["a", "b", "c", "d", "key:1", "key:2", "", "h", "i"];
+const FIELDS: &[&str] = &[
+    "f",
+    "g",
+    "x",
+    "field:1",
+    "field:2",
+    "1",
+    "",
+    "n",
+    "long long long long long long field name",
+];
+const PATTERNS: &[&str] =
+    &["*", "k*", "key:?", "[a-c]", "[^a]", "*:*", "", "\\a", "[a", "f*", "?", "[b-a]", "*[1]"];
+const INTEGERS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "7",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "1.5",
+    " 1",
+    "01",
+    "+1",
+    "",
+    "x",
+    "-0",
+];
+const NOT_NEAR: &[&str] = &[
+    "0",
+    "-1",
+    "-100",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775",
+    "x",
+    "1.0",
+    "",
+    "99999999999999999999",
+];
+const FLOATS: &[&str] = &[
+    "1",
+    "-1",
+    "0.1",
+    "3.14159",
+    "1e5",
+    "1e-5",
+    "-0",
+    "0",
+    "1e17",
+    "123456789.123456789",
+    "1e300",
+    "inf",
+    "-inf",
+    "nan",
+    "x",
+    "",
+    " 1",
+    "1 ",
+    "0x10",
+    "1e",
+    ".5",
+    "5.",
+    "+2",
+    "1e-18",
+    "0.30000000000000004",
+    "infinity",
+    "1e4000",
+];
+const TEXTS: &[&str] = &[
+    "",
+    "a",
+    "hello",
+    "hello world",
+    "0",
+    "10",
+    "-5",
+    "3.0",
+    "1.10",
+    "9223372036854775807",
+    "007",
+    "\0\u{1}\r\n",
+    "exactly forty-four bytes, no more and not less",
+    "ohmytext",
+    "mynewtext",
+    "1e3",
+    "nan",
+    " 12",
+];
+
+/// The sequence of requests that a seed determines.
+pub(crate) struct Generator {
+    random: fastrand::Rng,
+}
+
+impl Generator {
+    pub(crate) fn new(seed: u64) -> Self {
+        Generator { random: fastrand::Rng::with_seed(seed) }
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.random.usize(..bound)
+    }
+
+    fn pick<'a>(&mut self, pool: &[&'a str]) -> &'a str {
+        pool[self.below(pool.len())]
+    }
+
+    pub(crate) fn request(&mut self) -> Request {
+        let total: u32 = TEMPLATES.iter().map(|(weight, _)| weight).sum();
+        let mut number = self.random.u32(..total);
+        let template = TEMPLATES.iter().find(|(weight, _)| match number.checked_sub(*weight) {
+            Some(rest) => {
+                number = rest;
+                false
+            }
+            None => true,
+        });
+        let mut request = Vec::new();
+        let words = template.map_or("", |(_, template)| template);
+        words.split(' ').for_each(|word| self.word(word, &mut request));
+        // Few have an argument too few or too many.
+        match self.below(80) {
+            0 if request.len() > 1 => drop(request.pop()),
+            1 => request.push(b"extra".to_vec()),
+            _ => {}
+        }
+        request
+    }
+
+    fn word(&mut self, word: &str, request: &mut Request) {
+        if let Some((_, pool)) = OPTIONS.iter().find(|(name, _)| *name == word) {
+            let count = [0, 0, 0, 1, 1, 1, 1, 2, 2, 3][self.below(10)];
+            for _ in 0..count {
+                let option = self.pick(pool);
+                option.split(' ').for_each(|word| self.word(word, request));
+            }
+        } else if let Some(letter) = word.strip_suffix('*') {
+            for _ in 0..self.below(4) {
+                self.word(letter, request);
+            }
+        } else {
+            let filled = self.fill(word);
+            request.push(filled);
+        }
+    }
+
+    fn fill(&mut self, letter: &str) -> Vec<u8> {
+        let far = 1_000 + self.random.u64(..1_000_000_000);
+        let now = 2_000_000_000;
+        match letter {
+            "K" => self.pick(KEYS).into(),
+            "F" => self.pick(FIELDS).into(),
+            "P" => self.pick(PATTERNS).into(),
+            "V" => self.value(),
+            "I" => self.pick(INTEGERS).into(),
+            "J" => self.pick(NOT_NEAR).into(),
+            "N" => self.random.i32(-12..30).to_string().into(),
+            "L" if self.below(3) == 0 => {
+                let digits = self.random.i32(-1_000_000..1_000_000);
+                format!("{digits}e{}", self.random.i32(-20..12)).into()
+            }
+            "L" => self.pick(FLOATS).into(),
+            "S" => far.to_string().into(),
+            "M" => (far + 100_000).to_string().into(),
+            "A" => (now + far).to_string().into(),
+            "B" => ((now + far) * 1000).to_string().into(),
+            "D" => self.pick(&["0", "0", "1", "2", "0", "1", "16", "-1", "x"]).into(),
+            word => word.into(),
+        }
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        match self.below(10) {
+            0 => self.random.i64(..).to_string().into(),
+            1 => self.random.i32(-100..20_000).to_string().into(),
+            2 => (0..self.below(80)).map(|_| b"abcde"[self.below(5)]).collect(),
+            3 => self.pick(FLOATS).into(),
+            _ => self.pick(TEXTS).into(),
+        }
+    }
+}

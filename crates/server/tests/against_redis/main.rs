@@ -1,0 +1,182 @@
+//! The same random commands to this server and to a real `redis-server`: every reply must agree, and what both keep.
+//!
+//! ```text
+//!  generator ─ command ─┬─▶ this server   two connections ─ reply ─┐
+//!      (seed)           └─▶ redis-server  two connections ─ reply ─┴─▶ agree?      every 250 commands: all keys agree?
+//! ```
+//!
+//! Runs for `STILLPOINT_DIFF_SECONDS` (2) from the seed `STILLPOINT_DIFF_SEED` (chosen at random, and printed), against the program
+//! `STILLPOINT_REDIS` (`redis-server`). Without that program the test says so and checks nothing.
+
+mod agree;
+mod generator;
+mod rival;
+mod wire;
+
+use agree::{agree, sorted};
+use generator::{Generator, Request, show};
+use rival::Rival;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use stillpoint_server::Running;
+use wire::{Connection, Reply};
+
+/// Commands between two comparisons of all keys.
+const COMPARED_EVERY: u64 = 250;
+/// Commands that a failure shows.
+const SHOWN: usize = 25;
+const DATABASES: [&str; 3] = ["0", "1", "2"];
+
+/// Settings that decide encodings, the same in both.
+const SETTINGS: [(&str, &str); 2] =
+    [("hash-max-listpack-entries", "8"), ("hash-max-listpack-value", "32")];
+
+/// One connection to each server, and what the servers queue for it.
+struct Pair {
+    ours: Connection,
+    theirs: Connection,
+    queued: Option<Vec<Request>>,
+}
+
+impl Pair {
+    fn open(ours: u16, theirs: u16) -> Self {
+        Pair { ours: Connection::open(ours), theirs: Connection::open(theirs), queued: None }
+    }
+
+    fn both(&mut self, request: &[&str]) -> (Reply, Reply) {
+        let request: Request = request.iter().map(|word| word.as_bytes().to_vec()).collect();
+        (self.ours.ask(&request), self.theirs.ask(&request))
+    }
+
+    /// Leaves to WATCH only keys that exist: one that is absent, comes and goes has changed for Redis, but not here.
+    fn existing(&mut self, request: Request) -> Request {
+        if !request[0].eq_ignore_ascii_case(b"watch") || self.queued.is_some() {
+            return request;
+        }
+        let mut keys = request.into_iter();
+        let name = keys.next().into_iter();
+        name.chain(keys.filter(|key| {
+            let ask = [b"EXISTS".to_vec(), key.clone()];
+            self.theirs.ask(&ask).integer() == Some(1)
+        }))
+        .collect()
+    }
+
+    /// Sends a command to both; what differs, if anything.
+    fn compare(&mut self, request: &Request) -> Option<String> {
+        let (ours, theirs) = (self.ours.ask(request), self.theirs.ask(request));
+        let name = request[0].to_ascii_lowercase();
+        let agreed = match (&name[..], &self.queued) {
+            (b"exec", Some(queued)) => agree::exec(queued, &ours, &theirs),
+            _ => agree(request, &ours, &theirs),
+        };
+        match &name[..] {
+            b"multi" if self.queued.is_none() && !theirs.is_error() => {
+                self.queued = Some(Vec::new());
+            }
+            b"exec" | b"discard" if !(name == b"discard" && theirs.is_error()) => {
+                self.queued = None
+            }
+            _ => {}
+        }
+        if theirs.is_queued()
+            && let Some(queued) = &mut self.queued
+        {
+            queued.push(request.clone());
+        }
+        (!agreed).then(|| format!("{}\n  ours   {ours}\n  theirs {theirs}", show(request)))
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// What differs between the keys of both servers, if anything.
+fn compare_keys(pair: &mut Pair) -> Option<String> {
+    for db in DATABASES {
+        pair.both(&["SELECT", db]);
+        let (ours, theirs) = pair.both(&["KEYS", "*"]);
+        if sorted(&ours) != sorted(&theirs) {
+            return Some(format!("keys of database {db}\n  ours   {ours}\n  theirs {theirs}"));
+        }
+        let mut walked = walk(&mut pair.ours);
+        walked.sort();
+        walked.dedup();
+        let keys = sorted(&theirs);
+        if walked != keys.texts() {
+            return Some(format!("SCAN of database {db} returned {walked:?}\n  keys {keys}"));
+        }
+        for key in walked {
+            let about: [&[&[u8]]; 4] = [
+                &[b"TYPE", &key],
+                &[b"OBJECT", b"ENCODING", &key],
+                &[b"PEXPIRETIME", &key],
+                &[b"GET", &key],
+            ];
+            for words in about.into_iter().chain([&[&b"HGETALL"[..], &key][..]]) {
+                let request: Request = words.iter().map(|word| word.to_vec()).collect();
+                if let Some(difference) = pair.compare(&request) {
+                    return Some(format!("in database {db}: {difference}"));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// All keys of the selected database, by SCAN in small steps.
+fn walk(connection: &mut Connection) -> Vec<Vec<u8>> {
+    let (mut cursor, mut keys) = (b"0".to_vec(), Vec::new());
+    loop {
+        let words: [&[u8]; 4] = [b"SCAN", &cursor, b"COUNT", b"3"];
+        let Reply::Many(_, step) = connection.ask(&words.map(<[u8]>::to_vec)) else {
+            panic!("SCAN failed")
+        };
+        keys.extend(step[1].texts());
+        cursor = step[0].text().to_vec();
+        if cursor == b"0" {
+            return keys;
+        }
+    }
+}
+
+#[test]
+fn replies_and_keys_agree_with_redis() {
+    let Some(rival) = Rival::start() else {
+        eprintln!("no redis-server here: nothing was compared");
+        return;
+    };
+
+    let seed = number("STILLPOINT_DIFF_SEED", fastrand::u64(..));
+    let span = Duration::from_secs(number("STILLPOINT_DIFF_SECONDS", 2));
+    println!("seed {seed}");
+    let server = Running::start(&[("port", "0"), ("bind", "127.0.0.1"), ("io-threads", "1")])
+        .expect("the system has a free port");
+    let mut control = Pair::open(server.port(), rival.port());
+    for (name, value) in SETTINGS {
+        control.both(&["CONFIG", "SET", name, value]);
+    }
+    let mut pairs = [0, 1].map(|_| Pair::open(server.port(), rival.port()));
+    let mut generator = Generator::new(seed);
+    let mut history: VecDeque<String> = VecDeque::new();
+    let (begun, mut count) = (Instant::now(), 0);
+    while begun.elapsed() < span {
+        let which = generator.below(2);
+        let request = pairs[which].existing(generator.request());
+        count += 1;
+        history.push_back(format!("{which}> {}", show(&request)));
+        if history.len() > SHOWN {
+            history.pop_front();
+        }
+        let mut difference = pairs[which].compare(&request);
+        if difference.is_none() && count % COMPARED_EVERY == 0 {
+            difference = compare_keys(&mut control);
+        }
+        if let Some(difference) = difference {
+            let history = Vec::from(history).join("\n");
+            panic!("seed {seed}, command {count}: {difference}\nafter\n{history}");
+        }
+    }
+    println!("{count} commands agreed, {:?}", begun.elapsed());
+}
