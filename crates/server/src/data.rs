@@ -162,24 +162,42 @@ impl<'c> Data<'c> {
         }
     }
 
-    /// One step of a walk over the keys; see `Store::scan`. In a transaction the first step visits them all.
+    /// One step of a walk over the keys that `wanted` accepts; see `Store::scan`. Of those, the expired ones are removed instead of shown.
+    /// In a transaction the first step visits them all.
     pub(crate) fn scan(
         &mut self,
         cursor: u64,
         count: usize,
+        wanted: impl Fn(Item<'_>) -> bool,
         mut f: impl FnMut(Item<'_>),
     ) -> Result<u64, CommandError> {
+        let at = self.at();
+        let mut show = |entry: Item<'_>| {
+            if wanted(entry) {
+                f(entry);
+            }
+        };
         match &mut self.state.mode {
-            Mode::Direct => Ok(self.store.scan_and_expire(
-                At { space: self.db, now_ms: self.now_ms },
-                cursor,
-                count,
-                f,
-            )),
-            Mode::Cut(snapshot) => snapshot.scan(self.db, cursor, count, f).map_err(expired),
+            Mode::Direct => {
+                let mut expired: Vec<Box<[u8]>> = Vec::new();
+                // At the beginning of time nothing has expired yet.
+                let then = At { now_ms: 0, ..at };
+                let next = self.store.scan(then, cursor, count, |entry| {
+                    match entry.expire_at_ms().is_some_and(|expiry| expiry <= at.now_ms) {
+                        false => show(entry),
+                        true if wanted(entry) => expired.push(entry.key().into()),
+                        true => {}
+                    }
+                });
+                for key in &expired {
+                    self.store.expire(at, key);
+                }
+                Ok(next)
+            }
+            Mode::Cut(snapshot) => snapshot.scan(self.db, cursor, count, show).map_err(expired),
             Mode::Transaction(_) if cursor != 0 => Ok(0),
             Mode::Transaction(transaction) => {
-                transaction.for_each(self.db, &mut f).map(|()| 0).map_err(expired)
+                transaction.for_each(self.db, show).map(|()| 0).map_err(expired)
             }
         }
     }
@@ -188,7 +206,7 @@ impl<'c> Data<'c> {
     pub(crate) fn for_each(&mut self, mut f: impl FnMut(Item<'_>)) -> Result<(), CommandError> {
         let mut cursor = 0;
         loop {
-            cursor = self.scan(cursor, 512, &mut f)?;
+            cursor = self.scan(cursor, 512, |_| true, &mut f)?;
             if cursor == 0 {
                 return Ok(());
             }

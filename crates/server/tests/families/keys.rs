@@ -119,6 +119,25 @@ fn scan_returns_every_key_that_is_there_all_the_while() {
 }
 
 #[test]
+fn scan_removes_expired_keys_of_the_type_that_it_is_asked_for() {
+    let mut c = TestClient::new();
+    check(
+        &mut c,
+        &[("SET s v PX 1", "+OK"), ("HSET h f v", ":1"), ("PEXPIRE h 1", ":1"), ("SET k v", "+OK")],
+    );
+    c.advance_ms(2);
+    check(
+        &mut c,
+        &[
+            ("SCAN 0 TYPE string COUNT 100", "*2\n$1\n0\n*1\n$1\nk"),
+            ("DBSIZE", ":2"),
+            ("SCAN 0 COUNT 100", "*2\n$1\n0\n*1\n$1\nk"),
+            ("DBSIZE", ":1"),
+        ],
+    );
+}
+
+#[test]
 fn keys_are_listed_by_pattern_and_type() {
     let mut c = TestClient::new();
     check(

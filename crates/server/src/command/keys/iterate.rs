@@ -1,7 +1,7 @@
 //! SCAN, KEYS, RANDOMKEY.
 
 use crate::command::{CommandError, Context, Outcome};
-use crate::data::at_one_cut;
+use crate::data::{Item, at_one_cut};
 use crate::resp::Args;
 use crate::value::{glob_matches, type_name};
 
@@ -46,6 +46,10 @@ impl<'a> ScanOptions<'a> {
         Ok(options)
     }
 
+    fn is_of_type(&self, entry: Item<'_>) -> bool {
+        self.type_name.is_none_or(|name| name.eq_ignore_ascii_case(type_name(entry).as_bytes()))
+    }
+
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
         self.pattern.is_none_or(|pattern| glob_matches(pattern, text))
     }
@@ -69,14 +73,10 @@ pub(crate) fn scan(ctx: &mut Context<'_>) -> Outcome {
     let (mut data, out) = ctx.parts();
     let mut keys: Vec<u8> = Vec::new();
     let mut lens: Vec<usize> = Vec::new();
-    let next = data.scan(from, options.count.unwrap_or(10), |entry| {
-        let of_type = options
-            .type_name
-            .is_none_or(|name| name.eq_ignore_ascii_case(type_name(entry).as_bytes()));
-        if of_type && options.matches(entry.key()) {
-            keys.extend_from_slice(entry.key());
-            lens.push(entry.key().len());
-        }
+    let wanted = |entry: Item<'_>| options.is_of_type(entry) && options.matches(entry.key());
+    let next = data.scan(from, options.count.unwrap_or(10), wanted, |entry| {
+        keys.extend_from_slice(entry.key());
+        lens.push(entry.key().len());
     })?;
     out.array(2);
     out.bulk(itoa::Buffer::new().format(next).as_bytes());
