@@ -14,6 +14,7 @@ use crate::config::{SettingError, Settings, Source};
 use crate::counter::Gauge;
 use crate::listener::Mailbox;
 use crate::log::Log;
+use crate::memory;
 use crate::session::Scout;
 use crate::slowlog::{LatencyLog, SlowLog};
 use crate::stats::{LoopStats, Totals};
@@ -208,6 +209,8 @@ pub(crate) struct Env {
     /// Counters of this loop.
     pub(crate) stats: Arc<LoopStats>,
     pub(crate) pause: Pause,
+    /// The data take more than `maxmemory`, as of this pass.
+    pub(crate) out_of_memory: bool,
     /// Counts commands, to choose those whose duration is measured.
     pub(crate) tick: u32,
     pub(crate) scout: Scout,
@@ -226,6 +229,7 @@ impl Env {
             server,
             now_ms,
             stats,
+            out_of_memory: false,
             tick: 0,
             scout: Scout::default(),
         }
@@ -234,6 +238,9 @@ impl Env {
     pub(crate) fn begin_pass(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
         self.refresh();
+        if self.settings.maxmemory > 0 {
+            self.weigh();
+        }
     }
     /// Milliseconds that CLIENT PAUSE still lasts, if it is in force.
     pub(crate) fn pause_left_ms(&self) -> Option<u64> {
@@ -246,6 +253,11 @@ impl Env {
             self.generation = generation;
             self.settings = self.server.settings();
             self.pause = self.server.pause();
+            self.weigh();
         }
+    }
+    fn weigh(&mut self) {
+        let limit = self.settings.maxmemory;
+        self.out_of_memory = limit > 0 && memory::used_bytes(&self.server) > limit;
     }
 }

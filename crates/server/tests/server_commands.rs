@@ -140,6 +140,24 @@ fn debug_is_off_and_no_client_switches_it_on() {
 }
 
 #[test]
+fn nothing_that_needs_memory_is_done_beyond_maxmemory() {
+    const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    let mut c = TestClient::new();
+    c.run(&["SET", "a", "1"]);
+    c.run(&["MULTI"]);
+    assert_eq!(c.run(&["SET", "a", "2"]), "+QUEUED\r\n");
+    let mut other = c.another();
+    assert_eq!(other.run(&["CONFIG", "SET", "maxmemory", "1"]), "+OK\r\n");
+    c.advance_ms(1);
+    assert_eq!(c.run(&["EXEC"]), format!("-EXECABORT Transaction discarded because of: {OOM}"));
+    assert_eq!(c.run(&["SET", "a", "3"]), format!("-{OOM}"));
+    assert_eq!(c.run(&["GET", "a"]), "$1\r\n1\r\n");
+    assert_eq!(c.run(&["DEL", "a"]), ":1\r\n");
+    assert_eq!(c.run(&["CONFIG", "SET", "maxmemory", "0"]), "+OK\r\n");
+    assert_eq!(c.run(&["SET", "a", "3"]), "+OK\r\n");
+}
+
+#[test]
 fn databases_are_emptied_one_or_all() {
     let mut c = TestClient::new();
     c.run(&["SET", "a", "1"]);

@@ -31,6 +31,7 @@ pub(crate) static ROWS: &[Command] = &[
 
 fn multi(ctx: &mut Context<'_>) -> Outcome {
     if ctx.session.queue.is_some() {
+        ctx.session.queue_failed = true;
         return Err(CommandError::other("MULTI calls can not be nested"));
     }
     ctx.session.queue = Some(Queue::default());
@@ -62,6 +63,7 @@ fn discard(ctx: &mut Context<'_>) -> Outcome {
 
 fn watch(ctx: &mut Context<'_>) -> Outcome {
     if ctx.session.queue.is_some() {
+        ctx.session.queue_failed = true;
         return Err(CommandError::other("WATCH inside MULTI is not allowed"));
     }
     let (args, db) = (ctx.args, ctx.session.db);

@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) latency_ms: u64,
     pub(crate) loglevel: LogLevel,
     pub(crate) lfu_policy: bool,
+    /// Most bytes of data before writes that need memory are refused; 0: no limit.
+    pub(crate) maxmemory: u64,
     pub(crate) mvcc_enabled: bool,
     pub(crate) mvcc_max_versions: u32,
     pub(crate) mvcc_gc_interval_us: u64,
@@ -171,6 +173,7 @@ impl Settings {
             _ => LogLevel::Notice,
         };
         self.lfu_policy = self.text("maxmemory-policy").ends_with("lfu");
+        self.maxmemory = self.number("maxmemory").max(0) as u64;
         self.mvcc_enabled = yes(&self, "mvcc.enabled");
         self.mvcc_max_versions = self.number("mvcc.max_versions") as u32;
         self.mvcc_gc_interval_us = self.number("mvcc.gc_interval_us") as u64;

@@ -143,8 +143,27 @@ fn admit(
     if session.queue.is_some() && command.has(flag::NO_MULTI) {
         return Err(text("ERR Command not allowed inside a transaction"));
     }
+    if env.out_of_memory {
+        within_memory(command, session)?;
+    }
     Ok((id, command))
 }
+
+/// Refuses what needs memory; EXEC if anything that is queued does.
+#[cold]
+fn within_memory(command: &Command, session: &State) -> Result<(), Vec<u8>> {
+    let needy = |id: CommandId| crate::command::by_id(id).has(flag::DENYOOM);
+    if command.has(flag::DENYOOM) {
+        return Err(text(OUT_OF_MEMORY));
+    }
+    let queue = session.queue.as_ref().filter(|_| command.name == "exec");
+    if !session.queue_failed && queue.is_some_and(|queue| queue.iter().any(|(id, _)| needy(id))) {
+        return Err(text(OUT_OF_MEMORY));
+    }
+    Ok(())
+}
+
+const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
 fn text(s: &str) -> Vec<u8> {
     s.as_bytes().to_vec()

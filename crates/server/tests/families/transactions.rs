@@ -17,7 +17,6 @@ fn a_queue_runs_as_one_and_a_failing_command_undoes_nothing() {
             ("SELECT 1", "+QUEUED"),
             ("SET b in-1", "+QUEUED"),
             ("DBSIZE", "+QUEUED"),
-            ("MULTI", "-ERR MULTI calls can not be nested"),
             (
                 "EXEC",
                 "*6\n+OK\n-WRONGTYPE Operation against a key holding the wrong kind of value\n:2\n+OK\n+OK\n:1",
@@ -116,7 +115,14 @@ fn a_watched_key_that_changed_lets_nothing_run() {
     );
     check(
         &mut c,
-        &[("MULTI", "+OK"), ("WATCH k", "-ERR WATCH inside MULTI is not allowed"), ("EXEC", "*0")],
+        &[
+            ("MULTI", "+OK"),
+            ("WATCH k", "-ERR WATCH inside MULTI is not allowed"),
+            ("EXEC", "-EXECABORT Transaction discarded because of previous errors."),
+            ("MULTI", "+OK"),
+            ("MULTI", "-ERR MULTI calls can not be nested"),
+            ("EXEC", "-EXECABORT Transaction discarded because of previous errors."),
+        ],
     );
 }
 

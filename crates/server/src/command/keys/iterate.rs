@@ -34,7 +34,7 @@ impl<'a> ScanOptions<'a> {
                 options.pattern = Some(args.at(at + 1)).filter(|pattern| *pattern != b"*");
                 at += 2;
             } else if args.is(at, "TYPE") && has_value && of_keys {
-                options.type_name = Some(args.at(at + 1));
+                options.type_name = Some(known_type(args.at(at + 1))?);
                 at += 2;
             } else if args.is(at, "NOVALUES") && !of_keys {
                 options.no_values = true;
@@ -53,6 +53,16 @@ impl<'a> ScanOptions<'a> {
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
         self.pattern.is_none_or(|pattern| glob_matches(pattern, text))
     }
+}
+
+/// A name of a type that there is somewhere, if not here.
+fn known_type(name: &[u8]) -> Result<&[u8], CommandError> {
+    const TYPES: [&str; 6] = ["string", "list", "set", "zset", "hash", "stream"];
+    if TYPES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
+        return Ok(name);
+    }
+    let name = String::from_utf8_lossy(name);
+    Err(CommandError::other(format!("unknown type name '{name}'")))
 }
 
 /// A cursor that a client gives back.
