@@ -113,6 +113,11 @@ fn a_watched_key_that_changed_lets_nothing_run() {
             ("EXEC", "*0"),
         ],
     );
+}
+
+#[test]
+fn multi_and_watch_inside_multi_abort_it() {
+    let mut c = TestClient::new();
     check(
         &mut c,
         &[
