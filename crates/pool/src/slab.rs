@@ -15,6 +15,7 @@
 
 use crate::class;
 use std::ptr::NonNull;
+use stillpoint_primitive::SideWord;
 use stillpoint_primitive::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Bytes of a slab, and its alignment.
@@ -134,10 +135,10 @@ impl Slab {
     }
 
     #[inline]
-    fn birth_word(&self, block: NonNull<u8>) -> &AtomicU32 {
+    fn birth_word(&self, block: NonNull<u8>) -> &SideWord {
         let offset = (block.as_ptr().addr() & (SLAB_BYTES - 1)) - self.first as usize;
         let index = ((offset as u64 * self.reciprocal) >> 32) as usize;
-        let births = (&raw const *self).cast::<u8>().wrapping_add(HEADER_BYTES).cast::<AtomicU32>();
+        let births = (&raw const *self).cast::<u8>().wrapping_add(HEADER_BYTES).cast::<SideWord>();
         // SAFETY: `index < blocks`, and the births stand right behind the header, zeroed from the start.
         unsafe { &*births.wrapping_add(index) }
     }
@@ -160,8 +161,7 @@ impl Slab {
         }
         let difference =
             birth.checked_sub(base).map_or(0, |d| d.saturating_add(1).min(u32::MAX.into()));
-        // Relaxed [birth]: see the header.
-        self.birth_word(block).store(difference as u32, Ordering::Relaxed);
+        self.birth_word(block).set(difference as u32);
     }
 
     /// The birth noted for `block`, or an earlier epoch.
@@ -172,8 +172,7 @@ impl Slab {
         if self.class == LARGE {
             return base;
         }
-        // Relaxed [birth]: see the header.
-        match self.birth_word(block).load(Ordering::Relaxed) {
+        match self.birth_word(block).get() {
             0 => 0,
             difference => base + u64::from(difference - 1),
         }

@@ -100,7 +100,7 @@ mod membarrier {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(stillpoint_loom, stillpoint_shuttle))))]
 mod tests {
     use super::Fences;
 

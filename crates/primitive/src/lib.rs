@@ -11,10 +11,12 @@
 //! | [`background`] | threads of a library's own |
 //! | [`CachePadded`] | one value, two cache lines of its own |
 //! | [`OwnerCounter`] | a figure with one writer, outside every protocol |
+//! | [`SideWord`] | 32 bits beside a block of memory, handed on with it |
 
 pub mod background;
 mod counter;
 mod padded;
+mod side_word;
 
 pub mod fence;
 pub mod sync;
@@ -22,3 +24,4 @@ pub mod thread_slot;
 
 pub use counter::OwnerCounter;
 pub use padded::CachePadded;
+pub use side_word::SideWord;

@@ -36,6 +36,8 @@ pub struct Batch<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> {
     birth: Epoch,
     installed: Vec<NonNull<Header>>,
     indexes: PhantomData<&'g VersionIndex<O, D>>,
+    #[cfg(stillpoint_loom)]
+    mutation: crate::mutation::Mutation,
 }
 
 impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
@@ -43,7 +45,15 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
     pub fn new(guard: &'g Guard<'g>, descriptor: D) -> Self {
         let birth = guard.birth();
         let descriptor = NonNull::from(Box::leak(Box::new(descriptor)));
-        Self { guard, descriptor, birth, installed: Vec::new(), indexes: PhantomData }
+        Self {
+            guard,
+            descriptor,
+            birth,
+            installed: Vec::new(),
+            indexes: PhantomData,
+            #[cfg(stillpoint_loom)]
+            mutation: crate::mutation::Mutation::default(),
+        }
     }
 
     /// The descriptor.
@@ -79,6 +89,10 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
         head: Option<&Head<'g, O, D>>,
         new: NewVersion<O>,
     ) -> Result<VersionRef<'g, O, D>, Refused<O>> {
+        #[cfg(stillpoint_loom)]
+        {
+            self.mutation = index.mutation;
+        }
         // Before publication, so that nothing can be published and not be remembered.
         self.installed.reserve(1);
         let pending = stamp::pending(self.descriptor.as_ptr());
@@ -109,11 +123,9 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
             header.stamp.store(stamp, Ordering::SeqCst);
         }
     }
-}
 
-impl<O: Send + Sync + 'static, D: Send + Sync + 'static> Drop for Batch<'_, O, D> {
-    fn drop(&mut self) {
-        self.settle(stamp::ABORTED);
+    /// Retires the descriptor; the end of the batch.
+    fn retire(&mut self) {
         // SAFETY: no stamp names the descriptor any more (invariant 1), and the batch ends here, so this happens once.
         unsafe {
             self.guard.retire(
@@ -123,6 +135,18 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> Drop for Batch<'_, O, D
                 drop_box::<D>,
             )
         };
+    }
+}
+
+impl<O: Send + Sync + 'static, D: Send + Sync + 'static> Drop for Batch<'_, O, D> {
+    fn drop(&mut self) {
+        #[cfg(stillpoint_loom)]
+        if self.mutation == crate::mutation::Mutation::RetireBeforeSettling {
+            self.retire();
+            return self.settle(stamp::ABORTED);
+        }
+        self.settle(stamp::ABORTED);
+        self.retire();
     }
 }
 

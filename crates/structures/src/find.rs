@@ -238,6 +238,12 @@ impl<'g> Probe<'_, 'g> {
         }
         self.guard.still_valid()?;
         let place = Place::new(self.bin, slot, bit, word);
+        #[cfg(stillpoint_loom)]
+        let place = if self.mutation == crate::mutation::Mutation::FrozenExpected {
+            Place { word, ..place }
+        } else {
+            place
+        };
         // SAFETY: valid at the slot's load, which came after the pin, and its birth is covered by the test just made (find invariant 1).
         let found = unsafe { version::key_of(place.version().as_ptr()) };
         Ok((found == self.key).then_some(Look::Found(place)))

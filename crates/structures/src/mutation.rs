@@ -9,10 +9,14 @@ pub enum Mutation {
     None,
     /// A migrator freezes the header but not the slots.
     NoSlotFreeze,
+    /// What a replace or remove expects of a slot that was found frozen has FROZEN in it, so that its CAS succeeds.
+    FrozenExpected,
     /// An inserter sets its valid bit without noticing that the header changed since it looked for the key.
     NoHeaderCheck,
     /// A reader takes a tentative slot without looking at the header again.
     TentativeVisible,
+    /// A batch retires its descriptor before it replaces the stamps.
+    RetireBeforeSettling,
     /// A pruner unlinks a version without marking it first.
     NoMark,
 }

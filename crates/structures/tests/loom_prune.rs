@@ -1,143 +1,197 @@
-//! Pruners of one chain against each other and against a reader, under all interleavings. Objects count how often they are dropped, and readers
-//! notice a dropped one.
+//! Chains under all interleavings: pruners against each other, against a reader, against a removal; what was cut out is reclaimed meanwhile.
+//! Objects write a cell when they are dropped, and readers read it, so a version that is reclaimed under a reader is a race for the model.
+//!
+//! | left out | refused by |
+//! |---|---|
+//! | the mark | `without_marks_a_pruned_version_stays_linked` |
 #![cfg(stillpoint_loom)]
+
+mod model_check;
 
 use loom::sync::Arc;
 use loom::thread;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use model_check::{Alive, check, must_fail, quiet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use stillpoint_pool::Pool;
-use stillpoint_reclaim::Collector;
-use stillpoint_structures::{Mutation, NewValue, ValueRef, VersionIndex};
+use stillpoint_reclaim::{Collector, Guard};
+use stillpoint_structures::{Mutation, NewValue, ValueRef, VersionIndex, VersionRef};
 
-struct Counted(u8, std::sync::Arc<AtomicI64>);
+struct Counted {
+    number: u8,
+    live: std::sync::Arc<AtomicI64>,
+    alive: Alive,
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.1.fetch_sub(1, Ordering::Relaxed);
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        self.alive.end();
     }
 }
 
 type Index = VersionIndex<Counted, ()>;
 
-/// An index with one key whose versions are `count`, …, 1, 0 (newest first).
-fn chain(mutation: Mutation, count: u8, live: &std::sync::Arc<AtomicI64>) -> Arc<Index> {
-    let index = Index::weakened(Collector::new(), Pool::new(), mutation);
-    let guard = index.collector().pin();
-    let hash = index.hash(b"k");
-    for n in 0..=count {
-        live.fetch_add(1, Ordering::Relaxed);
-        let object = std::sync::Arc::new(Counted(n, live.clone()));
-        let new = index.new_version(b"k", NewValue::Object(object), 0, None).unwrap();
-        let head = index.find(&guard, hash, b"k").unwrap();
-        index.install(&guard, hash, head.as_ref(), new).unwrap();
+struct World {
+    index: Arc<Index>,
+    live: std::sync::Arc<AtomicI64>,
+    /// The cells outlive the objects, so that also a reader of a dropped one reads a cell.
+    _cells: Vec<Alive>,
+}
+
+impl World {
+    /// An index with one key whose versions are `newest`, …, 1, 0.
+    fn new(collector: Collector, mutation: Mutation, newest: u8) -> Self {
+        let live = std::sync::Arc::new(AtomicI64::new(0));
+        let cells: Vec<_> = (0..=newest).map(|_| Alive::new()).collect();
+        let index = quiet(|| {
+            let index = Index::weakened(collector, Pool::new(), mutation);
+            for (number, alive) in (0..).zip(&cells) {
+                live.fetch_add(1, Ordering::Relaxed);
+                let (live, alive) = (live.clone(), alive.clone());
+                let object = std::sync::Arc::new(Counted { number, live, alive });
+                let new = index.new_version(b"k", NewValue::Object(object), 0, None).unwrap();
+                let guard = index.collector().pin();
+                let head = index.find(&guard, index.hash(b"k"), b"k").unwrap();
+                index.install(&guard, index.hash(b"k"), head.as_ref(), new).unwrap();
+            }
+            index
+        });
+        World { index: Arc::new(index), live, _cells: cells }
     }
-    drop(guard);
-    Arc::new(index)
-}
 
-fn prune(index: &Index, gone: &[u8]) -> usize {
-    let guard = index.collector().pin();
-    let head = index.find(&guard, index.hash(b"k"), b"k").unwrap().expect("the key stays");
-    let number = |value: ValueRef<'_, Counted>| match value {
-        ValueRef::Object(object) => object.0,
-        _ => panic!("objects were put"),
-    };
-    index.prune(head.version(), |version| !gone.contains(&number(version.value()))).versions
-}
-
-fn walk(index: &Index) -> Vec<u8> {
-    let guard = index.collector().pin();
-    let head = index.find(&guard, index.hash(b"k"), b"k").unwrap();
-    let mut numbers = Vec::new();
-    let mut at = head.map(|head| head.version());
-    while let Some(version) = at {
-        let ValueRef::Object(object) = version.value() else { panic!("objects were put") };
-        assert!(object.1.load(Ordering::Relaxed) > 0);
-        numbers.push(object.0);
-        at = version.older();
+    /// Everything is over: each version must have been dropped once.
+    fn end(self) {
+        let World { index, live, _cells } = self;
+        quiet(|| drop(Arc::try_unwrap(index).ok().expect("the threads are gone")));
+        assert_eq!(live.load(Ordering::Relaxed), 0, "each version is dropped once");
     }
-    numbers
 }
 
-fn check(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.max_branches = 100_000;
-    builder.check(model);
+/// Runs `f` under a guard; pinning is no part of the models.
+fn pinned<R>(index: &Index, f: impl FnOnce(&Guard<'_>) -> R) -> R {
+    let guard = quiet(|| index.collector().pin());
+    let result = f(&guard);
+    quiet(|| drop(guard));
+    result
+}
+
+/// Runs `f` under a guard in a thread of its own.
+fn spawn<R: 'static>(
+    index: &Arc<Index>,
+    f: impl FnOnce(&Index, &Guard<'_>) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let index = index.clone();
+    thread::spawn(move || pinned(&index, |guard| f(&index, guard)))
+}
+
+fn number(version: VersionRef<'_, Counted, ()>) -> u8 {
+    let ValueRef::Object(object) = version.value() else { panic!("objects were put") };
+    object.alive.test();
+    object.number
+}
+
+/// Cuts out the versions in `gone`, if the key is still there.
+fn prune(index: &Index, guard: &Guard<'_>, gone: &[u8]) -> usize {
+    let Some(head) = index.find(guard, index.hash(b"k"), b"k").unwrap() else { return 0 };
+    index.prune(head.version(), |version| !gone.contains(&number(version))).versions
+}
+
+fn walk(index: &Index, guard: &Guard<'_>) -> Vec<u8> {
+    let head = index.find(guard, index.hash(b"k"), b"k").unwrap();
+    let versions = std::iter::successors(head.map(|head| head.version()), VersionRef::older);
+    versions.map(number).collect()
+}
+
+fn walk_in_the_end(index: &Index) -> Vec<u8> {
+    quiet(|| walk(index, &index.collector().pin()))
 }
 
 /// Two pruners of neighbours (2 and 1), and a reader in the second form; 0 and the head must stay, and what was cut out is retired once.
 fn pruners(mutation: Mutation, with_reader: bool) {
-    let live = std::sync::Arc::new(AtomicI64::new(0));
-    let index = chain(mutation, 3, &live);
-    let other = {
-        let index = index.clone();
-        thread::spawn(move || prune(&index, &[2]))
-    };
+    let world = World::new(Collector::new(), mutation, 3);
+    let index = &world.index;
     let reader = with_reader.then(|| {
-        let index = index.clone();
-        thread::spawn(move || {
-            let numbers = walk(&index);
+        spawn(index, |index, guard| {
+            let numbers = walk(index, guard);
             assert!(numbers.first() == Some(&3) && numbers.last() == Some(&0), "{numbers:?}");
             assert!(numbers.is_sorted_by(|newer, older| newer > older), "{numbers:?}");
         })
     });
-    let mut pruned = prune(&index, &[1]);
+    let other = spawn(index, |index, guard| prune(index, guard, &[2]));
+    let mut pruned = pinned(index, |guard| prune(index, guard, &[1]));
     pruned += other.join().unwrap();
     if let Some(reader) = reader {
         reader.join().unwrap();
     }
-    let left = walk(&index);
-    assert_eq!(left.len() + pruned, 4, "what is gone was cut out once: {left:?} and {pruned} gone");
-    prune(&index, &[1, 2]);
-    assert_eq!(walk(&index), [3, 0], "nothing pruned comes back, nothing else is gone");
-    drop(Arc::try_unwrap(index).ok().expect("the threads are gone"));
-    assert_eq!(live.load(Ordering::Relaxed), 0, "each version is dropped once");
+    let left = walk_in_the_end(index);
+    assert_eq!(left.len() + pruned, 4, "a pruned version stays: {left:?} and {pruned} gone");
+    quiet(|| prune(index, &index.collector().pin(), &[1, 2]));
+    assert_eq!(walk_in_the_end(index), [3, 0], "nothing pruned comes back, nothing else is gone");
+    world.end();
 }
 
 #[test]
 fn two_pruners_cut_each_version_once() {
-    check(|| pruners(Mutation::None, false));
+    check(3, || pruners(Mutation::None, false));
 }
 
 #[test]
 fn a_reader_walks_on_while_two_prune() {
-    check(|| pruners(Mutation::None, true));
+    check(2, || pruners(Mutation::None, true));
 }
 
 #[test]
 fn without_marks_a_pruned_version_stays_linked() {
-    let weakened = catch_unwind(AssertUnwindSafe(|| check(|| pruners(Mutation::NoMark, false))));
-    assert!(weakened.is_err(), "the weakened protocol passed");
+    let model = || pruners(Mutation::NoMark, false);
+    must_fail("without_marks_a_pruned_version_stays_linked", 3, "a pruned version stays", model);
 }
 
 #[test]
 fn removal_against_prune_retires_each_version_once() {
-    check(|| {
-        let live = std::sync::Arc::new(AtomicI64::new(0));
-        let index = chain(Mutation::None, 2, &live);
-        let other = {
-            let index = index.clone();
-            thread::spawn(move || {
-                let guard = index.collector().pin();
-                let head = index
-                    .find(&guard, index.hash(b"k"), b"k")
-                    .unwrap()
-                    .expect("nobody else removes it");
-                index.prune(head.version(), |_| false);
-            })
-        };
-        {
-            let guard = index.collector().pin();
-            let head = index
-                .find(&guard, index.hash(b"k"), b"k")
-                .unwrap()
-                .expect("nobody else removes it");
-            assert!(index.remove(&head).unwrap());
-        }
-        other.join().unwrap();
-        drop(Arc::try_unwrap(index).ok().expect("the threads are gone"));
-        assert_eq!(live.load(Ordering::Relaxed), 0, "each version is dropped once");
+    check(3, || {
+        let world = World::new(Collector::new(), Mutation::None, 2);
+        let pruner = spawn(&world.index, |index, guard| {
+            prune(index, guard, &[0, 1]);
+        });
+        pinned(&world.index, |guard| {
+            let head = world.index.find(guard, world.index.hash(b"k"), b"k").unwrap();
+            assert!(world.index.remove(&head.expect("nobody else removes it")).unwrap());
+        });
+        pruner.join().unwrap();
+        world.end();
     });
+}
+
+/// A head is kept while its guard renews, and its chain is cut and reclaimed as far as can be: what the head leads to is still there.
+/// Returns how many versions were reclaimed while the reader was at it.
+fn kept_head() -> i64 {
+    let collector = Collector::builder().lease_ticks(0).batch_len(1).build();
+    let world = World::new(collector, Mutation::None, 2);
+    let reader = spawn(&world.index, |index, guard| {
+        let head = index.find(guard, index.hash(b"k"), b"k").unwrap().expect("the key stays");
+        // As a find of another key would, when the lease has run out.
+        guard.renew().unwrap();
+        let below = head.version().older();
+        if let Some(version) = below {
+            number(version);
+            version.older().map(number);
+        }
+        number(head.version());
+    });
+    pinned(&world.index, |guard| prune(&world.index, guard, &[0, 1]));
+    world.index.collector().flush();
+    let reclaimed = 3 - world.live.load(Ordering::Relaxed);
+    reader.join().unwrap();
+    world.end();
+    reclaimed
+}
+
+#[test]
+fn a_kept_head_leads_down_its_chain_after_a_renewal() {
+    let most = std::sync::Arc::new(AtomicI64::new(0));
+    let seen = most.clone();
+    check(3, move || {
+        seen.fetch_max(kept_head(), Ordering::Relaxed);
+    });
+    assert_eq!(most.load(Ordering::Relaxed), 2, "what was cut out is reclaimed in some execution");
 }

@@ -1,0 +1,71 @@
+//! How the loom tests run their models.
+//!
+//! loom takes note of the last access to a word only: a thread that loads a word and then stores to it hides that another had loaded it
+//! before, and the order store, load is never tried. So readers run in spawned threads, after the writers in the first execution; then each
+//! of their loads comes after a store, which loom does try the other way round.
+
+#![allow(dead_code, reason = "not every test file uses all of it")]
+
+use loom::cell::UnsafeCell;
+use std::process::Command;
+use std::sync::Arc;
+
+/// Runs `model` in every interleaving with up to `preemptions` preemptions (more with `LOOM_MAX_PREEMPTIONS`).
+pub fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.max(Some(preemptions));
+    builder.max_branches = 100_000;
+    builder.check(model);
+}
+
+/// The weakened `model` must fail, saying `reason`. A failing model may end in an abort (it unwinds through objects that are none of
+/// it any more), so it runs in a process of its own: the test `name`, called again.
+pub fn must_fail(
+    name: &str,
+    preemptions: usize,
+    reason: &str,
+    model: impl Fn() + Send + Sync + 'static,
+) {
+    const INNER: &str = "STILLPOINT_MUST_FAIL";
+    if std::env::var_os(INNER).is_some() {
+        return check(preemptions, model);
+    }
+    let mut inner = Command::new(std::env::current_exe().unwrap());
+    let output = inner.args([name, "--exact", "--nocapture"]).env(INNER, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "the weakened protocol passed");
+    assert!(said.contains(reason), "it fails for another reason: {said}");
+}
+
+/// Runs `step` without switching threads within it: for what is no part of the protocol under check.
+pub fn quiet<R>(step: impl FnOnce() -> R) -> R {
+    loom::stop_exploring();
+    let result = step();
+    loom::explore();
+    result
+}
+
+/// Whether something is alive. Each test of it is a race, for the model, with an end that is not ordered after it.
+#[derive(Clone)]
+pub struct Alive(Arc<UnsafeCell<bool>>);
+
+// SAFETY: its unsynchronised use is what the models are to find.
+unsafe impl Send for Alive {}
+// SAFETY: as above.
+unsafe impl Sync for Alive {}
+
+impl Alive {
+    pub fn new() -> Self {
+        Alive(Arc::new(UnsafeCell::new(true)))
+    }
+
+    pub fn test(&self) {
+        // SAFETY: the model reports it if the end may come at the same time.
+        assert!(self.0.with(|alive| unsafe { *alive }), "was reclaimed under a reader");
+    }
+
+    pub fn end(&self) {
+        // SAFETY: the model reports it if a reader may be at it.
+        self.0.with_mut(|alive| unsafe { *alive = false });
+    }
+}
