@@ -2,9 +2,8 @@
 #![cfg(not(stillpoint_loom))]
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, LazyLock, mpsc};
 use std::thread;
 use stillpoint_reclaim::{Atomic, Collector, Expired, Guard, Owned};
 
@@ -137,7 +136,8 @@ fn a_guard_that_outlives_its_thread_number_still_protects() {
     thread_local! {
         static KEPT: RefCell<Option<Guard<'static>>> = const { RefCell::new(None) };
     }
-    let collector: &'static Collector = Box::leak(Box::new(small()));
+    static COLLECTOR: LazyLock<Collector> = LazyLock::new(small);
+    let collector = &*COLLECTOR;
     thread::spawn(|| KEPT.with(|kept| *kept.borrow_mut() = Some(collector.pin()))).join().unwrap();
     let drops = Arc::new(AtomicU64::new(0));
     for _ in 0..100 {
