@@ -153,7 +153,7 @@ fn a_destructor_that_panics_takes_nothing_else_down() {
     impl Drop for Panics {
         fn drop(&mut self) {
             self.0.fetch_add(1, Ordering::Relaxed);
-            std::panic::resume_unwind(Box::new("as it must"));
+            std::panic::resume_unwind(Box::new(()));
         }
     }
     let drops = Arc::new(AtomicU64::new(0));

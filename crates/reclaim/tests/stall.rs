@@ -37,8 +37,8 @@ fn with_live_nodes(
     c: Collector,
     run: impl for<'a> FnOnce(&Collector, &[Atomic<Counted<'a>>], &'a AtomicU64),
 ) {
-    let drops = Box::leak(Box::new(AtomicU64::new(0)));
-    let drops: &'static AtomicU64 = drops;
+    let count = AtomicU64::new(0);
+    let drops = &count;
     let slots: Vec<Atomic<Counted<'_>>> = {
         let guard = c.pin();
         (0..LIVE).map(|_| Atomic::new(Owned::new(&guard, Counted(drops)))).collect()

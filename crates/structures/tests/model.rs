@@ -104,8 +104,10 @@ fn put(index: &Index, guard: &Guard<'_>, key: &[u8], step: u64, rng: &mut Rng) -
 }
 
 fn run(seed: u64, steps: u64, keys: u64) {
+    // The pool goes last: what the collector reclaims at its end goes back to it.
+    let pool = Pool::new();
     let collector = Collector::new();
-    let index = Index::new(collector.clone(), Pool::new());
+    let index = Index::new(collector.clone(), pool.clone());
     let mut model = Model::new();
     let mut rng = Rng(seed);
     for step in 0..steps {
@@ -209,8 +211,8 @@ fn an_install_on_an_outdated_head_is_refused_and_gives_the_version_back() {
 
 #[test]
 fn a_batch_settles_all_its_stamps_in_every_index() {
-    let collector = Collector::new();
     let pool = Pool::new();
+    let collector = Collector::new();
     let indexes = [(); 3].map(|()| Index::new(collector.clone(), pool.clone()));
     let guard = collector.pin();
     for (round, plain) in [Some(77), None].into_iter().enumerate() {
@@ -263,8 +265,9 @@ fn a_head_of_another_collector_is_refused() {
 /// A head is kept while other operations on the same guard renew its lease, and its chain is cut and retired under it.
 #[test]
 fn a_kept_head_leads_down_its_chain_whatever_is_renewed_and_pruned_meanwhile() {
+    let pool = Pool::new();
     let collector = Collector::builder().lease_ticks(0).batch_len(1).build();
-    let index = Index::new(collector.clone(), Pool::new());
+    let index = Index::new(collector.clone(), pool.clone());
     let hash = index.hash(b"k");
     let push = |value: u64| {
         let guard = collector.pin();

@@ -141,7 +141,8 @@ fn growth_under_load_loses_no_key_and_no_update() {
 fn counters_of_few_keys_lose_no_increment_while_the_index_grows() {
     for collector in collectors() {
         let live = Arc::new(AtomicI64::new(0));
-        let index = Index::new(collector.clone(), Pool::new());
+        let pool = Pool::new();
+        let index = Index::new(collector.clone(), pool.clone());
         let (threads, keys, rounds) = (4u64, 8u64, steps(6_000));
         thread::scope(|scope| {
             for thread in 0..threads {
@@ -193,7 +194,8 @@ fn counters_of_few_keys_lose_no_increment_while_the_index_grows() {
 fn insert_and_remove_churn_on_few_keys_balances() {
     for collector in collectors() {
         let live = Arc::new(AtomicI64::new(0));
-        let index = Index::new(collector.clone(), Pool::new());
+        let pool = Pool::new();
+        let index = Index::new(collector.clone(), pool.clone());
         let keys = 5u64;
         let balance: Vec<AtomicI64> = (0..keys).map(|_| AtomicI64::new(0)).collect();
         thread::scope(|scope| {
@@ -242,7 +244,8 @@ fn insert_and_remove_churn_on_few_keys_balances() {
 fn readers_walk_chains_that_are_pruned_and_removed_under_them() {
     for collector in collectors() {
         let live = Arc::new(AtomicI64::new(0));
-        let index = Index::new(collector.clone(), Pool::new());
+        let pool = Pool::new();
+        let index = Index::new(collector.clone(), pool.clone());
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             let writers: Vec<_> = (0..3u64)
@@ -310,7 +313,8 @@ fn readers_walk_chains_that_are_pruned_and_removed_under_them() {
 fn pending_stamps_lead_to_live_descriptors_only() {
     for collector in collectors() {
         let live = Arc::new(AtomicI64::new(0));
-        let index = Index::new(collector.clone(), Pool::new());
+        let pool = Pool::new();
+        let index = Index::new(collector.clone(), pool.clone());
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             let writers: Vec<_> = (0..2u64)
@@ -376,7 +380,8 @@ fn pending_stamps_lead_to_live_descriptors_only() {
 fn a_scan_meets_every_key_that_stays_while_others_come() {
     for collector in collectors() {
         let live = Arc::new(AtomicI64::new(0));
-        let index = Index::new(collector.clone(), Pool::new());
+        let pool = Pool::new();
+        let index = Index::new(collector.clone(), pool.clone());
         let stay = 500u64;
         for n in 0..stay {
             put(&index, &n.to_le_bytes(), 1, &live);
