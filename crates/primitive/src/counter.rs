@@ -2,7 +2,7 @@
 //!
 //! Always `std`'s atomic, under the model checkers too: a figure is no part of any protocol, and would only multiply their states.
 //!
-//! Tags: `[count]` both sites are here.
+//! Tags: `[count]` all sites are here.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,6 +27,15 @@ impl OwnerCounter {
         // Relaxed [count]: as above.
         self.0.store(sum, Ordering::Relaxed);
         sum
+    }
+
+    /// As [`add`](OwnerCounter::add), for a counter with several writers.
+    ///
+    /// # Progress
+    /// Wait-free.
+    pub fn add_shared(&self, n: u64) {
+        // Relaxed [count]: a figure for people.
+        self.0.fetch_add(n, Ordering::Relaxed);
     }
 
     /// The figure.

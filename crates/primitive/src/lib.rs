@@ -15,6 +15,9 @@
 
 pub mod background;
 mod counter;
+#[cfg(stillpoint_loom)]
+#[doc(hidden)]
+pub mod modelled;
 mod padded;
 mod side_word;
 

@@ -2,9 +2,9 @@
 
 #[cfg(stillpoint_loom)]
 mod imp {
+    pub use crate::modelled as atomic;
     pub use loom::cell::UnsafeCell;
     pub use loom::hint;
-    pub use loom::sync::atomic;
     pub use loom::sync::{Arc, Mutex};
     pub use loom::thread;
     pub use loom::thread_local;

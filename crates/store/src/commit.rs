@@ -65,7 +65,7 @@ pub(crate) struct Hook(std::sync::RwLock<Option<AtStep>>);
 #[cfg(test)]
 type AtStep = Box<dyn Fn(Step) + Send + Sync>;
 
-#[cfg(test)]
+#[cfg(all(test, not(stillpoint_loom)))]
 impl Hook {
     pub(crate) fn set(&self, hook: impl Fn(Step) + Send + Sync + 'static) {
         *self.0.write().expect("no test panics here") = Some(Box::new(hook));

@@ -4,16 +4,10 @@
 //! 1. A cell other than the first has one writer, the thread whose slot number it is (numbers are handed on under a lock, so a cell's writers are
 //!    ordered): it adds by a load and a store. Threads past their exit share the first cell and add by `fetch_add`.
 //! 2. What one thread adds another may take away; only the sum means something, and only when nobody is in the middle of an operation.
-//!
-//! # Orderings
-//! | tag | sites |
-//! |---|---|
-//! | `[count]` | Relaxed everywhere: sums of a moment, nothing is decided by them but policy |
 
 use crate::segments::Segments;
-use stillpoint_primitive::CachePadded;
-use stillpoint_primitive::sync::atomic::{AtomicI64, Ordering};
 use stillpoint_primitive::thread_slot;
+use stillpoint_primitive::{CachePadded, OwnerCounter};
 
 /// What is counted beside the keys of each space.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +27,8 @@ pub(crate) enum Figure {
 const FIGURES: usize = 8;
 
 struct Cell {
-    figures: [AtomicI64; FIGURES],
-    keys: Box<[AtomicI64]>,
+    figures: [OwnerCounter; FIGURES],
+    keys: Box<[OwnerCounter]>,
 }
 
 pub(crate) struct Counters {
@@ -51,8 +45,8 @@ impl Counters {
     pub(crate) fn new(spaces: usize) -> Self {
         let make = move || {
             CachePadded::new(Cell {
-                figures: [const { AtomicI64::new(0) }; FIGURES],
-                keys: (0..spaces).map(|_| AtomicI64::new(0)).collect(),
+                figures: [const { OwnerCounter::new() }; FIGURES],
+                keys: (0..spaces).map(|_| OwnerCounter::new()).collect(),
             })
         };
         Counters { cells: Segments::new(make) }
@@ -73,17 +67,20 @@ impl Counters {
     }
 
     pub(crate) fn sum(&self, figure: Figure) -> u64 {
-        // Relaxed [count]: a sum of a moment
-        self.total(|cell| cell.figures[figure as usize].load(Ordering::Relaxed))
+        self.total(|cell| cell.figures[figure as usize].get())
     }
 
     pub(crate) fn keys(&self, space: u8) -> u64 {
-        // Relaxed [count]: a sum of a moment
-        self.total(|cell| cell.keys[usize::from(space)].load(Ordering::Relaxed))
+        self.total(|cell| cell.keys[usize::from(space)].get())
     }
 
-    fn total(&self, of: impl Fn(&Cell) -> i64) -> u64 {
-        self.cells.iter().map(|cell| of(cell)).sum::<i64>().max(0) as u64
+    fn total(&self, of: impl Fn(&Cell) -> u64) -> u64 {
+        self.cells
+            .iter()
+            .fold(0, |sum: u64, cell| sum.wrapping_add(of(cell)))
+            .cast_signed()
+            .max(0)
+            .cast_unsigned()
     }
 }
 
@@ -91,8 +88,7 @@ impl Own<'_> {
     /// The calling thread's part of a figure.
     #[inline]
     pub(crate) fn get(&self, figure: Figure) -> i64 {
-        // Relaxed [count]: a figure of a moment
-        self.cell.figures[figure as usize].load(Ordering::Relaxed)
+        self.cell.figures[figure as usize].get().cast_signed()
     }
 
     #[inline]
@@ -106,13 +102,11 @@ impl Own<'_> {
     }
 
     #[inline]
-    fn change(&self, cell: &AtomicI64, by: i64) {
+    fn change(&self, cell: &OwnerCounter, by: i64) {
         if self.shared {
-            // Relaxed [count]: shared by threads past their exit
-            cell.fetch_add(by, Ordering::Relaxed);
+            cell.add_shared(by.cast_unsigned());
         } else {
-            // Relaxed [count]: this thread alone writes here (invariant 1), for the load and the store
-            cell.store(cell.load(Ordering::Relaxed) + by, Ordering::Relaxed);
+            cell.add(by.cast_unsigned());
         }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Engine<O: Send + Sync + 'static> {
     pub(crate) pool: Pool,
     #[cfg(test)]
     pub(crate) hook: crate::commit::Hook,
+    #[cfg(stillpoint_loom)]
+    pub(crate) mutation: crate::mutation::Mutation,
 }
 
 /// The value of an operation that fails only past a cap on leases.
@@ -69,7 +71,15 @@ impl<O: Send + Sync + 'static> Engine<O> {
             pool,
             #[cfg(test)]
             hook: crate::commit::Hook::default(),
+            #[cfg(stillpoint_loom)]
+            mutation: crate::mutation::Mutation::None,
         }
+    }
+
+    /// Whether a model wants this step left out.
+    #[cfg(stillpoint_loom)]
+    pub(crate) fn lacks(&self, step: crate::mutation::Mutation) -> bool {
+        self.mutation == step
     }
 
     /// The index of a space.

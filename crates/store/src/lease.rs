@@ -42,7 +42,10 @@ use stillpoint_primitive::thread_slot;
 const FREE: u64 = 0;
 const PINNING: u64 = 1 << 62;
 const KILLED: u64 = 1 << 61;
+#[cfg(not(stillpoint_loom))]
 const GROUP: usize = 64;
+#[cfg(stillpoint_loom)]
+const GROUP: usize = 2;
 const NO_DEADLINE: u64 = u64::MAX;
 
 struct Slot {
@@ -76,6 +79,8 @@ pub(crate) struct Lease {
 pub(crate) struct LeaseRegistry {
     groups: Segments<Group>,
     used_groups: CachePadded<AtomicUsize>,
+    #[cfg(stillpoint_loom)]
+    pub(crate) announces: bool,
 }
 
 impl LeaseRegistry {
@@ -83,6 +88,8 @@ impl LeaseRegistry {
         LeaseRegistry {
             groups: Segments::new(Group::new),
             used_groups: CachePadded::new(AtomicUsize::new(1)),
+            #[cfg(stillpoint_loom)]
+            announces: true,
         }
     }
 
@@ -92,13 +99,26 @@ impl LeaseRegistry {
         let word = &self.slot(slot).word;
         // Relaxed [deadline]: the slot is ours
         self.slot(slot).deadline_ms.store(NO_DEADLINE, Ordering::Relaxed);
-        // SeqCst [lease]: announced before the clock is read for good
-        word.store(PINNING | clock.now(), Ordering::SeqCst);
+        if self.announces() {
+            // SeqCst [lease]: announced before the clock is read for good
+            word.store(PINNING | clock.now(), Ordering::SeqCst);
+        }
         let read_timestamp = clock.now();
         clock.pass(read_timestamp);
         // SeqCst [lease]: from here the lease is exact
         word.store(read_timestamp, Ordering::SeqCst);
         Lease { slot, read_timestamp }
+    }
+
+    #[cfg(stillpoint_loom)]
+    fn announces(&self) -> bool {
+        self.announces
+    }
+
+    #[cfg(not(stillpoint_loom))]
+    #[inline(always)]
+    fn announces(&self) -> bool {
+        true
     }
 
     pub(crate) fn release(&self, lease: Lease) {

@@ -27,6 +27,8 @@ mod lease;
 mod lease_view;
 mod limbo;
 mod maintenance;
+#[cfg(stillpoint_loom)]
+mod mutation;
 mod prefetch;
 mod prune;
 mod reader;
@@ -43,6 +45,9 @@ pub use config::{At, Config, PressurePolicy};
 pub use draft::Draft;
 pub use entry::{Entry, Value, VersionStamp};
 pub use error::{CommitError, MvccDisabled, SnapshotExpired, WriteError};
+#[cfg(stillpoint_loom)]
+#[doc(hidden)]
+pub use mutation::Mutation;
 pub use prefetch::KeyHint;
 pub use snapshot::Snapshot;
 pub use stats::Stats;

@@ -48,6 +48,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
     pub(crate) fn standing<'g>(&self, version: Version<'g, O>) -> Standing<'g> {
         match uncapped(version.stamp()) {
             Stamp::Plain(stamp) => Standing::Committed(VersionStamp(stamp)),
+            #[cfg(stillpoint_loom)]
+            Stamp::Unset if self.lacks(crate::Mutation::SkipUnset) => Standing::Aborted,
             Stamp::Unset => Standing::Committed(self.help_stamp(version)),
             Stamp::Aborted => Standing::Aborted,
             Stamp::Pending(descriptor) => Standing::Pending(descriptor),
@@ -196,6 +198,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let committed = match descriptor.status() {
             Status::Installing | Status::Aborted => false,
             Status::Committed => true,
+            #[cfg(stillpoint_loom)]
+            Status::Prepared if self.lacks(crate::Mutation::SkipPrepared) => false,
             Status::Prepared => {
                 descriptor.fix_timestamp(&self.clock) <= timestamp
                     && self.help_decide(guard, descriptor)
@@ -228,6 +232,10 @@ impl<O: Send + Sync + 'static> Engine<O> {
         descriptor: &'g Descriptor,
         timestamp: u64,
     ) -> Option<usize> {
+        #[cfg(stillpoint_loom)]
+        if self.lacks(crate::Mutation::NoValidation) {
+            return None;
+        }
         descriptor.reads.iter().position(|read| {
             let index = self.space(read.space);
             let head = uncapped(index.find(guard, read.hash, &read.key));

@@ -51,6 +51,16 @@ impl<O: Send + Sync + 'static> Store<O> {
         Store { engine: Arc::new(Engine::new(&config)) }
     }
 
+    /// The same with a step of the protocol left out.
+    #[cfg(stillpoint_loom)]
+    #[doc(hidden)]
+    pub fn weakened(config: Config, mutation: crate::Mutation) -> Self {
+        let mut engine = Engine::new(&config);
+        engine.leases.announces = mutation != crate::Mutation::NoAnnouncement;
+        engine.mutation = mutation;
+        Store { engine: Arc::new(engine) }
+    }
+
     /// Reads the newest committed value of `key`: `f` sees it borrowed, `None` if absent or expired.
     ///
     /// # Progress

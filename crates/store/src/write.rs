@@ -206,7 +206,20 @@ impl<O: Send + Sync + 'static> Engine<O> {
         new: NewVersion<O>,
         then: impl FnOnce(),
     ) -> Result<(), Refused<O>> {
+        #[cfg(stillpoint_loom)]
+        let early = self.clock.now();
         let version = place.index.install(guard, place.hash, target.head.as_ref(), new)?;
+        #[cfg(stillpoint_loom)]
+        if self.lacks(crate::Mutation::StampBeforeInstall) {
+            let stamp = VersionStamp::on_top_of(target.base.map(|(_, stamp)| stamp), early);
+            let _ = version.try_stamp(stamp.map_or(2, |stamp| stamp.0));
+        }
+        #[cfg(stillpoint_loom)]
+        if self.lacks(crate::Mutation::PruneBeforeStamp) && self.leases.idle() {
+            self.stamp_on(version, target.base.map(|(_, stamp)| stamp));
+            place.index.prune(version, |_| false);
+            return Ok(());
+        }
         let stamp = self.stamp_on(version, target.base.map(|(_, stamp)| stamp));
         then();
         self.written(guard, place, version, stamp, target.base);

@@ -1,0 +1,22 @@
+//! Weakenings of the protocol, one step left out each, for models that must fail.
+
+/// Which step is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mutation {
+    /// None.
+    #[default]
+    None,
+    /// A writer loads the clock for its stamp before it installs.
+    StampBeforeInstall,
+    /// A reader passes an unset version by instead of stamping it.
+    SkipUnset,
+    /// A reader passes a prepared commit by instead of deciding it.
+    SkipPrepared,
+    /// A lease is not announced before its timestamp is taken.
+    NoAnnouncement,
+    /// A writer looks at the leases before it stamps.
+    PruneBeforeStamp,
+    /// A commit's verdict does not look at its reads.
+    NoValidation,
+}

@@ -1,0 +1,178 @@
+//! Stamping, installing, settling, leases and commits of the real store under all interleavings of two threads.
+//!
+//! Each step of the protocol has a twin with that step left out ([`Mutation`]), which the models must refuse.
+#![cfg(stillpoint_loom)]
+
+use loom::sync::Arc;
+use loom::thread;
+use std::process::Command;
+use std::time::Duration;
+use stillpoint_store::{At, Config, Entry, Mutation, Store};
+
+const AT: At = At { space: 0, now_ms: 1 };
+
+fn store(mutation: Mutation) -> Arc<Store> {
+    let store = Store::weakened(Config { spaces: 1, ..Config::default() }, mutation);
+    for key in [b"a", b"b"] {
+        store.set(AT, key, 0, &[0], None).unwrap();
+    }
+    Arc::new(store)
+}
+
+fn byte(entry: Option<Entry<'_, ()>>) -> Option<u8> {
+    entry.map(|entry| entry.bytes().unwrap()[0])
+}
+
+/// How long a model that finds nothing is explored: the smaller ones end before.
+const LONGEST: Duration = Duration::from_secs(25);
+
+/// Runs the model under all interleavings, or as many as there is time for, until one has a fault.
+fn explore(model: fn(Mutation) -> Outcome, mutation: Mutation) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.max_branches = 100_000;
+    builder.max_duration = Some(LONGEST);
+    builder.check(move || {
+        if let Err(fault) = model(mutation) {
+            panic!("noticed: {fault}");
+        }
+    });
+}
+
+type Outcome = Result<(), &'static str>;
+
+fn must(holds: bool, otherwise: &'static str) -> Outcome {
+    if holds { Ok(()) } else { Err(otherwise) }
+}
+
+/// The model must have a fault. It runs in a process of its own: a model that is given up takes its thread's exit hooks with it, which abort.
+fn must_fail(test: &str, model: fn(Mutation) -> Outcome, mutation: Mutation) {
+    const INNER: &str = "STILLPOINT_MUST_FAIL";
+    if std::env::var_os(INNER).is_some() {
+        return explore(model, mutation);
+    }
+    let mut inner = Command::new(std::env::current_exe().unwrap());
+    let output = inner.args([test, "--exact", "--nocapture"]).env(INNER, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{mutation:?} was not noticed");
+    assert!(said.contains("noticed: "), "it fails for another reason: {said}");
+}
+
+/// One writes a key, the other reads it twice in a snapshot: the same both times, and what the writer found done is there.
+fn one_key(mutation: Mutation) -> Outcome {
+    let store = store(mutation);
+    let writer = {
+        let store = store.clone();
+        thread::spawn(move || store.set(AT, b"a", 0, &[1], None).unwrap())
+    };
+    let snapshot = store.snapshot(1);
+    let first = snapshot.get_with(0, b"a", byte).unwrap();
+    let newest = store.get_with(AT, b"a", byte);
+    let second = snapshot.get_with(0, b"a", byte).unwrap();
+    writer.join().unwrap();
+    let third = snapshot.get_with(0, b"a", byte).unwrap();
+    let last = store.get_with(AT, b"a", byte);
+    must(first.is_some() && last == Some(1), "a value is lost")?;
+    must(newest >= first, "the newest value is older than a snapshot's")?;
+    must(first == second && first == third, "a snapshot changed")
+}
+
+/// A transaction writes two keys; a snapshot sees both or none, and so do reads of the newest values in the order of its writes.
+fn two_keys(mutation: Mutation) -> Outcome {
+    let store = store(mutation);
+    let writer = {
+        let store = store.clone();
+        thread::spawn(move || {
+            let mut transaction = store.begin(1);
+            transaction.set(0, b"a", 0, &[1], None);
+            transaction.set(0, b"b", 0, &[1], None);
+            transaction.commit().is_ok()
+        })
+    };
+    // A thread of its own, so that which of the two begins costs no preemption.
+    let reader = {
+        let store = store.clone();
+        thread::spawn(move || {
+            let snapshot = store.snapshot(1);
+            let seen = [b"a", b"b"].map(|key| snapshot.get_with(0, key, byte).unwrap());
+            (seen, [b"a", b"b"].map(|key| store.get_with(AT, key, byte)))
+        })
+    };
+    let committed = writer.join().unwrap();
+    let (seen, newest) = reader.join().unwrap();
+    must(seen[0].is_some() && seen[0] == seen[1], "a torn cut")?;
+    must(newest[1] >= newest[0], "a commit was seen in part")?;
+    must(committed && store.get_with(AT, b"b", byte) == Some(1), "nobody stood in its way")
+}
+
+/// Two transactions, each of which reads what the other writes: not both may have read the old value.
+fn skew(mutation: Mutation) -> Outcome {
+    let store = store(mutation);
+    let one = |store: &Store, read: &[u8], write: &[u8], other: &[u8]| {
+        let mut transaction = store.begin(1);
+        let seen = transaction.get_with(0, read, byte).unwrap();
+        transaction.set(0, write, 0, &[1], None);
+        transaction.set(0, other, 0, &[1], None);
+        transaction.commit().is_ok() && seen == Some(0)
+    };
+    let left = {
+        let store = store.clone();
+        thread::spawn(move || one(&store, b"a", b"b", b"x"))
+    };
+    let right = one(&store, b"b", b"a", b"y");
+    let left = left.join().unwrap();
+    must(!(left && right), "write skew")
+}
+
+#[test]
+fn a_snapshot_of_one_key_is_stable() {
+    explore(one_key, Mutation::None);
+}
+
+#[test]
+fn a_commit_is_seen_whole_or_not_at_all() {
+    explore(two_keys, Mutation::None);
+}
+
+#[test]
+fn of_two_transactions_that_exclude_each_other_one_commits() {
+    explore(skew, Mutation::None);
+}
+
+#[test]
+fn a_clock_loaded_before_the_install_is_noticed() {
+    must_fail(
+        "a_clock_loaded_before_the_install_is_noticed",
+        one_key,
+        Mutation::StampBeforeInstall,
+    );
+}
+
+#[test]
+fn passing_an_unset_version_by_is_noticed() {
+    must_fail("passing_an_unset_version_by_is_noticed", one_key, Mutation::SkipUnset);
+}
+
+#[test]
+fn a_lease_that_is_not_announced_is_noticed() {
+    must_fail("a_lease_that_is_not_announced_is_noticed", one_key, Mutation::NoAnnouncement);
+}
+
+#[test]
+fn a_look_at_the_leases_before_the_stamp_is_noticed() {
+    must_fail(
+        "a_look_at_the_leases_before_the_stamp_is_noticed",
+        one_key,
+        Mutation::PruneBeforeStamp,
+    );
+}
+
+#[test]
+fn passing_a_prepared_commit_by_is_noticed() {
+    must_fail("passing_a_prepared_commit_by_is_noticed", two_keys, Mutation::SkipPrepared);
+}
+
+#[test]
+fn a_commit_that_does_not_validate_is_noticed() {
+    must_fail("a_commit_that_does_not_validate_is_noticed", skew, Mutation::NoValidation);
+}
