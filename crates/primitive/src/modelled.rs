@@ -2,10 +2,13 @@
 //!
 //! loom takes a SeqCst load or store for an acquiring or releasing one; only its SeqCst *fences* are in one total order. Here each SeqCst access
 //! has such a fence on both sides, which gives exactly the order that the code asks for.
+//!
+//! Tags: `[model]` the two SeqCst fences of `fenced`.
 
 pub use loom::sync::atomic::{Ordering, fence};
 
 fn fenced<R>(order: Ordering, access: impl FnOnce() -> R) -> R {
+    // SeqCst [model]: the accesses that loom would weaken
     if order != Ordering::SeqCst {
         return access();
     }

@@ -18,10 +18,10 @@
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use std::process::Command;
 use std::sync::atomic::AtomicUsize;
+use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_reclaim::{Collector, Epoch, Expired, Guard, Mutation};
 
 const NIL: u64 = 9;
