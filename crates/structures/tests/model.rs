@@ -1,4 +1,5 @@
 //! The index against a `HashMap` of stacks, one thread, seeded.
+#![cfg(not(stillpoint_loom))]
 
 use std::collections::HashMap;
 use std::sync::Arc;

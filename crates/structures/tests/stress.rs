@@ -1,4 +1,5 @@
 //! Many threads on one index: growth under load, churn on few keys, pruners against readers, leases of no length, no leaks.
+#![cfg(not(stillpoint_loom))]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
