@@ -20,6 +20,8 @@ use stillpoint_primitive::background;
 
 /// Steps of one pass of the thread.
 const PASS: usize = 4096;
+/// Collections of a pass, as long as there is something to collect; what they retire is reclaimed together.
+const COLLECTIONS: usize = 8;
 /// The longest pause when there is nothing to do.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
@@ -98,7 +100,14 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// One pass of the thread; whether there may be more to do at once.
     fn pass(&self, now_ms: u64) -> bool {
         let expired = self.expire_due(now_ms, PASS);
-        let collected = self.collect(PASS);
+        let mut collected = 0;
+        for _ in 0..COLLECTIONS {
+            let some = self.collect(PASS);
+            collected += some;
+            if some < PASS {
+                break;
+            }
+        }
         if self.collector.stats().unreclaimed > 0 {
             self.collector.flush();
         }

@@ -24,6 +24,9 @@ use crate::settle::Standing;
 use crate::write::Place;
 use stillpoint_structures::{Guard, Pruned};
 
+/// Entries of limbo that are fetched together.
+const TOGETHER: usize = 16;
+
 /// The newest committed version of a chain, and whether all above it is aborted.
 struct Newest<'g, O: Send + Sync + 'static> {
     version: Option<(Version<'g, O>, VersionStamp)>,
@@ -179,7 +182,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// Looks again at up to `most` versions of the calling thread's that wait for no lease any more. How many.
     pub(crate) fn tidy_own(&self, most: usize) -> usize {
         let entries = self.limbo.take_own(most, |lease| self.leases.is_live(lease));
-        entries.iter().for_each(|entry| self.tidy_entry(*entry));
+        self.tidy_entries(&entries);
         entries.len()
     }
 
@@ -187,8 +190,19 @@ impl<O: Send + Sync + 'static> Engine<O> {
     pub(crate) fn tidy_all(&self, most: usize) -> usize {
         let live = self.leases.live();
         let entries = self.limbo.take_all(most, |lease| live.binary_search(&lease).is_ok());
-        entries.iter().for_each(|entry| self.tidy_entry(*entry));
+        self.tidy_entries(&entries);
         entries.len()
+    }
+
+    /// Fetches the bins of some entries together, then their versions, then looks at them: the memory's latency is waited for once.
+    fn tidy_entries(&self, entries: &[Waiting]) {
+        for some in entries.chunks(TOGETHER) {
+            let guard = self.collector.pin();
+            some.iter().for_each(|entry| self.space(entry.space).prefetch(&guard, entry.hash));
+            some.iter()
+                .for_each(|entry| self.space(entry.space).prefetch_version(&guard, entry.hash));
+            some.iter().for_each(|entry| self.tidy_entry(*entry));
+        }
     }
 
     fn tidy_entry(&self, entry: Waiting) {
