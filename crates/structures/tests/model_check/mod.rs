@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 /// Runs `model` in every interleaving with up to `preemptions` preemptions (more with `LOOM_MAX_PREEMPTIONS`).
-pub fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+pub(crate) fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.max(Some(preemptions));
     builder.max_branches = 100_000;
@@ -20,7 +20,7 @@ pub fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 
 /// The weakened `model` must fail, saying `reason`. A failing model may end in an abort (it unwinds through objects that are none of
 /// it any more), so it runs in a process of its own: the test `name`, called again.
-pub fn must_fail(
+pub(crate) fn must_fail(
     name: &str,
     preemptions: usize,
     reason: &str,
@@ -38,7 +38,7 @@ pub fn must_fail(
 }
 
 /// Runs `step` without switching threads within it: for what is no part of the protocol under check.
-pub fn quiet<R>(step: impl FnOnce() -> R) -> R {
+pub(crate) fn quiet<R>(step: impl FnOnce() -> R) -> R {
     loom::stop_exploring();
     let result = step();
     loom::explore();
@@ -47,7 +47,7 @@ pub fn quiet<R>(step: impl FnOnce() -> R) -> R {
 
 /// Whether something is alive. Each test of it is a race, for the model, with an end that is not ordered after it.
 #[derive(Clone)]
-pub struct Alive(Arc<UnsafeCell<bool>>);
+pub(crate) struct Alive(Arc<UnsafeCell<bool>>);
 
 // SAFETY: its unsynchronised use is what the models are to find.
 unsafe impl Send for Alive {}
@@ -55,16 +55,16 @@ unsafe impl Send for Alive {}
 unsafe impl Sync for Alive {}
 
 impl Alive {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Alive(Arc::new(UnsafeCell::new(true)))
     }
 
-    pub fn test(&self) {
+    pub(crate) fn test(&self) {
         // SAFETY: the model reports it if the end may come at the same time.
         assert!(self.0.with(|alive| unsafe { *alive }), "was reclaimed under a reader");
     }
 
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         // SAFETY: the model reports it if a reader may be at it.
         self.0.with_mut(|alive| unsafe { *alive = false });
     }
