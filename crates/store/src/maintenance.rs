@@ -97,8 +97,9 @@ impl<O: Send + Sync + 'static> Engine<O> {
         self.tidy_all(budget)
     }
 
-    /// One pass of the thread; whether there may be more to do at once.
-    fn pass(&self, now_ms: u64) -> bool {
+    /// One pass of the thread; whether there may be more to do at once. `left` is what the last flush could not reclaim: a store in which
+    /// nothing is retired needs no other.
+    fn pass(&self, now_ms: u64, left: &mut u64) -> bool {
         let expired = self.expire_due(now_ms, PASS);
         let mut collected = 0;
         for _ in 0..COLLECTIONS {
@@ -108,8 +109,9 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 break;
             }
         }
-        if self.collector.stats().unreclaimed > 0 {
+        if self.collector.stats().unreclaimed != *left {
             self.collector.flush();
+            *left = self.collector.stats().unreclaimed;
         }
         expired + collected >= PASS
     }
@@ -144,12 +146,13 @@ impl<O: Send + Sync + 'static> Store<O> {
 
 fn run<O: Send + Sync + 'static>(engine: &Weak<Engine<O>>, now_ms: impl Fn() -> u64) {
     let mut pause = Duration::ZERO;
+    let mut left = 0;
     loop {
         let interval = match engine.upgrade() {
             None => return,
             Some(engine) => {
                 let interval = Duration::from_micros(engine.settings.gc_interval_us());
-                let busy = engine.pass(now_ms());
+                let busy = engine.pass(now_ms(), &mut left);
                 pause = if busy {
                     interval
                 } else {
