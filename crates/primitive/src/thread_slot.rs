@@ -11,6 +11,10 @@
 //!                                  ── GONE ───▶ thread is past its exit: callers use a temporary slot
 //! ```
 
+#[cfg(stillpoint_loom)]
+use loom as checker;
+#[cfg(all(stillpoint_shuttle, not(stillpoint_loom)))]
+use shuttle as checker;
 use std::cell::{Cell, RefCell};
 use std::sync::Weak;
 
@@ -24,7 +28,7 @@ pub trait ExitHook: Send + Sync {
 const UNSET: usize = usize::MAX;
 const GONE: usize = usize::MAX - 1;
 
-#[cfg(not(stillpoint_loom))]
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 mod registry {
     use std::collections::BTreeSet;
     use std::sync::{Mutex, MutexGuard};
@@ -54,15 +58,16 @@ mod registry {
 }
 
 /// Every execution of a model counts from 0 and reuses nothing, so that all of them see the same numbers.
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 mod registry {
+    use super::checker;
     use std::cell::Cell;
 
     struct Next(Cell<usize>);
     // SAFETY: the threads of a model take turns on one thread of the system.
     unsafe impl Sync for Next {}
 
-    loom::lazy_static! {
+    checker::lazy_static! {
         static ref NEXT: Next = Next(Cell::new(0));
     }
 
@@ -99,7 +104,7 @@ fn run_hooks(hooks: &[Weak<dyn ExitHook>], slot: usize) -> bool {
     free
 }
 
-#[cfg(not(stillpoint_loom))]
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 mod tls {
     use super::*;
     thread_local! {
@@ -107,10 +112,10 @@ mod tls {
         pub(super) static EXIT: Exit = const { Exit { hooks: RefCell::new(Vec::new()), slot: Cell::new(UNSET) } };
     }
 }
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 mod tls {
     use super::*;
-    loom::thread_local! {
+    checker::thread_local! {
         pub(super) static SLOT: Cell<usize> = Cell::new(UNSET);
         pub(super) static EXIT: Exit = Exit { hooks: RefCell::new(Vec::new()), slot: Cell::new(UNSET) };
     }
@@ -199,7 +204,7 @@ impl Drop for Temporary {
     }
 }
 
-#[cfg(all(test, not(stillpoint_loom)))]
+#[cfg(all(test, not(any(stillpoint_loom, stillpoint_shuttle))))]
 mod tests {
     use super::*;
     use std::sync::Arc;
