@@ -95,12 +95,14 @@ impl Core {
             && let Some(hook) = hook
             && thread_slot::on_exit(hook)
         {
+            self.locals.mark_used(slot);
             let local = self.locals.get_or_grow(slot);
             local.registered.set(true);
             return f(local);
         }
         // Past the thread's exit: a slot for this one call.
         let temporary = Temporary::claim();
+        self.locals.mark_used(temporary.slot());
         let local = self.locals.get_or_grow(temporary.slot());
         let result = f(local);
         self.empty_local(local);

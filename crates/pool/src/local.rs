@@ -5,7 +5,6 @@
 //! magazine's edge does not visit the depot each time.
 //!
 //! Invariant L1: the owner-only part is touched only by the thread that holds the slot's number (see `thread_slot`).
-//! Tags: `[count]` Relaxed counters, owner-written; `[grow]` Release CAS / Acquire load of a segment pointer.
 
 use crate::class;
 use crate::core::Quarantined;
@@ -13,30 +12,12 @@ use crate::depot::Loaded;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use stillpoint_primitive::sync::UnsafeCell;
-use stillpoint_primitive::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use stillpoint_primitive::{OwnerCounter, PerThread};
 
 #[derive(Default)]
 pub(crate) struct Pair {
     pub(crate) loaded: Option<Loaded>,
     pub(crate) spare: Option<Loaded>,
-}
-
-/// A counter with one writer and any readers.
-#[derive(Default)]
-pub(crate) struct OwnerCounter(AtomicU64);
-
-impl OwnerCounter {
-    #[inline]
-    pub(crate) fn add(&self, n: u64) {
-        // Relaxed [count]: one writer, so load and store lose nothing.
-        let old = self.0.load(Ordering::Relaxed);
-        // Relaxed [count]: as above.
-        self.0.store(old.wrapping_add(n), Ordering::Relaxed);
-    }
-    pub(crate) fn get(&self) -> u64 {
-        // Relaxed [count]: a figure.
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 #[repr(align(128))]
@@ -56,8 +37,8 @@ unsafe impl Sync for Local {}
 // SAFETY: blocks and magazines may change threads.
 unsafe impl Send for Local {}
 
-impl Local {
-    fn new() -> Self {
+impl Default for Local {
+    fn default() -> Self {
         Local {
             registered: Cell::new(false),
             pairs: UnsafeCell::new(std::array::from_fn(|_| Pair::default())),
@@ -68,7 +49,9 @@ impl Local {
             freed_bytes: OwnerCounter::default(),
         }
     }
+}
 
+impl Local {
     /// The magazines of `class`.
     ///
     /// # Safety
@@ -82,88 +65,5 @@ impl Local {
     }
 }
 
-#[cfg(not(stillpoint_loom))]
-const SEGMENT_LEN: usize = 16;
-#[cfg(stillpoint_loom)]
-const SEGMENT_LEN: usize = 2;
-
-struct Segment {
-    locals: Box<[Local]>,
-    next: AtomicPtr<Segment>,
-}
-
-impl Segment {
-    fn new() -> Self {
-        Segment {
-            locals: (0..SEGMENT_LEN).map(|_| Local::new()).collect(),
-            next: AtomicPtr::new(std::ptr::null_mut()),
-        }
-    }
-
-    fn next(&self) -> Option<&Segment> {
-        // Acquire [grow]: the segment's contents come with the pointer.
-        let next = self.next.load(Ordering::Acquire);
-        // SAFETY: only ever appended, and freed with the whole list, which `self` borrows.
-        unsafe { next.as_ref() }
-    }
-}
-
-/// All locals of a pool: a list of segments that only grows.
-pub(crate) struct Locals {
-    first: Segment,
-}
-
-impl Locals {
-    pub(crate) fn new() -> Self {
-        Locals { first: Segment::new() }
-    }
-
-    #[inline(always)]
-    pub(crate) fn get(&self, slot: usize) -> Option<&Local> {
-        if let Some(local) = self.first.locals.get(slot) {
-            return Some(local);
-        }
-        self.iter_segments().nth(slot / SEGMENT_LEN).map(|s| &s.locals[slot % SEGMENT_LEN])
-    }
-
-    pub(crate) fn get_or_grow(&self, slot: usize) -> &Local {
-        let mut segment = &self.first;
-        for _ in 0..slot / SEGMENT_LEN {
-            segment = segment.next().unwrap_or_else(|| Self::append(segment));
-        }
-        &segment.locals[slot % SEGMENT_LEN]
-    }
-
-    fn append(segment: &Segment) -> &Segment {
-        let fresh = Box::into_raw(Box::new(Segment::new()));
-        let null = std::ptr::null_mut();
-        // Release [grow]: publishes the segment; Acquire [grow]: or somebody else's is taken over.
-        let won = segment.next.compare_exchange(null, fresh, Ordering::Release, Ordering::Acquire);
-        if won.is_err() {
-            // SAFETY: never published.
-            drop(unsafe { Box::from_raw(fresh) });
-        }
-        segment.next().expect("a segment was appended just now, by us or by somebody else")
-    }
-
-    fn iter_segments(&self) -> impl Iterator<Item = &Segment> {
-        std::iter::successors(Some(&self.first), |segment| segment.next())
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Local> {
-        self.iter_segments().flat_map(|segment| segment.locals.iter())
-    }
-}
-
-impl Drop for Locals {
-    fn drop(&mut self) {
-        // Acquire [grow]: exclusive by `&mut self`.
-        let mut next = self.first.next.load(Ordering::Acquire);
-        while !next.is_null() {
-            // SAFETY: made by `Box::into_raw` in `append`, freed only here.
-            let segment = unsafe { Box::from_raw(next) };
-            // Acquire [grow]: as above.
-            next = segment.next.load(Ordering::Acquire);
-        }
-    }
-}
+/// All locals of a pool; few a segment, since each has its magazines in place.
+pub(crate) type Locals = PerThread<Local, 16>;

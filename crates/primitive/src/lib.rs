@@ -9,6 +9,7 @@
 //! | [`fence`] | [`fence::Fences`]: the light fence of readers and the heavy one of reclaimers |
 //! | [`thread_slot`] | small dense numbers for threads, given back at exit, with exit hooks |
 //! | [`background`] | threads of a library's own |
+//! | [`PerThread`] | an element for every thread slot |
 //! | [`CachePadded`] | one value, two cache lines of its own |
 //! | [`OwnerCounter`] | a figure with one writer, outside every protocol |
 //! | [`SideWord`] | 32 bits beside a block of memory, handed on with it |
@@ -19,6 +20,7 @@ mod counter;
 #[doc(hidden)]
 pub mod modelled;
 mod padded;
+mod per_thread;
 mod side_word;
 
 pub mod fence;
@@ -27,4 +29,5 @@ pub mod thread_slot;
 
 pub use counter::OwnerCounter;
 pub use padded::CachePadded;
+pub use per_thread::PerThread;
 pub use side_word::SideWord;

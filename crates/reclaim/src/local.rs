@@ -11,18 +11,14 @@
 //!
 //! Invariant L2: a slot's segment and the mark in `used` precede its first announcement, so a scan after a heavy fence that has to
 //! see the announcement reaches it.
-//!
-//! Tags: `[grow]` Release CAS of a segment pointer in `append` / Acquire loads in `next`; `[used]` Relaxed `fetch_max` in `mark_used`
-//! / Relaxed load in `iter`, ordered by the fences of the announcement.
 
 use crate::backlog::Backlog;
 use crate::bag::{Retired, SealedBag, Summary};
 use crate::reservation::Reservation;
 use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
-use stillpoint_primitive::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use stillpoint_primitive::thread_slot::Temporary;
-use stillpoint_primitive::{CachePadded, OwnerCounter};
+use stillpoint_primitive::{CachePadded, OwnerCounter, PerThread};
 
 /// Flag in `Local::state`: nobody owns this slot; the next pin has to register.
 pub(crate) const UNREGISTERED: u32 = 1 << 31;
@@ -79,8 +75,8 @@ unsafe impl Sync for Local {}
 // SAFETY: the bags hold only what `retire` was promised to be reclaimable anywhere.
 unsafe impl Send for Local {}
 
-impl Local {
-    fn new() -> Self {
+impl Default for Local {
+    fn default() -> Self {
         Local {
             reservation: CachePadded::new(Reservation::new()),
             state: Cell::new(UNREGISTERED),
@@ -100,100 +96,5 @@ impl Local {
     }
 }
 
-#[cfg(not(stillpoint_loom))]
-const SEGMENT_LEN: usize = 64;
-#[cfg(stillpoint_loom)]
-const SEGMENT_LEN: usize = 4;
-
-struct Segment {
-    locals: Box<[Local]>,
-    next: AtomicPtr<Segment>,
-}
-
-impl Segment {
-    fn new() -> Self {
-        Segment {
-            locals: (0..SEGMENT_LEN).map(|_| Local::new()).collect(),
-            next: AtomicPtr::new(std::ptr::null_mut()),
-        }
-    }
-
-    fn next(&self) -> Option<&Segment> {
-        // Acquire [grow]: the segment's contents come with the pointer.
-        let next = self.next.load(Ordering::Acquire);
-        // SAFETY: segments are only ever appended, and freed with the whole list, which `self` borrows.
-        unsafe { next.as_ref() }
-    }
-}
-
-/// All locals of a collector: a list of segments that only grows.
-pub(crate) struct Locals {
-    first: Segment,
-    /// One more than the highest slot ever used: how far a scan goes.
-    used: AtomicUsize,
-}
-
-impl Locals {
-    pub(crate) fn new() -> Self {
-        Locals { first: Segment::new(), used: AtomicUsize::new(0) }
-    }
-
-    /// Makes scans reach `slot`; comes before the slot's first announcement.
-    pub(crate) fn mark_used(&self, slot: usize) {
-        // Relaxed [used]: as with the reservation, the fence that follows the announcement makes it count.
-        self.used.fetch_max(slot + 1, Ordering::Relaxed);
-    }
-
-    /// The local at `slot` if it lies in the first segment: the fast path.
-    #[inline(always)]
-    pub(crate) fn get_first(&self, slot: usize) -> Option<&Local> {
-        self.first.locals.get(slot)
-    }
-
-    /// The local at `slot`; appends segments as needed.
-    pub(crate) fn get_or_grow(&self, slot: usize) -> &Local {
-        let mut segment = &self.first;
-        for _ in 0..slot / SEGMENT_LEN {
-            segment = segment.next().unwrap_or_else(|| Self::append(segment));
-        }
-        &segment.locals[slot % SEGMENT_LEN]
-    }
-
-    fn append(segment: &Segment) -> &Segment {
-        let fresh = Box::into_raw(Box::new(Segment::new()));
-        // Release [grow]: publishes the segment's contents; Acquire [grow]: or takes over somebody else's.
-        let outcome = segment.next.compare_exchange(
-            std::ptr::null_mut(),
-            fresh,
-            Ordering::Release,
-            Ordering::Acquire,
-        );
-        if outcome.is_err() {
-            // SAFETY: ours alone, it was never published.
-            drop(unsafe { Box::from_raw(fresh) });
-        }
-        segment.next().expect("a segment was appended just now, by us or by somebody else")
-    }
-
-    /// All locals that have been used by now.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Local> {
-        // Relaxed [used]: comes after a heavy fence, or is for figures only.
-        let used = self.used.load(Ordering::Relaxed);
-        std::iter::successors(Some(&self.first), |segment| segment.next())
-            .flat_map(|segment| segment.locals.iter())
-            .take(used)
-    }
-}
-
-impl Drop for Locals {
-    fn drop(&mut self) {
-        // Acquire [grow]: exclusive by `&mut self`; the order is that of the hand-over.
-        let mut next = self.first.next.load(Ordering::Acquire);
-        while !next.is_null() {
-            // SAFETY: made by `Box::into_raw` in `append`, freed only here.
-            let segment = unsafe { Box::from_raw(next) };
-            // Acquire [grow]: as above.
-            next = segment.next.load(Ordering::Acquire);
-        }
-    }
-}
+/// All locals of a collector.
+pub(crate) type Locals = PerThread<Local>;
