@@ -1,55 +1,24 @@
-//! Memory reclamation for lock-free structures: **leased epochs**.
+//! Memory reclamation for lock-free structures: one interface, several schemes, **leased epochs** the default.
 //!
-//! A reader *pins* a [`Collector`], loads pointers under the [`Guard`], and unpins by dropping it. A writer that has unlinked a
-//! node *retires* it; the node is reclaimed once no reader can hold it any more. What sets this scheme apart from plain epochs: a
-//! reader declares in advance up to which epoch it may meet nodes (its *lease*), so a stalled reader holds back a bounded number
-//! of nodes instead of everything retired after it stalled; and unlike hazard pointers a load costs one compare.
+//! A writer that has unlinked a node cannot free it: a reader may be looking at it. It *retires* the node to a collector, and the
+//! collector *reclaims* it once no reader can hold it any more. Schemes differ in what a load costs, in what a stalled reader
+//! holds back, and in which structures they carry.
 //!
-//! # The contract of a load
-//! | where from | call | when the lease has run out |
-//! |---|---|---|
-//! | a root (a place that is never itself reclaimed while reachable) | [`Guard::protect`] | renewed in place, at most 64 rounds |
-//! | a link inside a node | [`Guard::follow`] | [`Expired`]: [`Guard::renew`], then restart from the root |
-//! | the value of a failed CAS or a swap | [`Guard::still_valid`] | as for the place it came from |
+//! # Which scheme
+//! | scheme | one load | behind a stalled reader | carries | choose it |
+//! |---|---|---|---|---|
+//! | [`leased`] | one compare | bounded: the nodes of a lease | everything; may say [`Restart`] | by default |
+//! | [`leak`] | nothing | everything: nothing is ever freed | everything | as a bench's lower bound |
 //!
-//! Extending in place on an interior link is unsound (the link may be frozen, and what it names reclaimed); a loom test shows it.
-//! For the same reason **a renewal ends every traversal under way on the guard**: what it holds stays allocated, its links may not be
-//! followed any more. One operation at a time notices by itself, since it renews only to restart. References that outlive an
-//! operation (an iterator, a cursor) keep the [`Lease`] of their root load and go on with [`Guard::follow_word_under`].
+//! Each module's page has the idea, a picture, progress, the memory bound, the orderings and the source.
 //!
-//! # Progress
-//! pin, unpin, protect, follow and retire are wait-free, but for one shared `membarrier` system call per epoch tick on the retiring
-//! side (none in [`strict`](Builder::strict) mode). Destructors and the allocator are outside every claim.
+//! # Two ways in
+//! - **One scheme, directly:** [`Collector`] and [`Guard`] of leased epochs, re-exported here; [`Guard::protect`] for roots and
+//!   [`Guard::follow`] for links. The store is built on these.
+//! - **Any scheme:** a structure written over the traits [`Scheme`] and [`Protect`] runs on all that can carry it; what it needs is a
+//!   constant that is checked when it is compiled.
 //!
-//! # The bound
-//! With `R` = [`Builder::batch_len`] and `T` threads that make or retire nodes, a guard that stalls holds back no more than
-//!
-//! ```text
-//! live + (upper - lower + 1) · R·T     and in all     + 5·R·T
-//! └ reachable at its pin  └ born inside its lease       └ on their way: open, sealed, ready; unlinked but not sealed at the pin
-//! ```
-//! nodes, whatever is retired afterwards: a thread's `R`-th birth in one epoch moves the epoch on, so at most `R·T` nodes are born in
-//! an epoch. `upper - lower` is [`Builder::lease_ticks`] for a guard that never renewed and never more than
-//! [`Builder::max_lease_ticks`]. Several stalled guards add up. [`Collector::bound`] computes the formula, [`Stats::bound`] shows it
-//! for the guards there are, the tests assert it. It presumes that nodes carry their birth (one retired with [`Epoch::ZERO`] is
-//! held back by any older guard), that a guard whose lease has run out loads or renews before it makes `R` more nodes (their birth is
-//! stamped with the lease's end), and that destructors retire no more than they free. When a guard goes, what it held back is
-//! reclaimed two nodes a retirement, by all threads that retire. A [classic guard](Collector::pin_classic) holds back everything
-//! retired after it, as plain epochs do.
-//!
-//! # Why it is safe
-//! 1. A bag's owner unlinks its nodes, then fences, then reads its retire epoch `r`. Whoever issues the heavy fence first reads an
-//!    epoch `> r`, which orders the owner's fence before it.
-//! 2. A reader whose light fence comes after that heavy fence sees the unlinks, hence never loads these nodes from a root. A reader
-//!    whose light fence came before has its reservation seen by the scan that follows.
-//! 3. A load passes its test only if `EPOCH ≤ upper` after the load. The node's birth was read before the node was published and the
-//!    epoch only grows, so `birth ≤ upper`, and `upper` was published before.
-//! 4. What is reached inside a lease was reachable at the pin or later, hence retired at `r ≥ lower`: had its retirer read an `r`
-//!    below the epoch of the pin, the reader would have seen the unlink.
-//! 5. After expiry only roots are loaded again; references handed out before stay covered, since `lower` does not move.
-//!
-//! Sources: interval-based reclamation (Wen et al., PPoPP 2018), asymmetric fences (C++ P1202), epochs (Fraser 2004), the ERA
-//! theorem (Sheffi and Petrank, PODC 2023), amortised freeing (Kim, Brown, Singh, PPoPP 2024). The lease is Stillpoint's own.
+//! The pointer types [`Atomic`], [`Owned`], [`Shared`] and [`Unprotected`] are the same for all.
 //!
 //! # Examples
 //! ```
@@ -71,24 +40,20 @@
 //! ```
 
 mod atomic;
-mod backlog;
-mod bag;
-mod builder;
 mod chunks;
-mod collector;
 mod epoch;
-mod guard;
-mod local;
-mod reservation;
-mod stats;
-mod sweep;
+mod node;
+mod retired;
+mod scheme;
 
-pub use atomic::{Atomic, Owned, Shared, Unprotected};
-pub use builder::Builder;
-pub use collector::Collector;
+pub mod leak;
+pub mod leased;
+
+pub use atomic::{Atomic, Owned, Refused, Shared, Unprotected};
+pub use epoch::Epoch;
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
-pub use collector::Mutation;
-pub use epoch::Epoch;
-pub use guard::{Expired, Guard, Lease};
-pub use stats::{OldestGuard, Stats};
+pub use leased::Mutation;
+pub use leased::{Builder, Collector, Expired, Guard, Lease, OldestGuard, Stats};
+pub use node::{AllocError, Header, Heap, NodeAlloc};
+pub use scheme::{Protect, Restart, Scheme};

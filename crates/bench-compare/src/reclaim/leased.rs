@@ -78,7 +78,7 @@ pub(crate) fn push(head: &Atomic<Node>, guard: &Guard<'_>, value: u64) {
         node.next.store(top, Ordering::Relaxed);
         match head.compare_exchange_owned(top, node, guard) {
             Ok(_) => return,
-            Err((again, _)) => node = again,
+            Err(refused) => node = refused.new,
         }
     }
 }

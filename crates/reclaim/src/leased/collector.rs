@@ -2,19 +2,19 @@
 //!
 //! Tags: `[epoch]` Relaxed and Acquire loads of the epoch (monotone, see the crate's argument) and the Release CAS of a tick.
 
-use crate::backlog::BacklogStack;
-use crate::builder::{Builder, LimitCallback};
 use crate::epoch::Epoch;
-use crate::guard::Guard;
-use crate::local::{Local, Locals, TEMPORARY, UNREGISTERED};
-use crate::reservation::IDLE;
-use crate::stats::{OldestGuard, Stats};
+use crate::leased::backlog::BacklogStack;
+use crate::leased::builder::{Builder, LimitCallback};
+use crate::leased::guard::Guard;
+use crate::leased::local::{Local, Locals, TEMPORARY, UNREGISTERED};
+use crate::leased::reservation::IDLE;
+use crate::leased::stats::{OldestGuard, Stats};
 use std::sync::{Arc, Weak};
-use stillpoint_primitive::CachePadded;
 use stillpoint_primitive::fence::Fences;
 use stillpoint_primitive::sync::Mutex;
 use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stillpoint_primitive::thread_slot::{self, ExitHook, Temporary};
+use stillpoint_primitive::{CachePadded, OwnerCounter};
 
 /// What a model may take out of the protocol, to show that it is needed.
 #[cfg(stillpoint_loom)]
@@ -80,6 +80,8 @@ pub(crate) struct Inner {
     /// Whether the last handle has gone. Held by a thread that exits while it posts its bags, and by the last handle while it takes
     /// the bags of all threads: each node is reclaimed by the end of the last handle, or before.
     pub(crate) closed: Mutex<bool>,
+    /// Guards that went on past their cap.
+    pub(crate) overdrafts: OwnerCounter,
     me: Weak<Inner>,
     #[cfg(stillpoint_loom)]
     pub(crate) mutation: Mutation,
@@ -118,6 +120,7 @@ impl Collector {
             backlogs: BacklogStack::new(),
             limits: builder.limits,
             closed: Mutex::new(false),
+            overdrafts: OwnerCounter::new(),
             me: me.clone(),
             #[cfg(stillpoint_loom)]
             mutation: builder.mutation,
@@ -192,6 +195,11 @@ impl Collector {
         let per_epoch = self.inner.batch_len as u64 * figures.writers;
         live_at_pin
             .saturating_add(span_ticks.saturating_add(1 + PIPELINE_BAGS).saturating_mul(per_epoch))
+    }
+
+    /// Whether leases have a cap ([`Builder::max_lease_ticks`]): then [`Guard::retrying`] can fail.
+    pub fn is_capped(&self) -> bool {
+        self.inner.max_lease_ticks != u64::MAX
     }
 
     pub(crate) fn is(&self, inner: &Inner) -> bool {
@@ -332,7 +340,8 @@ impl Inner {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let mut stats = Stats { epoch: self.epoch(), ..Stats::default() };
+        let mut stats =
+            Stats { epoch: self.epoch(), overdrafts: self.overdrafts.get(), ..Stats::default() };
         let (mut reclaimed, mut reclaimed_bytes, mut epochs_held) = (0, 0, 0u64);
         for local in self.locals.iter() {
             let retired = local.retired.get();

@@ -3,12 +3,12 @@
 //! Tags: `[load]` Acquire load of the caller's word: what the pointer names was written before; the epoch is read after it.
 
 use crate::atomic::{Atomic, Shared};
-use crate::bag::Retired;
-#[cfg(stillpoint_loom)]
-use crate::collector::Mutation;
-use crate::collector::{Collector, Inner};
 use crate::epoch::Epoch;
-use crate::local::{Local, NESTING, TEMPORARY};
+#[cfg(stillpoint_loom)]
+use crate::leased::collector::Mutation;
+use crate::leased::collector::{Collector, Inner};
+use crate::leased::local::{Local, NESTING, TEMPORARY};
+use crate::retired::Retired;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -177,7 +177,7 @@ impl<'c> Guard<'c> {
     /// As [`protect_word`](Guard::protect_word).
     #[inline(always)]
     pub fn protect<T>(&self, src: &Atomic<T>) -> Result<Shared<'_, T>, Expired> {
-        self.protect_with(|| src.load_raw()).map(Shared::from_raw)
+        self.protect_with(|| src.load_acquire())
     }
 
     /// [`follow_word`](Guard::follow_word) of a typed pointer.
@@ -186,7 +186,7 @@ impl<'c> Guard<'c> {
     /// As [`follow_word`](Guard::follow_word).
     #[inline(always)]
     pub fn follow<T>(&self, src: &Atomic<T>) -> Result<Shared<'_, T>, Expired> {
-        self.follow_with(|| src.load_raw()).map(Shared::from_raw)
+        self.follow_with(|| src.load_acquire())
     }
 
     /// Extends the lease from now on, by twice what it was. References handed out before stay valid; every operation under way on this
@@ -254,6 +254,13 @@ impl<'c> Guard<'c> {
     /// Whether no other guard of this thread on this collector encloses this one.
     pub fn is_outermost(&self) -> bool {
         self.local.state.get() & NESTING == 0
+    }
+
+    /// Extends the lease past the cap, because an operation that cannot fail runs inside a guard that has reached it.
+    #[cold]
+    pub(crate) fn overdraw(&self) {
+        self.inner.overdrafts.add_shared(1);
+        self.make_classic();
     }
 
     pub(crate) fn make_classic(&self) {

@@ -18,12 +18,13 @@
 //! - `[fenced]`: Release `fetch_max` in `fence_now` / Acquire loads in `fence_heavy` and `sweep`: the scan comes after the fence.
 //! - `[turn]`: Acquire swap and Release store of the try-flag; it guards nothing but effort.
 
-use crate::backlog::Backlog;
-use crate::bag::{Retired, SealedBag};
-use crate::collector::Inner;
+use crate::leased::backlog::Backlog;
+use crate::leased::bag::SealedBag;
+use crate::leased::collector::Inner;
 #[cfg(stillpoint_loom)]
-use crate::collector::Mutation;
-use crate::local::{Bags, Local};
+use crate::leased::collector::Mutation;
+use crate::leased::local::{Bags, Local};
+use crate::retired::Retired;
 use stillpoint_primitive::sync::atomic::{Ordering, fence};
 
 /// Sealed bags that a thread keeps from one sweep to the next.

@@ -1,7 +1,7 @@
 //! [`Builder`]: the settings of a collector.
 
-use crate::collector::Collector;
-use crate::stats::Stats;
+use crate::leased::collector::Collector;
+use crate::leased::stats::Stats;
 use stillpoint_primitive::fence::Fences;
 
 /// Called with the figures of the moment when a limit on unreclaimed nodes is passed.
@@ -15,7 +15,7 @@ pub struct Builder {
     pub(crate) fences: Option<Fences>,
     pub(crate) limits: Vec<(u64, LimitCallback)>,
     #[cfg(stillpoint_loom)]
-    pub(crate) mutation: crate::collector::Mutation,
+    pub(crate) mutation: crate::leased::collector::Mutation,
 }
 
 impl Default for Builder {
@@ -27,7 +27,7 @@ impl Default for Builder {
             fences: None,
             limits: Vec::new(),
             #[cfg(stillpoint_loom)]
-            mutation: crate::collector::Mutation::None,
+            mutation: crate::leased::collector::Mutation::None,
         }
     }
 }
@@ -73,7 +73,7 @@ impl Builder {
     /// Takes one fence or test out of the protocol, so that a model can show that it is needed.
     #[cfg(stillpoint_loom)]
     #[doc(hidden)]
-    pub fn mutation(mut self, mutation: crate::collector::Mutation) -> Self {
+    pub fn mutation(mut self, mutation: crate::leased::collector::Mutation) -> Self {
         self.mutation = mutation;
         self
     }

@@ -12,9 +12,10 @@
 //! Invariant L2: a slot's segment and the mark in `used` precede its first announcement, so a scan after a heavy fence that has to
 //! see the announcement reaches it.
 
-use crate::backlog::Backlog;
-use crate::bag::{Retired, SealedBag, Summary};
-use crate::reservation::Reservation;
+use crate::leased::backlog::Backlog;
+use crate::leased::bag::{SealedBag, Summary};
+use crate::leased::reservation::Reservation;
+use crate::retired::Retired;
 use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
 use stillpoint_primitive::thread_slot::Temporary;

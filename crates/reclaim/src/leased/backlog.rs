@@ -19,8 +19,9 @@
 //!
 //! Tags: `[post]` Release CAS of the head in `push` / Acquire swap in `take_all`: a backlog changes hands.
 
-use crate::bag::{Retired, SealedBag, Summary};
 use crate::chunks::Chunks;
+use crate::leased::bag::{SealedBag, Summary};
+use crate::retired::Retired;
 use std::collections::BTreeMap;
 use std::ptr;
 use stillpoint_primitive::sync::atomic::{AtomicPtr, Ordering};

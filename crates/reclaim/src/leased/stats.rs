@@ -22,6 +22,8 @@ pub struct Stats {
     pub pinned: u64,
     /// Of those, guards that never expire.
     pub classic: u64,
+    /// Guards that reached their cap inside another guard, during an operation that cannot fail, and went on as classic ones.
+    pub overdrafts: u64,
     /// The widest reservation of a leased guard, in ticks.
     pub widest_span_ticks: u64,
     /// What [`Collector::bound`](crate::Collector::bound) gives for no live nodes: the part of the bound that does not depend on
