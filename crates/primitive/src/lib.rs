@@ -12,6 +12,7 @@
 //! | [`PerThread`] | an element for every thread slot |
 //! | [`CachePadded`] | one value, two cache lines of its own |
 //! | [`OwnerCounter`] | a figure with one writer, outside every protocol |
+//! | [`prefetch()`] | asks for a cache line ahead of its use |
 //! | [`SideWord`] | 32 bits beside a block of memory, handed on with it |
 
 pub mod background;
@@ -21,6 +22,7 @@ mod counter;
 pub mod modelled;
 mod padded;
 mod per_thread;
+mod prefetch;
 mod side_word;
 
 pub mod fence;
@@ -30,4 +32,5 @@ pub mod thread_slot;
 pub use counter::OwnerCounter;
 pub use padded::CachePadded;
 pub use per_thread::PerThread;
+pub use prefetch::prefetch;
 pub use side_word::SideWord;

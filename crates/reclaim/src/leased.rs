@@ -18,14 +18,14 @@
 //! operation (an iterator, a cursor) keep the [`Lease`] of their root load and go on with [`Guard::follow_word_under`].
 //!
 //! # Progress
-//! pin, unpin, protect, follow and retire are wait-free, but for one shared `membarrier` system call per epoch tick on the retiring
+//! pin, unpin, protect, follow and retire are wait-free, but for a `membarrier` system call, shared by all, once in a few bags on the retiring
 //! side (none in [`strict`](Builder::strict) mode). Destructors and the allocator are outside every claim.
 //!
 //! # The bound
 //! With `R` = [`Builder::batch_len`] and `T` threads that make or retire nodes, a guard that stalls holds back no more than
 //!
 //! ```text
-//! live + (upper - lower + 1) · R·T     and in all     + 5·R·T
+//! live + (upper - lower + 1) · R·T     and in all     + 11·R·T
 //! └ reachable at its pin  └ born inside its lease       └ on their way: open, sealed, ready; unlinked but not sealed at the pin
 //! ```
 //! nodes, whatever is retired afterwards: a thread's `R`-th birth in one epoch moves the epoch on, so at most `R·T` nodes are born in
@@ -34,7 +34,7 @@
 //! for the guards there are, the tests assert it. It presumes that nodes carry their birth (one retired with [`Epoch::ZERO`](crate::Epoch::ZERO) is
 //! held back by any older guard), that a guard whose lease has run out loads or renews before it makes `R` more nodes (their birth is
 //! stamped with the lease's end), and that destructors retire no more than they free. When a guard goes, what it held back is
-//! reclaimed two nodes a retirement, by all threads that retire. A [classic guard](Collector::pin_classic) holds back everything
+//! reclaimed four nodes a retirement, by all threads that retire. A [classic guard](Collector::pin_classic) holds back everything
 //! retired after it, as plain epochs do.
 //!
 //! # Why it is safe

@@ -1,15 +1,51 @@
 //! [`Retired`]: a node that has been handed over, on its way to being reclaimed.
 
 use crate::epoch::Epoch;
+use crate::node::Header;
 #[cfg(not(stillpoint_loom))]
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// When a node was born, or where that is written: a retirement then need not wait for the node's line, and most nodes are
+/// reclaimed without anybody asking.
+///
+/// | low bit | the rest |
+/// |---|---|
+/// | 1 | the epoch, shifted by one |
+/// | 0 | the address of a [`Header`] |
+#[derive(Clone, Copy)]
+pub(crate) struct Birth(*const Header);
+
+impl Birth {
+    /// # Safety
+    /// The header stays where it is, unchanged, until the node is reclaimed.
+    pub(crate) unsafe fn at(header: *const Header) -> Birth {
+        Birth(header)
+    }
+
+    pub(crate) fn of(epoch: Epoch) -> Birth {
+        // An epoch never comes near 2^63.
+        Birth(std::ptr::without_provenance((epoch.get() << 1 | 1) as usize))
+    }
+
+    #[inline]
+    pub(crate) fn get(self) -> u64 {
+        let word = self.0.addr();
+        if word & 1 == 1 {
+            return word as u64 >> 1;
+        }
+        // SAFETY: the promise of `at`; who asks holds a node that has not been reclaimed.
+        unsafe { &*self.0 }.birth().get()
+    }
+}
+
+const _: () = assert!(usize::BITS == 64, "a birth is a word");
 
 /// One retired node: where it is, how it is freed, when it was born.
 #[derive(Clone, Copy)]
 pub(crate) struct Retired {
     pub(crate) ptr: *mut u8,
     pub(crate) reclaim: unsafe fn(*mut u8),
-    pub(crate) birth: Epoch,
+    pub(crate) birth: Birth,
     pub(crate) bytes: usize,
 }
 

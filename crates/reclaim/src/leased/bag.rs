@@ -1,14 +1,15 @@
 //! Bags: retired nodes on their way to being reclaimed, and the question whether a reader holds them back.
 //!
 //! ```text
-//! open bag ──R entries──▶ sealed (retire epoch r) ──no reader with lower ≤ r──▶ ready ──two a retirement──▶ reclaimed
+//! open bag ──R entries──▶ sealed (retire epoch r) ──no reader with lower ≤ r──▶ ready ──four a retirement──▶ reclaimed
 //!                               └─ some reader: entries born after m are ready, the others age in the backlog
 //! ```
 //! `m` is the largest upper end among readers with `lower ≤ r`: a node born at `b` and retired at `r` is held back iff such a reader
 //! exists and `b ≤ m`. The first case frees a whole bag without a look at its nodes, which is the epoch scheme's cost.
 
+use crate::epoch::Epoch;
 use crate::leased::backlog::Backlog;
-use crate::retired::Retired;
+use crate::retired::{Birth, Retired};
 
 /// A bag with its retire epoch.
 pub(crate) struct SealedBag {
@@ -29,8 +30,11 @@ impl SealedBag {
         match summary.covering(retired_at) {
             None => ready.append(&mut entries),
             Some(reader) => {
-                for node in entries.drain(..) {
-                    if node.birth.get() <= reader {
+                for mut node in entries.drain(..) {
+                    let birth = node.birth.get();
+                    if birth <= reader {
+                        // It may be asked again, when its line has left the cache.
+                        node.birth = Birth::of(Epoch::from_raw(birth));
                         backlog.keep(reader, retired_at, node);
                     } else {
                         ready.push(node);

@@ -38,9 +38,9 @@ pub enum Mutation {
     NoHeavyFence,
 }
 
-/// Bags a writing thread may have beside what readers hold back: open, sealed and ready ones (4, see `sweep`), and one whose nodes
+/// Bags a writing thread may have beside what readers hold back: open, sealed and ready ones (see `sweep`), and one whose nodes
 /// were unlinked before a reader's pin and sealed after it.
-const PIPELINE_BAGS: u64 = 5;
+const PIPELINE_BAGS: u64 = crate::leased::sweep::OWN_BAGS as u64 + 1;
 
 /// A domain of reclamation: guards of one collector protect nodes retired in the same one. A cheap handle; the last one dropped
 /// reclaims everything that is left.
@@ -166,7 +166,7 @@ impl Collector {
     }
 
     /// Reclaims whatever no live reservation holds back of the nodes that this thread, or a thread that has exited, retired, and of
-    /// those that any reader has held back. What other live threads have in their bags (at most `4·R` nodes each) is theirs to flush.
+    /// those that any reader has held back. What other live threads have in their bags (at most `10·R` nodes each) is theirs to flush.
     ///
     /// # Progress
     /// Blocking: a heavy fence and destructors, again for as long as destructors retire more.

@@ -8,10 +8,12 @@ use crate::epoch::Epoch;
 use crate::leased::collector::Mutation;
 use crate::leased::collector::{Collector, Inner};
 use crate::leased::local::{Local, NESTING, TEMPORARY};
-use crate::retired::Retired;
+use crate::node::Header;
+use crate::retired::{Birth, Retired};
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use stillpoint_primitive::prefetch;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 
 /// The guard's lease ran out before the load was certain: renew, and restart from the root (or, past the cap, [`Guard::repin`]).
@@ -284,7 +286,7 @@ impl<'c> Guard<'c> {
     /// Hands over a node that has been unlinked: `reclaim(ptr)` runs once no reader can hold it, on some thread.
     ///
     /// # Progress
-    /// Wait-free, but for the heavy fence of a tick once every `batch_len` calls; runs up to two destructors of earlier nodes.
+    /// Wait-free, but for the heavy fence of a tick once every `4·batch_len` calls or so; runs up to four destructors of earlier nodes.
     ///
     /// # Safety
     /// - `ptr` was reachable only through places from which it has been unlinked, and is retired once.
@@ -297,6 +299,24 @@ impl<'c> Guard<'c> {
         bytes: usize,
         reclaim: unsafe fn(*mut u8),
     ) {
+        self.inner.retire(self.local, Retired { ptr, reclaim, birth: Birth::of(birth), bytes });
+    }
+
+    /// As [`retire`](Guard::retire), for a node that has its birth in itself; reads it only if need be.
+    ///
+    /// # Safety
+    /// As [`retire`](Guard::retire), and `header` is in the node's own memory.
+    #[inline(always)]
+    pub(crate) unsafe fn retire_headed(
+        &self,
+        ptr: *mut u8,
+        header: &Header,
+        bytes: usize,
+        reclaim: unsafe fn(*mut u8),
+    ) {
+        prefetch(std::ptr::from_ref(header).cast());
+        // SAFETY: the caller's promise: it goes with the node.
+        let birth = unsafe { Birth::at(header) };
         self.inner.retire(self.local, Retired { ptr, reclaim, birth, bytes });
     }
 

@@ -80,7 +80,7 @@ unsafe impl Protect for Guard<'_> {
         reclaim: unsafe fn(*mut u8),
     ) {
         // SAFETY: the caller's promise.
-        unsafe { self.retire(ptr, header.birth(), bytes, reclaim) };
+        unsafe { self.retire_headed(ptr, header, bytes, reclaim) };
     }
 
     fn renew(&self) -> Result<(), Restart> {

@@ -1,17 +1,19 @@
 //! Retiring, ticking and sweeping: the reclaimer's side.
 //!
-//! Order of a tick, by the thread whose bag is full: fence, read epoch `r`, seal the bag with `r`, CAS the epoch `r → r + 1`, **one**
-//! heavy fence for everybody, scan the reservations, sift the bags with `retired_at < fenced`.
+//! Order of a tick, by the thread whose bag is full: fence, read epoch `r`, seal the bag with `r`, CAS the epoch `r → r + 1` unless
+//! it has moved since the thread's last bag, **one** heavy fence for everybody, scan the reservations, sift the bags with
+//! `retired_at < fenced`.
 //!
 //! 1. The fence is shared: `fenced` is the epoch as it was before the latest heavy fence, and whoever finds `fenced > r` needs none
-//!    of its own. A try-flag keeps threads from issuing fences side by side; nobody waits for it, and a thread whose third bag is
-//!    full issues its own, so a thread stalled inside the system call holds up nobody.
-//! 2. The bag just sealed is not sifted: its own retirer's guard covers it. The one before waits once more if a reader covers it.
-//!    After a sweep a thread has at most [`SEALED_BAGS`] sealed bags.
+//!    of its own. A thread looks for one when it has more than [`FENCE_BAGS`] sealed bags. A try-flag keeps threads from issuing fences
+//!    side by side; nobody waits for it, and a thread with more than [`SEALED_BAGS`] issues its own, so a thread stalled inside the
+//!    system call holds up nobody.
+//! 2. The bag just sealed is not sifted: its own retirer's guard covers it. Others wait while a reader covers them, and few do for
+//!    long; the oldest of more than [`SEALED_BAGS`] goes to the backlog. After a sweep a thread has at most that many.
 //! 3. Every retirement reclaims up to [`RECLAIMS_PER_RETIRE`] nodes. Let `U` count a thread's open, sealed and ready nodes. A sweep
-//!    leaves `2R` or fewer sealed, and takes ready ones from the backlog up to `U = 4R`. Until the next sweep `R` nodes come, and `2R`
-//!    go as far as there are ready ones; without any, `U ≤ 3R`. So `U ≤ 4R` always, and the backlog's ready nodes are taken at `R` or
-//!    more a sweep even if some reader covers every bag there is.
+//!    leaves `6R` or fewer sealed, and takes ready ones from the backlog up to `U = 10R`. Until the next sweep `R` nodes come, and `4R`
+//!    go as far as there are ready ones; without any, `U ≤ 7R`. So `U ≤ 10R` always, and the backlog's ready nodes are taken at up to
+//!    `4R` a sweep even if some reader covers every bag there is: what a preempted reader held back is gone soon after.
 //!
 //! Tags:
 //! - `[seal]`: SeqCst fence in `seal`, between the unlinking of the bag's nodes and the read of its epoch.
@@ -28,11 +30,14 @@ use crate::retired::Retired;
 use stillpoint_primitive::sync::atomic::{Ordering, fence};
 
 /// Sealed bags that a thread keeps from one sweep to the next.
-const SEALED_BAGS: usize = 2;
+const SEALED_BAGS: usize = 6;
+/// With so many a thread looks for a heavy fence, its own if nobody is at one: each covers all bags sealed before it, and it can cost
+/// as much as thousands of retirements where a hypervisor delivers the interrupt.
+const FENCE_BAGS: usize = SEALED_BAGS / 2;
 /// What a thread's nodes on their way come to, in bags (invariant 3).
-const OWN_BAGS: usize = 4;
+pub(crate) const OWN_BAGS: usize = SEALED_BAGS + 4;
 /// Nodes reclaimed a retirement: more than one, so that the ready list drains; few, so that no operation pays for many.
-const RECLAIMS_PER_RETIRE: usize = 2;
+const RECLAIMS_PER_RETIRE: usize = 4;
 /// Aged nodes looked at a sweep, in bags.
 const LOOKS_PER_SWEEP: usize = 8;
 
@@ -56,25 +61,28 @@ impl Inner {
             bags.open.len() >= self.batch_len
         };
         if full {
-            self.seal(local);
+            self.seal(local, Effort::Amortised);
             self.sweep(local, Effort::Amortised);
         }
         self.reclaim_ready(local, RECLAIMS_PER_RETIRE);
     }
 
-    /// Seals the open bag, if it has anything, and moves the epoch on.
+    /// Seals the open bag, if it has anything, and sees to it that the epoch moves on between two bags.
     #[cold]
-    fn seal(&self, local: &Local) {
+    fn seal(&self, local: &Local, effort: Effort) {
         self.fence_before_seal();
         let epoch = self.epoch();
         let mut bags = local.bags.borrow_mut();
+        let moved = bags.sealed.last().is_some_and(|bag| bag.retired_at < epoch);
         if !bags.open.is_empty() {
             let fresh = bags.spare.pop().unwrap_or_else(|| Vec::with_capacity(self.batch_len));
             let entries = std::mem::replace(&mut bags.open, fresh);
             bags.sealed.push(SealedBag { entries, retired_at: epoch });
         }
         drop(bags);
-        self.tick_from(epoch);
+        if !moved || effort == Effort::Whole {
+            self.tick_from(epoch);
+        }
     }
 
     fn fence_before_seal(&self) {
@@ -126,7 +134,7 @@ impl Inner {
         };
         if effort == Effort::Whole {
             self.fence_now(local);
-        } else if waiting > 1 {
+        } else if waiting > FENCE_BAGS {
             self.fence_heavy(local, oldest, waiting <= SEALED_BAGS);
         }
         // Acquire [fenced]: the scan below comes after the fence that this epoch stands for.
@@ -212,7 +220,7 @@ impl Inner {
     pub(crate) fn flush(&self, local: &Local) {
         loop {
             let reclaimed = local.reclaimed.get();
-            self.seal(local);
+            self.seal(local, Effort::Whole);
             self.sweep(local, Effort::Whole);
             self.reclaim_ready(local, usize::MAX);
             let progress = local.reclaimed.get() != reclaimed;
@@ -227,7 +235,7 @@ impl Inner {
         if local.bags.borrow().is_empty() {
             return;
         }
-        self.seal(local);
+        self.seal(local, Effort::Whole);
         let Bags { mut sealed, mut ready, unposted, .. } = local.bags.take();
         let mut backlog = unposted;
         backlog.inherit(&mut sealed, &mut ready);
