@@ -1,13 +1,16 @@
-//! What tests, benches and examples share: a latency histogram, keys, repeatable random numbers, Zipf, the process's own
-//! CPU and memory.
+//! What tests, benches and examples share: recorded histories and their check, counted objects, a latency histogram, keys, repeatable random
+//! numbers, Zipf, the process's own CPU and memory.
 #![forbid(unsafe_code)]
 
+mod drop_counter;
 mod histogram;
 mod key;
+pub mod linearizability;
 mod random;
 mod usage;
 mod zipf;
 
+pub use drop_counter::{Counted, DropCounter};
 pub use histogram::Histogram;
 pub use key::{KEY_BYTES, key};
 pub use random::Random;
