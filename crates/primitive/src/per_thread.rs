@@ -53,14 +53,12 @@ impl<L: Default, const LEN: usize> Default for PerThread<L, LEN> {
 }
 
 impl<L: Default, const LEN: usize> PerThread<L, LEN> {
-    const SEGMENT_LEN: usize = segment_len(LEN);
-
     /// Elements for the first `LEN` slots.
     ///
     /// # Cost
     /// `LEN` elements; as many again for each `LEN` slots more.
     pub fn new() -> Self {
-        PerThread { first: Segment::new(Self::SEGMENT_LEN), used: AtomicUsize::new(0) }
+        PerThread { first: Segment::new(Self::FIRST_LEN), used: AtomicUsize::new(0) }
     }
 
     /// The element at `slot`; appends segments as needed.
@@ -69,14 +67,14 @@ impl<L: Default, const LEN: usize> PerThread<L, LEN> {
     /// Wait-free but for the allocator: one step a segment.
     pub fn get_or_grow(&self, slot: usize) -> &L {
         let mut segment = &self.first;
-        for _ in 0..slot / Self::SEGMENT_LEN {
+        for _ in 0..slot / Self::FIRST_LEN {
             segment = segment.next().unwrap_or_else(|| Self::append(segment));
         }
-        &segment.elements[slot % Self::SEGMENT_LEN]
+        &segment.elements[slot % Self::FIRST_LEN]
     }
 
     fn append(segment: &Segment<L>) -> &Segment<L> {
-        let fresh = Box::into_raw(Box::new(Segment::new(Self::SEGMENT_LEN)));
+        let fresh = Box::into_raw(Box::new(Segment::new(Self::FIRST_LEN)));
         let null = std::ptr::null_mut();
         // Release [grow]: publishes the segment's contents; Acquire [grow]: or takes over somebody else's.
         let won = segment.next.compare_exchange(null, fresh, Ordering::Release, Ordering::Acquire);
@@ -89,6 +87,9 @@ impl<L: Default, const LEN: usize> PerThread<L, LEN> {
 }
 
 impl<L, const LEN: usize> PerThread<L, LEN> {
+    /// Slots of the first segment.
+    pub const FIRST_LEN: usize = segment_len(LEN);
+
     /// The element at `slot` if it lies in the first segment: the fast path.
     ///
     /// # Progress
@@ -96,6 +97,16 @@ impl<L, const LEN: usize> PerThread<L, LEN> {
     #[inline(always)]
     pub fn get_first(&self, slot: usize) -> Option<&L> {
         self.first.elements.get(slot)
+    }
+
+    /// As [`get_first`](PerThread::get_first), for a slot that is known to lie there.
+    ///
+    /// # Safety
+    /// `slot` is less than [`FIRST_LEN`](PerThread::FIRST_LEN).
+    #[inline(always)]
+    pub unsafe fn get_first_unchecked(&self, slot: usize) -> &L {
+        // SAFETY: the caller's promise.
+        unsafe { self.first.elements.get_unchecked(slot) }
     }
 
     /// The element at `slot`, if its segment is there.
@@ -109,7 +120,7 @@ impl<L, const LEN: usize> PerThread<L, LEN> {
 
     #[cold]
     fn get_later(&self, slot: usize) -> Option<&L> {
-        let len = segment_len(LEN);
+        let len = Self::FIRST_LEN;
         let mut segments = std::iter::successors(Some(&self.first), |segment| segment.next());
         segments.nth(slot / len).and_then(|segment| segment.elements.get(slot % len))
     }

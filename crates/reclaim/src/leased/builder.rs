@@ -34,7 +34,7 @@ impl Default for Builder {
 
 impl Builder {
     /// How many ticks beyond the epoch of its pin a guard's reservation reaches (default 4). Longer: fewer renewals, a looser
-    /// bound. 0 makes every tick expire every guard, which is how structures are tested.
+    /// bound. 0 makes every tick expire every guard, which is how structures are tested. At most 2^62: for ever.
     pub fn lease_ticks(mut self, ticks: u64) -> Self {
         self.lease_ticks = ticks;
         self

@@ -38,6 +38,9 @@ pub enum Mutation {
     NoHeavyFence,
 }
 
+/// The longest lease that one can ask for: an epoch added to it does not overflow.
+const MAX_LEASE_TICKS: u64 = 1 << 62;
+
 /// Bags a writing thread may have beside what readers hold back: open, sealed and ready ones (see `sweep`), and one whose nodes
 /// were unlinked before a reader's pin and sealed after it.
 const PIPELINE_BAGS: u64 = crate::leased::sweep::OWN_BAGS as u64 + 1;
@@ -68,6 +71,8 @@ impl Drop for Last {
 pub(crate) struct Inner {
     epoch: CachePadded<AtomicU64>,
     pub(crate) fences: Fences,
+    /// Slots whose pins take the fast path: those of the first segment, none where a pin needs a real fence.
+    fast_slots: usize,
     pub(crate) lease_ticks: u64,
     pub(crate) max_lease_ticks: u64,
     pub(crate) batch_len: usize,
@@ -108,10 +113,14 @@ impl Collector {
     }
 
     pub(crate) fn from_builder(builder: Builder) -> Self {
+        let fences = builder.fences.unwrap_or_else(Fences::detect);
+        let checked = cfg!(any(stillpoint_loom, stillpoint_shuttle));
+        let fast = checked || fences == Fences::Asymmetric;
         let inner = Arc::new_cyclic(|me| Inner {
             epoch: CachePadded::new(AtomicU64::new(1)),
-            fences: builder.fences.unwrap_or_else(Fences::detect),
-            lease_ticks: builder.lease_ticks,
+            fences,
+            fast_slots: if fast { Locals::FIRST_LEN } else { 0 },
+            lease_ticks: builder.lease_ticks.min(MAX_LEASE_TICKS),
             max_lease_ticks: builder.max_lease_ticks.unwrap_or(u64::MAX),
             batch_len: builder.batch_len,
             locals: Locals::new(),
@@ -244,49 +253,66 @@ impl Inner {
 
     #[inline(always)]
     pub(crate) fn pin(&self) -> Guard<'_> {
-        if let Some(local) = self.locals.get_first(thread_slot::current_or_max())
-            && local.state.get() == 0
-            && local.reservation.own_lower() == IDLE
-        {
-            let lease = self.announce(local);
-            return Guard::new(self, local, lease);
+        let slot = thread_slot::current_or_max();
+        if slot < self.fast_slots {
+            // SAFETY: `fast_slots` is at most the first segment's length.
+            let local = unsafe { self.locals.get_first_unchecked(slot) };
+            // IDLE says three things at once: registered, not pinned, no flags.
+            if local.reservation.own_lower() == IDLE {
+                let lease = self.publish(local);
+                self.light_at_fast_pin();
+                return Guard::new(self, local, lease);
+            }
         }
-        self.pin_slow()
+        let local = self.pin_slow();
+        Guard::new(self, local, local.reservation.own_upper())
     }
 
-    /// Publishes a reservation from the current epoch on and returns its upper end.
+    /// Publishes a reservation from the current epoch on and returns its upper end; the light fence is still to come.
     #[inline(always)]
-    pub(crate) fn announce(&self, local: &Local) -> u64 {
+    fn publish(&self, local: &Local) -> u64 {
         let epoch = self.epoch_to_announce();
-        let upper = epoch.saturating_add(self.lease_ticks);
+        // Neither comes near 2^63.
+        let upper = epoch.wrapping_add(self.lease_ticks);
         local.reservation.publish(epoch, upper);
-        self.light_at_pin();
         upper
     }
 
+    /// Publishes a reservation, and makes it count.
+    pub(crate) fn announce(&self, local: &Local) -> u64 {
+        let upper = self.publish(local);
+        #[cfg(stillpoint_loom)]
+        if self.mutation == Mutation::NoPinFence {
+            return upper;
+        }
+        self.fences.light();
+        upper
+    }
+
+    /// The fence of a fast pin, which there is only where it costs nothing (and in models).
     #[cfg(not(stillpoint_loom))]
     #[inline(always)]
-    fn light_at_pin(&self) {
-        self.fences.light();
+    fn light_at_fast_pin(&self) {
+        Fences::Asymmetric.light();
     }
 
     #[cfg(stillpoint_loom)]
-    fn light_at_pin(&self) {
+    fn light_at_fast_pin(&self) {
         if self.mutation != Mutation::NoPinFence {
             self.fences.light();
         }
     }
 
+    /// Pins and returns the local; its reservation's upper end is the guard's lease.
     #[cold]
-    fn pin_slow(&self) -> Guard<'_> {
+    fn pin_slow(&self) -> &Local {
         let local = self.own_local();
-        let lease = if local.reservation.own_lower() == IDLE {
-            self.announce(local)
+        if local.reservation.own_lower() == IDLE {
+            self.announce(local);
         } else {
             local.state.set(local.state.get() + 1);
-            local.reservation.own_upper()
-        };
-        Guard::new(self, local, lease)
+        }
+        local
     }
 
     /// The calling thread's local, made ready at its first use. For a thread whose thread-locals are being destroyed: a temporary
@@ -322,6 +348,7 @@ impl Inner {
         *local.thread_name.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = name;
         local.state.set(flags);
         self.locals.mark_used(slot);
+        local.reservation.appear();
     }
 
     /// The end of a temporary local: its bags are posted, its slot goes back.
@@ -329,6 +356,7 @@ impl Inner {
     pub(crate) fn leave_temporary(&self, local: &Local) {
         self.leave_bags(local);
         local.state.set(UNREGISTERED);
+        local.reservation.vanish();
         drop(local.temporary.take());
     }
 
@@ -391,12 +419,16 @@ impl ExitHook for Inner {
             return true;
         }
         let local = self.locals.get_or_grow(slot);
+        if local.state.get() == UNREGISTERED {
+            return true;
+        }
         if local.state.get() != 0 || local.reservation.own_lower() != IDLE {
             // A guard outlives its thread's exit hooks (it sits in a thread-local): the slot stays its own for good.
-            return local.state.get() == UNREGISTERED;
+            return false;
         }
         self.leave_bags(local);
         local.state.set(UNREGISTERED);
+        local.reservation.vanish();
         true
     }
 }

@@ -127,21 +127,31 @@ impl<'c> Guard<'c> {
     #[inline(always)]
     pub fn protect_with<W>(&self, mut load: impl FnMut() -> W) -> Result<W, Expired> {
         let word = load();
-        if self.still_valid().is_ok() { Ok(word) } else { self.protect_slow(load) }
+        if self.still_valid().is_ok() {
+            return Ok(word);
+        }
+        let (word, lease) = Self::protect_slow(self.inner, self.local, load)?;
+        self.lease.set(lease);
+        Ok(word)
     }
 
+    /// Slow paths take the guard apart, so that its address is not taken and it lives in registers. Returns the new lease as well.
     #[cold]
-    fn protect_slow<W>(&self, mut load: impl FnMut() -> W) -> Result<W, Expired> {
+    fn protect_slow<W>(
+        inner: &Inner,
+        local: &Local,
+        mut load: impl FnMut() -> W,
+    ) -> Result<(W, u64), Expired> {
         for _ in 0..MAX_RENEWALS {
-            self.renew()?;
+            let lease = Self::renew_slow(inner, local)?;
             let word = load();
-            if self.still_valid().is_ok() {
-                return Ok(word);
+            if inner.epoch() <= lease {
+                return Ok((word, lease));
             }
         }
         // A lease of 2^64 ticks covers every epoch.
-        self.make_classic();
-        Ok(load())
+        let lease = Self::extend_for_ever(inner, local);
+        Ok((load(), lease))
     }
 
     /// Loads a word that holds a pointer from **inside a node**.
@@ -199,25 +209,30 @@ impl<'c> Guard<'c> {
     ///
     /// # Errors
     /// [`Expired`] past [`max_lease_ticks`](crate::Builder::max_lease_ticks): only [`repin`](Guard::repin) helps.
-    #[cold]
+    #[inline]
     pub fn renew(&self) -> Result<(), Expired> {
-        let reservation = &self.local.reservation;
-        let epoch = self.inner.epoch();
+        self.lease.set(Self::renew_slow(self.inner, self.local)?);
+        Ok(())
+    }
+
+    #[cold]
+    fn renew_slow(inner: &Inner, local: &Local) -> Result<u64, Expired> {
+        let reservation = &local.reservation;
+        let epoch = inner.epoch();
         let (lower, upper) = (reservation.own_lower(), reservation.own_upper());
-        let end = lower.saturating_add(self.inner.max_lease_ticks);
+        let end = lower.saturating_add(inner.max_lease_ticks);
         if epoch > end {
             return Err(Expired);
         }
         let lease = (upper - lower).saturating_mul(2).max(1);
         let extended = epoch.saturating_add(lease).min(end).max(upper);
         reservation.extend(extended);
-        self.lease.set(extended);
         #[cfg(stillpoint_loom)]
-        if self.inner.mutation == Mutation::NoRenewFence {
-            return Ok(());
+        if inner.mutation == Mutation::NoRenewFence {
+            return Ok(extended);
         }
-        self.inner.fences.light();
-        Ok(())
+        inner.fences.light();
+        Ok(extended)
     }
 
     /// Runs `operation`, a whole operation from its root on, until its lease holds out.
@@ -266,9 +281,13 @@ impl<'c> Guard<'c> {
     }
 
     pub(crate) fn make_classic(&self) {
-        self.local.reservation.extend(u64::MAX);
-        self.lease.set(u64::MAX);
-        self.inner.fences.light();
+        self.lease.set(Self::extend_for_ever(self.inner, self.local));
+    }
+
+    fn extend_for_ever(inner: &Inner, local: &Local) -> u64 {
+        local.reservation.extend(u64::MAX);
+        inner.fences.light();
+        u64::MAX
     }
 
     /// The birth for a node that is made under this guard: covered by the guard itself, so its maker may go on using it after it is
@@ -370,22 +389,22 @@ impl Drop for Guard<'_> {
         if self.local.state.get() == 0 {
             self.local.reservation.withdraw();
         } else {
-            self.drop_slow();
+            Self::leave_slow(self.inner, self.local);
         }
     }
 }
 
 impl Guard<'_> {
     #[cold]
-    fn drop_slow(&self) {
-        let state = self.local.state.get();
+    fn leave_slow(inner: &Inner, local: &Local) {
+        let state = local.state.get();
         if state & NESTING > 0 {
-            self.local.state.set(state - 1);
+            local.state.set(state - 1);
             return;
         }
-        self.local.reservation.withdraw();
+        local.reservation.withdraw();
         if state & TEMPORARY != 0 {
-            self.inner.leave_temporary(self.local);
+            inner.leave_temporary(local);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! [`Reservation`]: what a thread publishes so that reclaimers leave its nodes alone.
 //!
 //! ```text
-//! idle      lower = IDLE (u64::MAX)   upper = anything
+//! absent    lower = ABSENT             upper = anything      nobody owns the slot: the next pin has to register
+//! idle      lower = IDLE               upper = anything
 //! pinned    lower = epoch at pin      upper = last epoch whose nodes the reader may meet (the lease's end)
 //! ```
 //! A node born at `b` and retired at `r` is held back by `[lower, upper]` iff `lower ≤ r` and `b ≤ upper`.
@@ -9,13 +10,14 @@
 //! Only the owner writes. Tags and their sites:
 //! - `[announce]`: Release store of `lower` in `publish` / Acquire load of `lower` in `read`: who sees a `lower` sees the `upper`
 //!   written before it, or a later one. A pair torn from two guards covers the later; the earlier is over, see the next.
-//! - `[leave]`: Release store of IDLE in `withdraw`, and of `upper` by the next `publish` / Acquire loads in `read`: the reader's
+//! - `[leave]`: Release store of IDLE in `withdraw` or `appear`, of ABSENT in `vanish`, and of `upper` by the next `publish` / Acquire loads in `read`: the reader's
 //!   accesses come before the free by whoever sees either.
 //! - `[lease]`: `upper` is raised by `extend`; the fence that the caller issues next makes it count. Relaxed loads by the owner.
 
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) const IDLE: u64 = u64::MAX;
+pub(crate) const ABSENT: u64 = u64::MAX - 1;
 
 /// The two words of one thread.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub(crate) struct Reservation {
 
 impl Reservation {
     pub(crate) fn new() -> Self {
-        Reservation { lower: AtomicU64::new(IDLE), upper: AtomicU64::new(0) }
+        Reservation { lower: AtomicU64::new(ABSENT), upper: AtomicU64::new(0) }
     }
 
     /// Announces `[lower, upper]`; a light fence must follow before any pointer is loaded.
@@ -52,6 +54,17 @@ impl Reservation {
         self.lower.store(IDLE, Ordering::Release);
     }
 
+    /// A thread takes the slot: from now on its pins need no registration.
+    pub(crate) fn appear(&self) {
+        self.withdraw();
+    }
+
+    /// The thread gives the slot up.
+    pub(crate) fn vanish(&self) {
+        // Release [leave]: as IDLE.
+        self.lower.store(ABSENT, Ordering::Release);
+    }
+
     /// The owner's view of its lower end: IDLE when not pinned.
     #[inline(always)]
     pub(crate) fn own_lower(&self) -> u64 {
@@ -71,7 +84,7 @@ impl Reservation {
         let lower = self.lower.load(Ordering::Acquire);
         // Acquire [leave]: see the header.
         let upper = self.upper.load(Ordering::Acquire);
-        (lower != IDLE).then_some((lower, upper))
+        (lower < ABSENT).then_some((lower, upper))
     }
 }
 
