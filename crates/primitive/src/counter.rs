@@ -29,6 +29,16 @@ impl OwnerCounter {
         sum
     }
 
+    /// Replaces the figure. With several writers the last one counts.
+    ///
+    /// # Progress
+    /// Wait-free.
+    #[inline(always)]
+    pub fn set(&self, figure: u64) {
+        // Relaxed [count]: a figure for people.
+        self.0.store(figure, Ordering::Relaxed);
+    }
+
     /// As [`add`](OwnerCounter::add), for a counter with several writers.
     ///
     /// # Progress
@@ -56,5 +66,7 @@ mod tests {
         counter.add(2);
         assert_eq!(counter.add(3), 5);
         assert_eq!(counter.get(), 5);
+        counter.set(1);
+        assert_eq!(counter.get(), 1);
     }
 }

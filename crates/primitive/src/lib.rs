@@ -11,12 +11,14 @@
 //! | [`background`] | threads of a library's own |
 //! | [`PerThread`] | an element for every thread slot |
 //! | [`CachePadded`] | one value, two cache lines of its own |
+//! | [`Label`] | a name with one writer, read without waiting |
 //! | [`OwnerCounter`] | a figure with one writer, outside every protocol |
 //! | [`prefetch()`] | asks for a cache line ahead of its use |
 //! | [`SideWord`] | 32 bits beside a block of memory, handed on with it |
 
 pub mod background;
 mod counter;
+mod label;
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
 pub mod modelled;
@@ -30,6 +32,7 @@ pub mod sync;
 pub mod thread_slot;
 
 pub use counter::OwnerCounter;
+pub use label::Label;
 pub use padded::CachePadded;
 pub use per_thread::PerThread;
 pub use prefetch::prefetch;

@@ -35,25 +35,35 @@ mod registry {
 
     struct Registry {
         free: BTreeSet<usize>,
-        next: usize,
+        /// One for every number ever given out: the name of the thread that has it.
+        names: Vec<Option<String>>,
     }
 
-    static REGISTRY: Mutex<Registry> = Mutex::new(Registry { free: BTreeSet::new(), next: 0 });
+    static REGISTRY: Mutex<Registry> =
+        Mutex::new(Registry { free: BTreeSet::new(), names: Vec::new() });
 
     fn lock() -> MutexGuard<'static, Registry> {
         REGISTRY.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    pub(super) fn claim() -> usize {
+    pub(super) fn claim(name: Option<String>) -> usize {
         let mut registry = lock();
-        registry.free.pop_first().unwrap_or_else(|| {
-            registry.next += 1;
-            registry.next - 1
-        })
+        let slot = registry.free.pop_first().unwrap_or(registry.names.len());
+        if slot == registry.names.len() {
+            registry.names.push(None);
+        }
+        registry.names[slot] = name;
+        slot
     }
 
     pub(super) fn give_back(slot: usize) {
-        lock().free.insert(slot);
+        let mut registry = lock();
+        registry.names[slot] = None;
+        registry.free.insert(slot);
+    }
+
+    pub(super) fn name_of(slot: usize) -> Option<String> {
+        lock().names.get(slot).cloned().flatten()
     }
 }
 
@@ -71,11 +81,15 @@ mod registry {
         static ref NEXT: Next = Next(Cell::new(0));
     }
 
-    pub(super) fn claim() -> usize {
+    pub(super) fn claim(_name: Option<String>) -> usize {
         NEXT.0.replace(NEXT.0.get() + 1)
     }
 
     pub(super) fn give_back(_slot: usize) {}
+
+    pub(super) fn name_of(_slot: usize) -> Option<String> {
+        None
+    }
 }
 
 use registry::{claim, give_back};
@@ -154,7 +168,7 @@ pub fn claim_current() -> Option<usize> {
         Ok(UNSET) => {
             // Arms the destructor first: if that fails the thread is past its exit.
             let slot = tls::EXIT.try_with(|exit| {
-                let slot = claim();
+                let slot = claim(thread_name());
                 exit.slot.set(slot);
                 slot
             });
@@ -167,8 +181,15 @@ pub fn claim_current() -> Option<usize> {
     }
 }
 
-/// The calling thread's name, if it has one.
-pub fn thread_name() -> Option<String> {
+/// The name of the thread that has the number `slot`, if it has one. (Not under a model checker.)
+///
+/// # Progress
+/// Blocking for a moment: the registry's lock.
+pub fn name_of(slot: usize) -> Option<String> {
+    registry::name_of(slot)
+}
+
+fn thread_name() -> Option<String> {
     crate::sync::thread::current().name().map(str::to_owned)
 }
 
@@ -190,7 +211,7 @@ pub struct Temporary(usize);
 impl Temporary {
     /// Claims a number.
     pub fn claim() -> Temporary {
-        Temporary(claim())
+        Temporary(claim(None))
     }
     /// The number.
     pub fn slot(&self) -> usize {
@@ -224,6 +245,20 @@ mod tests {
         assert_eq!(current(), Some(mine));
         let theirs = std::thread::spawn(|| claim_current().unwrap()).join().unwrap();
         assert_ne!(mine, theirs);
+    }
+
+    #[test]
+    fn a_thread_is_known_by_name_while_it_has_its_number() {
+        let named = std::thread::Builder::new().name("worker".into());
+        let (slot, name) = named
+            .spawn(|| claim_current().map(|slot| (slot, name_of(slot))).unwrap())
+            .unwrap()
+            .join()
+            .unwrap();
+        assert_eq!(name.as_deref(), Some("worker"));
+        let temporary = Temporary::claim();
+        assert!(temporary.slot() != slot || name_of(slot).is_none());
+        assert_eq!(name_of(usize::MAX), None);
     }
 
     #[test]

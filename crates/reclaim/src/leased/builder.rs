@@ -2,6 +2,7 @@
 
 use crate::leased::collector::Collector;
 use crate::leased::stats::Stats;
+use std::sync::Arc;
 use stillpoint_primitive::fence::Fences;
 
 /// Called with the figures of the moment when a limit on unreclaimed nodes is passed.
@@ -9,6 +10,7 @@ pub(crate) type LimitCallback = Box<dyn Fn(&Stats) + Send + Sync>;
 
 /// Settings of a [`Collector`]; every one has a default that suits most.
 pub struct Builder {
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) lease_ticks: u64,
     pub(crate) max_lease_ticks: Option<u64>,
     pub(crate) batch_len: usize,
@@ -21,6 +23,7 @@ pub struct Builder {
 impl Default for Builder {
     fn default() -> Self {
         Builder {
+            name: None,
             lease_ticks: 4,
             max_lease_ticks: None,
             batch_len: 256,
@@ -33,6 +36,12 @@ impl Default for Builder {
 }
 
 impl Builder {
+    /// What [`Stats`] call the collector.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     /// How many ticks beyond the epoch of its pin a guard's reservation reaches (default 4). Longer: fewer renewals, a looser
     /// bound. 0 makes every tick expire every guard, which is how structures are tested. At most 2^62: for ever.
     pub fn lease_ticks(mut self, ticks: u64) -> Self {

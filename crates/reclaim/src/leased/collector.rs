@@ -8,8 +8,9 @@ use crate::leased::builder::{Builder, LimitCallback};
 use crate::leased::guard::Guard;
 use crate::leased::local::{Local, Locals, TEMPORARY, UNREGISTERED};
 use crate::leased::reservation::IDLE;
-use crate::leased::stats::{OldestGuard, Stats};
+use crate::leased::stats::Stats;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 use stillpoint_primitive::fence::Fences;
 use stillpoint_primitive::sync::Mutex;
 use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -43,7 +44,7 @@ const MAX_LEASE_TICKS: u64 = 1 << 62;
 
 /// Bags a writing thread may have beside what readers hold back: open, sealed and ready ones (see `sweep`), and one whose nodes
 /// were unlinked before a reader's pin and sealed after it.
-const PIPELINE_BAGS: u64 = crate::leased::sweep::OWN_BAGS as u64 + 1;
+pub(crate) const PIPELINE_BAGS: u64 = crate::leased::sweep::OWN_BAGS as u64 + 1;
 
 /// A domain of reclamation: guards of one collector protect nodes retired in the same one. A cheap handle; the last one dropped
 /// reclaims everything that is left.
@@ -70,6 +71,9 @@ impl Drop for Last {
 
 pub(crate) struct Inner {
     epoch: CachePadded<AtomicU64>,
+    pub(crate) name: Option<Arc<str>>,
+    /// When the collector was made: ages are counted from here.
+    pub(crate) made: Instant,
     pub(crate) fences: Fences,
     /// Slots whose pins take the fast path: those of the first segment, none where a pin needs a real fence.
     fast_slots: usize,
@@ -118,6 +122,8 @@ impl Collector {
         let fast = checked || fences == Fences::Asymmetric;
         let inner = Arc::new_cyclic(|me| Inner {
             epoch: CachePadded::new(AtomicU64::new(1)),
+            name: builder.name,
+            made: Instant::now(),
             fences,
             fast_slots: if fast { Locals::FIRST_LEN } else { 0 },
             lease_ticks: builder.lease_ticks.min(MAX_LEASE_TICKS),
@@ -147,6 +153,31 @@ impl Collector {
     #[inline]
     pub fn pin(&self) -> Guard<'_> {
         self.inner.pin()
+    }
+
+    /// As [`pin`](Collector::pin), and gives the reservation a name, by which [`stats`](Collector::stats) and limit callbacks call it
+    /// when it is the oldest. Inside another guard of this thread, whose reservation it shares, the name given first stays.
+    ///
+    /// # Progress
+    /// As [`pin`](Collector::pin).
+    ///
+    /// # Cost
+    /// Four more stores, and the name taken off again when the guard goes.
+    ///
+    /// # Examples
+    /// ```
+    /// let collector = stillpoint_reclaim::Collector::builder().name("orders").build();
+    /// let guard = collector.pin_named("monthly report");
+    /// let stats = collector.stats();
+    /// assert_eq!(stats.oldest.and_then(|oldest| oldest.name), Some("monthly report"));
+    /// # drop(guard);
+    /// ```
+    pub fn pin_named(&self, name: &'static str) -> Guard<'_> {
+        let guard = self.inner.pin();
+        if !guard.is_named() {
+            guard.set_name(name);
+        }
+        guard
     }
 
     /// Pins with a reservation without end: loads never expire, and nothing retired from now on is reclaimed until the guard goes,
@@ -324,13 +355,13 @@ impl Inner {
                 return local;
             }
             if thread_slot::on_exit(self.me.clone() as Weak<dyn ExitHook>) {
-                self.register(local, slot, 0, thread_slot::thread_name());
+                self.register(local, slot, 0);
                 return local;
             }
         }
         let temporary = Temporary::claim();
         let local = self.locals.get_or_grow(temporary.slot());
-        self.register(local, temporary.slot(), TEMPORARY, None);
+        self.register(local, temporary.slot(), TEMPORARY);
         local.temporary.replace(Some(temporary));
         local
     }
@@ -344,8 +375,7 @@ impl Inner {
         }
     }
 
-    fn register(&self, local: &Local, slot: usize, flags: u32, name: Option<String>) {
-        *local.thread_name.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = name;
+    fn register(&self, local: &Local, slot: usize, flags: u32) {
         local.state.set(flags);
         self.locals.mark_used(slot);
         local.reservation.appear();
@@ -358,57 +388,6 @@ impl Inner {
         local.state.set(UNREGISTERED);
         local.reservation.vanish();
         drop(local.temporary.take());
-    }
-
-    pub(crate) fn unreclaimed(&self) -> u64 {
-        let (retired, reclaimed) = self.locals.iter().fold((0u64, 0u64), |(r, f), local| {
-            (r.wrapping_add(local.retired.get()), f.wrapping_add(local.reclaimed.get()))
-        });
-        retired.saturating_sub(reclaimed)
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        let mut stats =
-            Stats { epoch: self.epoch(), overdrafts: self.overdrafts.get(), ..Stats::default() };
-        let (mut reclaimed, mut reclaimed_bytes, mut epochs_held) = (0, 0, 0u64);
-        for local in self.locals.iter() {
-            let retired = local.retired.get();
-            stats.threads += 1;
-            stats.writers += u64::from(retired > 0 || local.births.get() > 0);
-            stats.retired += retired;
-            stats.unreclaimed_bytes += local.retired_bytes.get();
-            stats.barriers += local.barriers.get();
-            reclaimed += local.reclaimed.get();
-            reclaimed_bytes += local.reclaimed_bytes.get();
-            if let Some((lower, upper)) = local.reservation.read() {
-                stats.see_guard(lower, upper, local);
-                epochs_held =
-                    epochs_held.saturating_add(upper.saturating_sub(lower).saturating_add(1));
-            }
-        }
-        stats.unreclaimed = stats.retired.saturating_sub(reclaimed);
-        stats.unreclaimed_bytes = stats.unreclaimed_bytes.saturating_sub(reclaimed_bytes);
-        stats.bound = epochs_held
-            .saturating_add(PIPELINE_BAGS)
-            .saturating_mul(self.batch_len as u64 * stats.writers);
-        stats
-    }
-}
-
-impl Stats {
-    fn see_guard(&mut self, lower: u64, upper: u64, local: &Local) {
-        self.pinned += 1;
-        let span_ticks = if upper == u64::MAX { upper } else { upper.saturating_sub(lower) };
-        if upper == u64::MAX {
-            self.classic += 1;
-        } else {
-            self.widest_span_ticks = self.widest_span_ticks.max(span_ticks);
-        }
-        let age_ticks = self.epoch.saturating_sub(lower);
-        if self.oldest.as_ref().is_none_or(|oldest| oldest.age_ticks < age_ticks) {
-            let name = local.thread_name.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            self.oldest = Some(OldestGuard { age_ticks, span_ticks, thread: name.clone() });
-        }
     }
 }
 

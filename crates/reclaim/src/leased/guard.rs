@@ -7,7 +7,7 @@ use crate::epoch::Epoch;
 #[cfg(stillpoint_loom)]
 use crate::leased::collector::Mutation;
 use crate::leased::collector::{Collector, Inner};
-use crate::leased::local::{Local, NESTING, TEMPORARY};
+use crate::leased::local::{Local, NAMED, NESTING, TEMPORARY};
 use crate::node::Header;
 use crate::retired::{Birth, Retired};
 use std::cell::Cell;
@@ -268,6 +268,21 @@ impl<'c> Guard<'c> {
         true
     }
 
+    /// Names the reservation that this guard shares with the other guards of its thread, until the outermost of them goes: see
+    /// [`Collector::pin_named`].
+    ///
+    /// # Progress
+    /// Wait-free: five stores.
+    pub fn set_name(&self, name: &'static str) {
+        self.local.state.set(self.local.state.get() | NAMED);
+        self.local.guard_name.set(Some(name));
+    }
+
+    /// Whether the reservation has a name.
+    pub fn is_named(&self) -> bool {
+        self.local.state.get() & NAMED != 0
+    }
+
     /// Whether no other guard of this thread on this collector encloses this one.
     pub fn is_outermost(&self) -> bool {
         self.local.state.get() & NESTING == 0
@@ -403,6 +418,10 @@ impl Guard<'_> {
             return;
         }
         local.reservation.withdraw();
+        if state & NAMED != 0 {
+            local.guard_name.set(None);
+            local.state.set(state & !NAMED);
+        }
         if state & TEMPORARY != 0 {
             inner.leave_temporary(local);
         }

@@ -5,6 +5,8 @@
 //!       ── state         count of nested guards, and flags       owner only
 //!       ── bags          open, sealed, aged, ready               owner only
 //!       ── counters      written by the owner, read by stats()
+//!       ── guard_name    written by the owner, read by stats()
+//!       ── seen          since when a reservation is known to be old; written by whoever scans
 //! ```
 //! Invariant L1: the owner-only part is touched only by the thread that holds the slot's number; hand-over happens through the
 //! registry's lock in `thread_slot` (exit hook before the number is given back).
@@ -15,19 +17,21 @@
 use crate::leased::backlog::Backlog;
 use crate::leased::bag::{SealedBag, Summary};
 use crate::leased::reservation::Reservation;
+use crate::leased::stats::Seen;
 use crate::retired::Retired;
 use std::cell::{Cell, RefCell};
-use std::sync::Mutex;
 use stillpoint_primitive::thread_slot::Temporary;
-use stillpoint_primitive::{CachePadded, OwnerCounter, PerThread};
+use stillpoint_primitive::{CachePadded, Label, OwnerCounter, PerThread};
 
 /// Flag in `Local::state`: nobody owns this slot; the next pin has to register.
 pub(crate) const UNREGISTERED: u32 = 1 << 31;
 /// Flag: owned for one operation of a thread past its exit; handed back at unpin.
 pub(crate) const TEMPORARY: u32 = 1 << 30;
+/// Flag: the reservation has a name, to be taken off at unpin.
+pub(crate) const NAMED: u32 = 1 << 29;
 /// The number of guards *inside* the outermost one. A pinned thread without nested guards has state 0, so the common pin and unpin
 /// write nothing but the reservation.
-pub(crate) const NESTING: u32 = TEMPORARY - 1;
+pub(crate) const NESTING: u32 = NAMED - 1;
 
 /// What a thread has retired and nobody reclaimed yet.
 #[derive(Default)]
@@ -68,7 +72,9 @@ pub(crate) struct Local {
     pub(crate) reclaimed: OwnerCounter,
     pub(crate) reclaimed_bytes: OwnerCounter,
     pub(crate) barriers: OwnerCounter,
-    pub(crate) thread_name: Mutex<Option<String>>,
+    /// The name that the owner gave its reservation.
+    pub(crate) guard_name: Label,
+    pub(crate) seen: Seen,
 }
 
 // SAFETY: the reservation, the counters and the name are made for sharing; the rest is owner-only by invariant L1.
@@ -92,10 +98,15 @@ impl Default for Local {
             reclaimed: OwnerCounter::default(),
             reclaimed_bytes: OwnerCounter::default(),
             barriers: OwnerCounter::default(),
-            thread_name: Mutex::new(None),
+            guard_name: Label::default(),
+            seen: Seen::default(),
         }
     }
 }
+
+// A power of two, so that a slot's place is its number shifted.
+#[cfg(not(stillpoint_loom))]
+const _: () = assert!(size_of::<Local>() <= 512);
 
 /// All locals of a collector.
 pub(crate) type Locals = PerThread<Local>;

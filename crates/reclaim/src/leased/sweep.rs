@@ -143,7 +143,7 @@ impl Inner {
         let mut backlog = std::mem::take(&mut bags.unposted);
         self.backlogs.take_all(&mut backlog);
         if waiting > 1 || effort == Effort::Whole || !backlog.is_empty() {
-            bags.summary.refill(self.locals.iter().filter_map(|local| local.reservation.read()));
+            bags.summary.refill(self.reservations());
             self.sift_sealed(&mut bags, fenced, effort, &mut backlog);
             let budget =
                 if effort == Effort::Whole { usize::MAX } else { LOOKS_PER_SWEEP * self.batch_len };
@@ -191,7 +191,7 @@ impl Inner {
         if self.limits.is_empty() {
             return;
         }
-        let unreclaimed = self.unreclaimed();
+        let (unreclaimed, _) = self.unreclaimed();
         for (limit, callback) in &self.limits {
             if unreclaimed >= *limit {
                 callback(&self.stats());
