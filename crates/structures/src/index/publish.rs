@@ -19,14 +19,14 @@
 //! | `[replace]` | SeqCst slot CAS, pairs with the slot load of `find` |
 //! | `[confirm]` | the TENTATIVE bit is cleared by a Release CAS: who sees the bare word sees the version |
 
-use crate::bin::{self, Bin, FROZEN, MAX_SLOTS, MOVED, VALID};
-use crate::error::{Refused, RefusedReason};
-use crate::find::{Head, Look, Place, moved_to};
 use crate::index::VersionIndex;
-use crate::slot;
-use crate::stamp;
-use crate::table::Table;
-use crate::version::{NewVersion, VersionRef};
+use crate::index::bin::{self, Bin, FROZEN, MAX_SLOTS, MOVED, VALID};
+use crate::index::error::{Refused, RefusedReason};
+use crate::index::find::{Head, Look, Place, moved_to};
+use crate::index::slot;
+use crate::index::stamp;
+use crate::index::table::Table;
+use crate::index::version::{NewVersion, VersionRef};
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_reclaim::{Expired, Guard};
 
@@ -135,7 +135,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         old: Place<'g>,
     ) -> Result<Option<Place<'g>>, Expired> {
         // SAFETY: the old place was protected by this thread's pin, and still is.
-        let key = unsafe { crate::version::key_of(old.version().as_ptr()) };
+        let key = unsafe { crate::index::version::key_of(old.version().as_ptr()) };
         let hash = self.hash(key);
         let mut table = self.table(guard);
         loop {
@@ -291,7 +291,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
 
     #[cfg(stillpoint_loom)]
     fn skips_check(&self) -> bool {
-        self.mutation == crate::mutation::Mutation::NoHeaderCheck
+        self.mutation == crate::index::mutation::Mutation::NoHeaderCheck
     }
 
     #[cfg(not(stillpoint_loom))]

@@ -32,7 +32,7 @@
 //! | `[line]` | an overflow line is filled privately, linked by a Release CAS, and found by Acquire loads |
 //! | `[give back]` | a slot that is no longer anybody's is stored EMPTY (Release) and claimed by CAS |
 
-use crate::slot;
+use crate::index::slot;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 
 #[cfg(not(stillpoint_loom))]

@@ -20,11 +20,11 @@
 //! | `[publish]` | the header CAS that clears the bit, SeqCst like the one that sets it |
 //! | `[next]` | AcqRel fetch_or of the mark, pairs with the CAS of `prune` |
 
-use crate::bin::{self, Bin, FROZEN, VALID};
-use crate::find::{Head, Place};
 use crate::index::VersionIndex;
-use crate::slot;
-use crate::version::{self, PRUNED};
+use crate::index::bin::{self, Bin, FROZEN, VALID};
+use crate::index::find::{Head, Place};
+use crate::index::slot;
+use crate::index::version::{self, PRUNED};
 use std::ptr::NonNull;
 use stillpoint_primitive::sync::atomic::Ordering;
 use stillpoint_reclaim::{Expired, Guard};

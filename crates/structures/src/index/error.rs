@@ -1,6 +1,6 @@
 //! What can go wrong, and how the caller gets its version back.
 
-use crate::version::NewVersion;
+use crate::index::version::NewVersion;
 use std::fmt;
 
 /// A version could not be made.

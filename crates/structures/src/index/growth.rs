@@ -23,12 +23,12 @@
 //! | `[moved]` | SeqCst fetch_or of the old header after both new ones; pairs with the header load of `find` |
 //! | `[root]` | Release CAS of the root; pairs with the Acquire load in the index |
 
-use crate::bin::{self, BIN_SLOTS, Bin, FROZEN, LINE_SLOTS, MAX_SLOTS, MOVED, VALID};
-use crate::find::prefetch;
 use crate::index::VersionIndex;
-use crate::slot;
-use crate::table::Table;
-use crate::version;
+use crate::index::bin::{self, BIN_SLOTS, Bin, FROZEN, LINE_SLOTS, MAX_SLOTS, MOVED, VALID};
+use crate::index::find::prefetch;
+use crate::index::slot;
+use crate::index::table::Table;
+use crate::index::version;
 use stillpoint_primitive::sync::atomic::Ordering;
 use stillpoint_reclaim::{Epoch, Expired, Guard};
 
@@ -158,7 +158,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
                 continue;
             }
             #[cfg(stillpoint_loom)]
-            let frozen = if self.mutation == crate::mutation::Mutation::NoSlotFreeze {
+            let frozen = if self.mutation == crate::index::mutation::Mutation::NoSlotFreeze {
                 0
             } else {
                 slot::FROZEN

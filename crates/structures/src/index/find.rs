@@ -14,11 +14,11 @@
 //! | `[publish]` | the header load pairs with the inserter's header CAS; SeqCst so that the store may order its clock against installs |
 //! | `[replace]` | the slot load pairs with the slot CASes of install and remove; SeqCst for the same reason |
 
-use crate::bin::{BIN_SLOTS, Bin, FROZEN, MOVED, VALID};
 use crate::index::VersionIndex;
-use crate::slot;
-use crate::table::Table;
-use crate::version::{self, VersionRef};
+use crate::index::bin::{BIN_SLOTS, Bin, FROZEN, MOVED, VALID};
+use crate::index::slot;
+use crate::index::table::Table;
+use crate::index::version::{self, VersionRef};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -208,7 +208,7 @@ struct Probe<'p, 'g> {
     tag: u64,
     key: &'p [u8],
     #[cfg(stillpoint_loom)]
-    mutation: crate::mutation::Mutation,
+    mutation: crate::index::mutation::Mutation,
 }
 
 impl<'g> Probe<'_, 'g> {
@@ -239,7 +239,7 @@ impl<'g> Probe<'_, 'g> {
         self.guard.still_valid()?;
         let place = Place::new(self.bin, slot, bit, word);
         #[cfg(stillpoint_loom)]
-        let place = if self.mutation == crate::mutation::Mutation::FrozenExpected {
+        let place = if self.mutation == crate::index::mutation::Mutation::FrozenExpected {
             Place { word, ..place }
         } else {
             place
@@ -253,7 +253,7 @@ impl<'g> Probe<'_, 'g> {
     #[cold]
     fn unconfirmed(&self) -> bool {
         #[cfg(stillpoint_loom)]
-        if self.mutation == crate::mutation::Mutation::TentativeVisible {
+        if self.mutation == crate::index::mutation::Mutation::TentativeVisible {
             return false;
         }
         // SeqCst [publish]: after the slot's load; unchanged means that the slot was valid all along

@@ -12,11 +12,11 @@
 //! |---|---|
 //! | `[publish]`, `[replace]` | the loads of header and slots, as in `find` |
 
-use crate::bin::{Bin, MAX_SLOTS, MOVED, VALID};
-use crate::find::{Head, Place, moved_to};
 use crate::index::VersionIndex;
-use crate::slot;
-use crate::table::Table;
+use crate::index::bin::{Bin, MAX_SLOTS, MOVED, VALID};
+use crate::index::find::{Head, Place, moved_to};
+use crate::index::slot;
+use crate::index::table::Table;
 use stillpoint_primitive::sync::atomic::Ordering;
 use stillpoint_reclaim::{Expired, Guard};
 

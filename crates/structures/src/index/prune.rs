@@ -17,7 +17,7 @@
 //! | `[next]` | AcqRel mark and cut; pair with the Acquire loads of walkers and with each other |
 
 use crate::index::VersionIndex;
-use crate::version::{self, PRUNED, VersionRef};
+use crate::index::version::{self, PRUNED, VersionRef};
 use std::ptr::NonNull;
 use stillpoint_primitive::sync::atomic::Ordering;
 
@@ -78,7 +78,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
 
     #[cfg(stillpoint_loom)]
     fn marks(&self) -> bool {
-        self.mutation != crate::mutation::Mutation::NoMark
+        self.mutation != crate::index::mutation::Mutation::NoMark
     }
 
     #[cfg(not(stillpoint_loom))]

@@ -27,8 +27,8 @@
 //! | `[next]` | `next` is set before publication; unlinking CASes are Release and pair with the Acquire load in `older` |
 //! | `[stamp]` | SeqCst stores and loads of the stamp, see the stamp file |
 
-use crate::error::AllocError;
-use crate::stamp::{self, Stamp};
+use crate::index::error::AllocError;
+use crate::index::stamp::{self, Stamp};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;

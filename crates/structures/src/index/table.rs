@@ -17,7 +17,7 @@
 //! | `[root]` | the Release CAS of the root comes after all bins are MOVED; pairs with the Acquire load of the root in the index |
 //! | `[count]` | plain counters; `moved` is AcqRel so that who counts the last bin has seen all of them moved |
 
-use crate::bin::{Bin, Line};
+use crate::index::bin::{Bin, Line};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 use stillpoint_primitive::CachePadded;

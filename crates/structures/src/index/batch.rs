@@ -15,11 +15,11 @@
 //! |---|---|
 //! | `[stamp]` | SeqCst store of the final stamp, pairs with the load in `VersionRef::stamp` |
 
-use crate::error::Refused;
-use crate::find::Head;
 use crate::index::VersionIndex;
-use crate::stamp;
-use crate::version::{Header, NewVersion, VersionRef};
+use crate::index::error::Refused;
+use crate::index::find::Head;
+use crate::index::stamp;
+use crate::index::version::{Header, NewVersion, VersionRef};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -37,7 +37,7 @@ pub struct Batch<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> {
     installed: Vec<NonNull<Header>>,
     indexes: PhantomData<&'g VersionIndex<O, D>>,
     #[cfg(stillpoint_loom)]
-    mutation: crate::mutation::Mutation,
+    mutation: crate::index::mutation::Mutation,
 }
 
 impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
@@ -52,7 +52,7 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
             installed: Vec::new(),
             indexes: PhantomData,
             #[cfg(stillpoint_loom)]
-            mutation: crate::mutation::Mutation::default(),
+            mutation: crate::index::mutation::Mutation::default(),
         }
     }
 
@@ -141,7 +141,7 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
 impl<O: Send + Sync + 'static, D: Send + Sync + 'static> Drop for Batch<'_, O, D> {
     fn drop(&mut self) {
         #[cfg(stillpoint_loom)]
-        if self.mutation == crate::mutation::Mutation::RetireBeforeSettling {
+        if self.mutation == crate::index::mutation::Mutation::RetireBeforeSettling {
             self.retire();
             return self.settle(stamp::ABORTED);
         }
