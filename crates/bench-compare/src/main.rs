@@ -1,12 +1,13 @@
 //! Stillpoint beside its rivals, in the same run.
 //!
 //! ```text
-//! stillpoint-bench-compare reclaim | cache | memory | server   [--quick] [--json] …
+//! stillpoint-bench-compare reclaim | map | cache | memory | server   [--quick] [--json] …
 //! ```
 //! | suite | who | what |
 //! |---|---|---|
 //! | `reclaim` | leased epochs, crossbeam-epoch, seize, haphazard, sdd, kovan | pins, loads, stacks, slots; memory behind a stalled reader |
 //! | `cache` | the store, dashmap with 64 shards, papaya | throughput, read latencies, CPU and bytes of a cache under load |
+//! | `map` | our maps, papaya, dashmap, scc, flurry, kovan-map, crossbeam-skiplist, maps behind a lock | reads, writes, ranges, growth |
 //! | `memory` | the store | bytes per key and version, by its own account and the system's |
 //! | `server` | the server, redis-server | CPU per operation, bytes per key |
 //!
@@ -15,6 +16,7 @@
 
 mod cache;
 mod crew;
+mod map;
 mod memory;
 mod options;
 mod plan;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         }
         Suite::Reclaim => reclaim::run(&options),
         Suite::Cache => cache::run(&options),
+        Suite::Map => map::run(&options),
         Suite::Memory => memory::run(&options),
         Suite::Server => server::run(&options),
         Suite::Sample(sample) => take(sample),
@@ -58,6 +61,7 @@ fn take(sample: &Sample) -> Outcome {
     let figures = match sample.suite.as_str() {
         "reclaim" => reclaim::sample(sample)?,
         "cache" => cache::sample(sample)?,
+        "map" => map::sample(sample)?,
         "memory" => memory::sample(sample)?,
         other => return Err(format!("there are no samples of suite {other:?}")),
     };

@@ -14,6 +14,7 @@ stillpoint-bench-compare SUITE [OPTIONS]
 
   reclaim   memory reclamation: pins, loads, stacks, slots, stalled readers
   cache     the store, dashmap (64 shards) and papaya as a cache
+  map       concurrent maps, hashed and ordered
   memory    bytes per key and version of the store
   server    the server beside redis-server (needs redis-server and redis-benchmark)
 
@@ -21,9 +22,9 @@ stillpoint-bench-compare SUITE [OPTIONS]
   --json              one JSON object a line instead of tables
   --rounds N          samples of each figure (5)
   --seconds S         length of a sample (0.5; cache and stalls 2; server: operations instead)
-  --threads N[,N]     cache: worker threads (2,8,96)
+  --threads N[,N]     cache, map: worker threads (2,8,96)
   --writes PERCENT    cache: share of writes (30)
-  --keys K[,K]        cache: keys (100k); memory: keys (1m,10m); server: keys (1m)
+  --keys K[,K]        cache, map: keys (100k); memory: keys (1m,10m); server: keys (1m)
   --value-bytes B     cache: bytes of a value (64)
   --no-thp            tell mimalloc not to ask for transparent huge pages
   --only WORD[,WORD]  only cases whose name contains one of the words
@@ -37,6 +38,7 @@ pub(crate) enum Suite {
     Help,
     Reclaim,
     Cache,
+    Map,
     Memory,
     Server,
     /// One sample, asked for by the parent process.
@@ -104,6 +106,7 @@ impl Options {
                     options.suite = match word.string()?.as_str() {
                         "reclaim" => Suite::Reclaim,
                         "cache" => Suite::Cache,
+                        "map" => Suite::Map,
                         "memory" => Suite::Memory,
                         "server" => Suite::Server,
                         "sample" => {

@@ -1,0 +1,111 @@
+//! The suite `map`: concurrent maps, hashed and ordered.
+//!
+//! Keys are `u64`, values 64 bytes; hash maps all hash with foldhash. All interfaces are used as their docs show: a pin an operation.
+//!
+//! | case | keys | one operation |
+//! |---|---|---|
+//! | `zipf_get`, `zipf_95`, `zipf_50` | all present, drawn by Zipf 0.99 | a read; else (5 %, 50 %) a put of a new value |
+//! | `mix0`, `mix50`, `mix90`, `mix100` | half present, uniform | so many % reads; else an insertion or a removal, alternating at random |
+//! | `range100` (ordered) | all present, uniform | a walk over 100 neighbours; 10 % puts |
+//! | `growth` | none at first | one thread inserts up to the end, another puts to what is there: the longest stall of both |
+//!
+//! The mixes follow the field's suites (smr-benchmark): half of the key range present, insertions and removals in balance. One operation
+//! in 16 is timed, whichever it is.
+
+mod growth;
+mod hashed;
+mod load;
+mod ordered;
+mod subject;
+
+use crate::Outcome;
+use crate::options::Options;
+use crate::plan::{Case, Figure, Sample};
+use load::Load;
+
+const HASHED: [&str; 7] =
+    ["papaya", "dashmap", "scc-hashmap", "scc-hashindex", "flurry", "kovan-map", "rwlock-hashmap"];
+const ORDERED: [&str; 3] = ["crossbeam-skiplist", "scc-treeindex", "rwlock-btreemap"];
+
+/// Calls `$call` with `$map` as the map of that name.
+macro_rules! with_map {
+    ($subject:expr, $map:ident => $call:expr) => {
+        match $subject {
+            "papaya" => with_map!(@ hashed::Papaya, $map, $call),
+            "dashmap" => with_map!(@ hashed::Dash, $map, $call),
+            "scc-hashmap" => with_map!(@ hashed::SccMap, $map, $call),
+            "scc-hashindex" => with_map!(@ hashed::SccIndex, $map, $call),
+            "flurry" => with_map!(@ hashed::Flurry, $map, $call),
+            "kovan-map" => with_map!(@ hashed::Kovan, $map, $call),
+            "rwlock-hashmap" => with_map!(@ hashed::Locked, $map, $call),
+            "crossbeam-skiplist" => with_map!(@ ordered::Skip, $map, $call),
+            "scc-treeindex" => with_map!(@ ordered::SccTree, $map, $call),
+            "rwlock-btreemap" => with_map!(@ ordered::Locked, $map, $call),
+            other => Err(format!("there is no map {other:?}")),
+        }
+    };
+    (@ $type:ty, $map:ident, $call:expr) => {{
+        type $map = $type;
+        Ok($call)
+    }};
+}
+
+/// Runs all cases.
+pub(crate) fn run(options: &Options) -> Outcome {
+    let keys = if options.keys.is_empty() { vec![100_000] } else { options.keys.clone() };
+    for (kind, subjects) in [("hash", &HASHED[..]), ("ordered", &ORDERED[..])] {
+        for &keys in &keys {
+            for &threads in &options.threads {
+                let case = |name: &str| Case {
+                    name: format!("{kind}_{name}_{keys}"),
+                    threads,
+                    subjects: subjects.to_vec(),
+                    settings: vec![("millis", options.millis(500, 15)), ("keys", keys)],
+                    rounds: options.rounds(),
+                };
+                for name in ["zipf_get", "zipf_95", "zipf_50", "mix0", "mix50", "mix90", "mix100"] {
+                    case(name).run("map", options)?;
+                }
+                if kind == "ordered" {
+                    case("range100").run("map", options)?;
+                }
+            }
+        }
+        let grown = if options.quick { 50_000 } else { 4_000_000 };
+        let case = Case {
+            name: format!("{kind}_growth_{grown}"),
+            threads: 2,
+            subjects: subjects.to_vec(),
+            settings: vec![("millis", 0), ("keys", grown)],
+            rounds: if options.quick { 1 } else { options.rounds() },
+        };
+        case.run("map", options)?;
+    }
+    Ok(())
+}
+
+/// Takes one sample, in the child.
+pub(crate) fn sample(sample: &Sample) -> Outcome<Vec<Figure>> {
+    let (kind, rest) = sample.case.split_once('_').unwrap_or_default();
+    let (name, _) = rest.rsplit_once('_').unwrap_or_default();
+    let subject = sample.subject.as_str();
+    let (threads, keys) = (sample.setting("threads")?, sample.setting("keys")?);
+    let load = Load { threads, keys, millis: sample.setting("millis")? };
+    match name {
+        "growth" => with_map!(subject, Map => growth::run::<Map>(keys)),
+        "zipf_get" => with_map!(subject, Map => load.zipf::<Map>(100)),
+        "zipf_95" => with_map!(subject, Map => load.zipf::<Map>(95)),
+        "zipf_50" => with_map!(subject, Map => load.zipf::<Map>(50)),
+        "range100" => match subject {
+            "crossbeam-skiplist" => Ok(load.ranges::<ordered::Skip>()),
+            "scc-treeindex" => Ok(load.ranges::<ordered::SccTree>()),
+            "rwlock-btreemap" => Ok(load.ranges::<ordered::Locked>()),
+            other => Err(format!("there is no ordered map {other:?}")),
+        },
+        mix => {
+            let reads = mix.strip_prefix("mix").and_then(|reads| reads.parse().ok());
+            let reads = reads.ok_or_else(|| format!("there is no case {kind}_{rest}"))?;
+            with_map!(subject, Map => load.mix::<Map>(reads))
+        }
+    }
+}
