@@ -70,21 +70,25 @@
 //! # unsafe { last.retire(&guard) };
 //! ```
 
+mod background;
 mod backlog;
 mod bag;
 mod builder;
 mod collector;
 mod guard;
+mod limits;
 mod local;
 mod protect;
 mod reservation;
 mod stats;
 mod sweep;
 
+pub use background::{Background, BackgroundBuilder};
 pub use builder::Builder;
-pub use collector::Collector;
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
 pub use collector::Mutation;
+pub use collector::{Collector, WeakCollector};
 pub use guard::{Expired, Guard, Lease};
+pub use limits::Limit;
 pub use stats::{OldestGuard, Stats};

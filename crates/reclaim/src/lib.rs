@@ -54,6 +54,9 @@ pub use epoch::Epoch;
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
 pub use leased::Mutation;
-pub use leased::{Builder, Collector, Expired, Guard, Lease, OldestGuard, Stats};
+pub use leased::{
+    Background, BackgroundBuilder, Builder, Collector, Expired, Guard, Lease, Limit, OldestGuard,
+    Stats, WeakCollector,
+};
 pub use node::{AllocError, Header, Heap, NodeAlloc};
 pub use scheme::{Protect, Restart, Scheme};

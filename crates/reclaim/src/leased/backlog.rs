@@ -214,10 +214,15 @@ impl BacklogStack {
         Err(posted.backlog)
     }
 
+    /// Whether nothing is posted, by a cheap look.
+    pub(crate) fn seems_empty(&self) -> bool {
+        // Relaxed [post]: only a look.
+        self.head.load(Ordering::Relaxed).is_null()
+    }
+
     /// Takes whatever has been posted, into `into`.
     pub(crate) fn take_all(&self, into: &mut Backlog) {
-        // Relaxed [post]: a cheap look; the swap decides.
-        if self.head.load(Ordering::Relaxed).is_null() {
+        if self.seems_empty() {
             return;
         }
         // Acquire [post]: takes over the backlogs.

@@ -1,12 +1,10 @@
 //! [`Builder`]: the settings of a collector.
 
 use crate::leased::collector::Collector;
+use crate::leased::limits::{Limit, Watch};
 use crate::leased::stats::Stats;
 use std::sync::Arc;
 use stillpoint_primitive::fence::Fences;
-
-/// Called with the figures of the moment when a limit on unreclaimed nodes is passed.
-pub(crate) type LimitCallback = Box<dyn Fn(&Stats) + Send + Sync>;
 
 /// Settings of a [`Collector`]; every one has a default that suits most.
 pub struct Builder {
@@ -15,7 +13,8 @@ pub struct Builder {
     pub(crate) max_lease_ticks: Option<u64>,
     pub(crate) batch_len: usize,
     pub(crate) fences: Option<Fences>,
-    pub(crate) limits: Vec<(u64, LimitCallback)>,
+    pub(crate) limits: Vec<Watch>,
+    pub(crate) reclaim_on_retire: bool,
     #[cfg(stillpoint_loom)]
     pub(crate) mutation: crate::leased::collector::Mutation,
 }
@@ -29,6 +28,7 @@ impl Default for Builder {
             batch_len: 256,
             fences: None,
             limits: Vec::new(),
+            reclaim_on_retire: true,
             #[cfg(stillpoint_loom)]
             mutation: crate::leased::collector::Mutation::None,
         }
@@ -68,14 +68,38 @@ impl Builder {
         self
     }
 
-    /// Calls `callback` at a tick that finds at least `unreclaimed` nodes not reclaimed yet. May be given several times (a soft and
-    /// a hard limit). The callback runs on a retiring thread.
-    pub fn on_limit(
+    /// When `limit` is reached, tries once to reclaim what can go; calls `callback` if that was not enough. Then not again before the
+    /// figures have been an eighth below. May be given several times.
+    ///
+    /// Limits are looked at by whoever fills a bag, once in [`batch_len`](Builder::batch_len) retirements; the attempt and the callback
+    /// take as long as they take, so a thread that retires is wait-free only as long as no limit is reached. A callback may
+    /// pin, retire and flush; its panics are contained. It must not hold a [`Collector`] of its own, which would keep itself alive: a
+    /// [`WeakCollector`](crate::WeakCollector) will do.
+    pub fn soft_limit(
         mut self,
-        unreclaimed: u64,
+        limit: Limit,
         callback: impl Fn(&Stats) + Send + Sync + 'static,
     ) -> Self {
-        self.limits.push((unreclaimed, Box::new(callback)));
+        self.limits.push(Watch::new(limit, false, Box::new(callback)));
+        self
+    }
+
+    /// As [`soft_limit`](Builder::soft_limit), but while the limit is reached every thread that fills a bag flushes first: retiring
+    /// slows down to the pace at which memory can be had back.
+    pub fn hard_limit(
+        mut self,
+        limit: Limit,
+        callback: impl Fn(&Stats) + Send + Sync + 'static,
+    ) -> Self {
+        self.limits.push(Watch::new(limit, true, Box::new(callback)));
+        self
+    }
+
+    /// Whether threads that retire also reclaim, a few nodes a retirement (default), or leave it all to a
+    /// [background thread](Collector::background) and to [`flush`](Collector::flush): then no destructor runs inside `retire` (but at a hard limit),
+    /// and what the background thread has not come round to yet adds to the bound.
+    pub fn reclaim_on_retire(mut self, reclaim: bool) -> Self {
+        self.reclaim_on_retire = reclaim;
         self
     }
 

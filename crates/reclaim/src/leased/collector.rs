@@ -3,9 +3,11 @@
 //! Tags: `[epoch]` Relaxed and Acquire loads of the epoch (monotone, see the crate's argument) and the Release CAS of a tick.
 
 use crate::epoch::Epoch;
+use crate::leased::background::{BackgroundBuilder, Signal};
 use crate::leased::backlog::BacklogStack;
-use crate::leased::builder::{Builder, LimitCallback};
+use crate::leased::builder::Builder;
 use crate::leased::guard::Guard;
+use crate::leased::limits::Watch;
 use crate::leased::local::{Local, Locals, TEMPORARY, UNREGISTERED};
 use crate::leased::reservation::IDLE;
 use crate::leased::stats::Stats;
@@ -53,7 +55,7 @@ pub(crate) const PIPELINE_BAGS: u64 = crate::leased::sweep::OWN_BAGS as u64 + 1;
 /// `'static` as long as the collector goes first.
 #[derive(Clone)]
 pub struct Collector {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
     /// Counts the handles; not `inner`, since a thread that exits holds that one too for a moment.
     _last: Arc<Last>,
 }
@@ -85,7 +87,10 @@ pub(crate) struct Inner {
     pub(crate) fenced: CachePadded<AtomicU64>,
     pub(crate) fencing: AtomicBool,
     pub(crate) backlogs: BacklogStack,
-    pub(crate) limits: Vec<(u64, LimitCallback)>,
+    pub(crate) limits: Vec<Watch>,
+    pub(crate) reclaim_on_retire: bool,
+    /// Of the background threads.
+    pub(crate) signals: std::sync::Mutex<Vec<Weak<Signal>>>,
     /// Whether the last handle has gone. Held by a thread that exits while it posts its bags, and by the last handle while it takes
     /// the bags of all threads: each node is reclaimed by the end of the last handle, or before.
     pub(crate) closed: Mutex<bool>,
@@ -94,6 +99,26 @@ pub(crate) struct Inner {
     me: Weak<Inner>,
     #[cfg(stillpoint_loom)]
     pub(crate) mutation: Mutation,
+}
+
+/// A handle of a [`Collector`] that does not keep it: see [`Collector::downgrade`].
+#[derive(Clone)]
+pub struct WeakCollector {
+    last: Weak<Last>,
+}
+
+impl WeakCollector {
+    /// The collector, if a handle of it is left.
+    pub fn upgrade(&self) -> Option<Collector> {
+        let last = self.last.upgrade()?;
+        Some(Collector { inner: last.inner.clone(), _last: last })
+    }
+}
+
+impl std::fmt::Debug for WeakCollector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WeakCollector").finish_non_exhaustive()
+    }
 }
 
 impl Default for Collector {
@@ -134,6 +159,8 @@ impl Collector {
             fencing: AtomicBool::new(false),
             backlogs: BacklogStack::new(),
             limits: builder.limits,
+            reclaim_on_retire: builder.reclaim_on_retire,
+            signals: std::sync::Mutex::default(),
             closed: Mutex::new(false),
             overdrafts: OwnerCounter::new(),
             me: me.clone(),
@@ -212,6 +239,26 @@ impl Collector {
     /// Blocking: a heavy fence and destructors, again for as long as destructors retire more.
     pub fn flush(&self) {
         self.inner.with_own_local(|local| self.inner.flush(local));
+    }
+
+    /// Leaves what this thread has retired to whoever sweeps next, a background thread for instance: for a thread that is about to be
+    /// idle for long. (A thread that exits does so by itself.)
+    ///
+    /// # Progress
+    /// Wait-free, but for the allocator.
+    pub fn hand_over(&self) {
+        self.inner.with_own_local(|local| self.inner.post_bags(local));
+    }
+
+    /// A thread that reclaims what no thread in particular is about to: what readers have held back, what exited threads left, what was
+    /// [handed over](Collector::hand_over); with [`reclaim_on_retire(false)`](Builder::reclaim_on_retire) everything.
+    pub fn background(&self) -> BackgroundBuilder {
+        BackgroundBuilder::new(self.clone())
+    }
+
+    /// A handle that does not keep the collector: for callbacks, and for what the collector's own nodes refer to.
+    pub fn downgrade(&self) -> WeakCollector {
+        WeakCollector { last: Arc::downgrade(&self._last) }
     }
 
     /// Figures of this moment.
@@ -367,7 +414,7 @@ impl Inner {
     }
 
     /// Runs `f` with the calling thread's local, without announcing anything.
-    fn with_own_local(&self, f: impl FnOnce(&Local)) {
+    pub(crate) fn with_own_local(&self, f: impl FnOnce(&Local)) {
         let local = self.own_local();
         f(local);
         if local.state.get() & TEMPORARY != 0 {

@@ -65,6 +65,8 @@ pub(crate) struct Local {
     pub(crate) births_before: Cell<u64>,
     pub(crate) births: OwnerCounter,
     pub(crate) reclaiming: Cell<bool>,
+    /// A limit's callback is running.
+    pub(crate) reporting: Cell<bool>,
     pub(crate) bags: RefCell<Bags>,
     pub(crate) temporary: RefCell<Option<Temporary>>,
     pub(crate) retired: OwnerCounter,
@@ -91,6 +93,7 @@ impl Default for Local {
             births_before: Cell::new(0),
             births: OwnerCounter::default(),
             reclaiming: Cell::new(false),
+            reporting: Cell::new(false),
             bags: RefCell::default(),
             temporary: RefCell::new(None),
             retired: OwnerCounter::default(),

@@ -48,6 +48,8 @@ enum Effort {
     Amortised,
     /// A flush: everything that can go.
     Whole,
+    /// A background thread's round: as a flush, but so many nodes at the most are taken from the backlog.
+    Share(usize),
 }
 
 impl Inner {
@@ -61,10 +63,20 @@ impl Inner {
             bags.open.len() >= self.batch_len
         };
         if full {
-            self.seal(local, Effort::Amortised);
-            self.sweep(local, Effort::Amortised);
+            self.bag_is_full(local);
         }
         self.reclaim_ready(local, RECLAIMS_PER_RETIRE);
+    }
+
+    #[cold]
+    fn bag_is_full(&self, local: &Local) {
+        if self.reclaim_on_retire {
+            self.seal(local, Effort::Amortised);
+            self.sweep(local, Effort::Amortised);
+        } else {
+            self.post_bags(local);
+        }
+        self.check_limits(local);
     }
 
     /// Seals the open bag, if it has anything, and sees to it that the epoch moves on between two bags.
@@ -80,7 +92,7 @@ impl Inner {
             bags.sealed.push(SealedBag { entries, retired_at: epoch });
         }
         drop(bags);
-        if !moved || effort == Effort::Whole {
+        if !moved || effort != Effort::Amortised {
             self.tick_from(epoch);
         }
     }
@@ -132,7 +144,7 @@ impl Inner {
             let bags = local.bags.borrow();
             (bags.sealed.first().map_or(0, |bag| bag.retired_at), bags.sealed.len())
         };
-        if effort == Effort::Whole {
+        if effort != Effort::Amortised {
             self.fence_now(local);
         } else if waiting > FENCE_BAGS {
             self.fence_heavy(local, oldest, waiting <= SEALED_BAGS);
@@ -142,11 +154,14 @@ impl Inner {
         let mut bags = local.bags.borrow_mut();
         let mut backlog = std::mem::take(&mut bags.unposted);
         self.backlogs.take_all(&mut backlog);
-        if waiting > 1 || effort == Effort::Whole || !backlog.is_empty() {
+        if waiting > 1 || effort != Effort::Amortised || !backlog.is_empty() {
             bags.summary.refill(self.reservations());
             self.sift_sealed(&mut bags, fenced, effort, &mut backlog);
-            let budget =
-                if effort == Effort::Whole { usize::MAX } else { LOOKS_PER_SWEEP * self.batch_len };
+            let budget = if effort == Effort::Amortised {
+                LOOKS_PER_SWEEP * self.batch_len
+            } else {
+                usize::MAX
+            };
             backlog.sift(&bags.summary, fenced, budget);
             self.take_ready(&mut bags, effort, &mut backlog);
         }
@@ -155,13 +170,11 @@ impl Inner {
         {
             bags.unposted = backlog;
         }
-        drop(bags);
-        self.report_limits();
     }
 
     fn sift_sealed(&self, bags: &mut Bags, fenced: u64, effort: Effort, backlog: &mut Backlog) {
         let Bags { sealed, ready, spare, summary, .. } = bags;
-        let (all, count) = (effort == Effort::Whole, sealed.len());
+        let (all, count) = (effort != Effort::Amortised, sealed.len());
         for (at, bag) in std::mem::take(sealed).into_iter().enumerate() {
             let newer = count - 1 - at;
             let patient =
@@ -181,22 +194,11 @@ impl Inner {
     fn take_ready(&self, bags: &mut Bags, effort: Effort, backlog: &mut Backlog) {
         let room = match effort {
             Effort::Whole => usize::MAX,
+            Effort::Share(nodes) => nodes.saturating_sub(bags.ready.len()),
             Effort::Amortised => (OWN_BAGS * self.batch_len)
                 .saturating_sub(bags.ready.len() + bags.sealed.len() * self.batch_len),
         };
         backlog.take_ready(room, &mut bags.ready);
-    }
-
-    fn report_limits(&self) {
-        if self.limits.is_empty() {
-            return;
-        }
-        let (unreclaimed, _) = self.unreclaimed();
-        for (limit, callback) in &self.limits {
-            if unreclaimed >= *limit {
-                callback(&self.stats());
-            }
-        }
     }
 
     /// Reclaims up to `budget` ready nodes. Re-entrant: a destructor that retires adds to the bags, but reclaims nothing itself.
@@ -218,6 +220,35 @@ impl Inner {
 
     /// See [`Guard::flush`](crate::Guard::flush). Goes on as long as destructors retire more and that can go at once.
     pub(crate) fn flush(&self, local: &Local) {
+        self.reclaim_all(local);
+        self.check_limits(local);
+    }
+
+    /// Once what a flush does until nothing more goes; left to the background thread where threads do not reclaim as they retire.
+    pub(crate) fn try_to_reclaim(&self, local: &Local) {
+        if !self.reclaim_on_retire {
+            return self.hurry();
+        }
+        self.seal(local, Effort::Whole);
+        self.sweep(local, Effort::Whole);
+        self.reclaim_ready(local, usize::MAX);
+    }
+
+    /// A background thread's round: up to `budget` nodes.
+    pub(crate) fn maintain(&self, local: &Local, budget: usize) {
+        if self.backlogs.seems_empty() && local.bags.borrow().is_empty() {
+            return;
+        }
+        if !local.bags.borrow().open.is_empty() {
+            self.seal(local, Effort::Whole);
+        }
+        self.sweep(local, Effort::Share(budget));
+        self.reclaim_ready(local, budget);
+        self.check_limits(local);
+    }
+
+    /// Flushes.
+    pub(crate) fn reclaim_all(&self, local: &Local) {
         loop {
             let reclaimed = local.reclaimed.get();
             self.seal(local, Effort::Whole);
@@ -230,18 +261,27 @@ impl Inner {
         }
     }
 
-    /// Posts everything in `local`'s bags for whoever ticks next.
-    pub(crate) fn leave_bags(&self, local: &Local) {
+    /// Posts everything in `local`'s bags for whoever sweeps next; what cannot be posted at once stays until the next time.
+    pub(crate) fn post_bags(&self, local: &Local) {
         if local.bags.borrow().is_empty() {
             return;
         }
         self.seal(local, Effort::Whole);
-        let Bags { mut sealed, mut ready, unposted, .. } = local.bags.take();
-        let mut backlog = unposted;
-        backlog.inherit(&mut sealed, &mut ready);
-        while let Err(back) = self.backlogs.push(backlog) {
-            backlog = back;
+        let mut bags = local.bags.borrow_mut();
+        let Bags { sealed, ready, unposted, .. } = &mut *bags;
+        let mut backlog = std::mem::take(unposted);
+        backlog.inherit(sealed, ready);
+        if let Err(backlog) = self.backlogs.push(backlog) {
+            *unposted = backlog;
         }
+    }
+
+    /// As above, for a thread that does not come back: all is posted, and the buffers go.
+    pub(crate) fn leave_bags(&self, local: &Local) {
+        while !local.bags.borrow().is_empty() {
+            self.post_bags(local);
+        }
+        drop(local.bags.take());
     }
 
     /// The end of the last handle: everything goes, at once. No guard can exist, since guards borrow a handle. Destructors cannot
