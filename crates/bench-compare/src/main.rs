@@ -1,12 +1,13 @@
 //! Stillpoint beside its rivals, in the same run.
 //!
 //! ```text
-//! stillpoint-bench-compare reclaim | map | cache | memory | server   [--quick] [--json] …
+//! stillpoint-bench-compare reclaim | stall | map | cache | memory | server | docs   [--quick] [--json] …
 //! ```
 //! | suite | who | what |
 //! |---|---|---|
 //! | `reclaim` | leased epochs, crossbeam-epoch, seize, haphazard, sdd, kovan | pins, loads, stacks, slots; memory behind a stalled reader |
 //! | `cache` | the store, dashmap with 64 shards, papaya | throughput, read latencies, CPU and bytes of a cache under load |
+//! | `stall` | the same | garbage over time beside a reader that does not get out of the way |
 //! | `map` | our maps, papaya, dashmap, scc, flurry, kovan-map, crossbeam-skiplist, maps behind a lock | reads, writes, ranges, growth |
 //! | `memory` | the store | bytes per key and version, by its own account and the system's |
 //! | `server` | the server, redis-server | CPU per operation, bytes per key |
@@ -19,10 +20,13 @@ mod crew;
 mod map;
 mod memory;
 mod options;
+mod page;
 mod plan;
+mod plot;
 mod reclaim;
 mod report;
 mod server;
+mod stall;
 
 use options::{Options, Suite};
 use plan::Sample;
@@ -41,6 +45,8 @@ fn main() -> ExitCode {
             Ok(())
         }
         Suite::Reclaim => reclaim::run(&options),
+        Suite::Stall => stall::run(&options),
+        Suite::Docs => page::run(&options),
         Suite::Cache => cache::run(&options),
         Suite::Map => map::run(&options),
         Suite::Memory => memory::run(&options),
@@ -60,6 +66,7 @@ fn main() -> ExitCode {
 fn take(sample: &Sample) -> Outcome {
     let figures = match sample.suite.as_str() {
         "reclaim" => reclaim::sample(sample)?,
+        "stall" => stall::sample(sample)?,
         "cache" => cache::sample(sample)?,
         "map" => map::sample(sample)?,
         "memory" => memory::sample(sample)?,

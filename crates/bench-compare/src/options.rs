@@ -2,7 +2,9 @@
 
 use crate::Outcome;
 use crate::plan::Sample;
+use crate::report::Report;
 use lexopt::prelude::*;
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -13,10 +15,12 @@ Stillpoint beside its rivals, in the same run.
 stillpoint-bench-compare SUITE [OPTIONS]
 
   reclaim   memory reclamation: pins, loads, stacks, slots, stalled readers
+  stall     garbage over time beside a reader that does not get out of the way
   cache     the store, dashmap (64 shards) and papaya as a cache
   map       concurrent maps, hashed and ordered
   memory    bytes per key and version of the store
   server    the server beside redis-server (needs redis-server and redis-benchmark)
+  docs      runs reclaim, stall and map, and writes their tables and pictures into --into
 
   --quick             a short run, to see that everything works (ends within 40 s)
   --json              one JSON object a line instead of tables
@@ -28,6 +32,7 @@ stillpoint-bench-compare SUITE [OPTIONS]
   --value-bytes B     cache: bytes of a value (64)
   --no-thp            tell mimalloc not to ask for transparent huge pages
   --only WORD[,WORD]  only cases whose name contains one of the words
+  --into PATH         docs: the page to write into (docs/benchmarks.md); pictures go into a folder of its name
   --peer PATH         server: the other server (redis-server)
   --ours PATH         server: our server (stillpoint beside this program)
 ";
@@ -37,6 +42,8 @@ stillpoint-bench-compare SUITE [OPTIONS]
 pub(crate) enum Suite {
     Help,
     Reclaim,
+    Stall,
+    Docs,
     Cache,
     Map,
     Memory,
@@ -59,8 +66,12 @@ pub(crate) struct Options {
     pub(crate) keys: Vec<u64>,
     pub(crate) value_bytes: u64,
     pub(crate) only: Vec<String>,
+    pub(crate) into: PathBuf,
     pub(crate) peer: PathBuf,
+
     pub(crate) ours: Option<PathBuf>,
+    /// What has been measured.
+    pub(crate) reports: RefCell<Vec<Report>>,
 }
 
 impl Options {
@@ -82,8 +93,10 @@ impl Options {
             keys: Vec::new(),
             value_bytes: 64,
             only: Vec::new(),
+            into: "docs/benchmarks.md".into(),
             peer: "redis-server".into(),
             ours: None,
+            reports: RefCell::default(),
         };
         while let Some(arg) = args.next()? {
             match arg {
@@ -100,11 +113,14 @@ impl Options {
                 Long("only") => {
                     options.only = args.value()?.string()?.split(',').map(str::to_owned).collect();
                 }
+                Long("into") => options.into = args.value()?.into(),
                 Long("peer") => options.peer = args.value()?.into(),
                 Long("ours") => options.ours = Some(args.value()?.into()),
                 Value(word) if matches!(options.suite, Suite::Help) => {
                     options.suite = match word.string()?.as_str() {
                         "reclaim" => Suite::Reclaim,
+                        "stall" => Suite::Stall,
+                        "docs" => Suite::Docs,
                         "cache" => Suite::Cache,
                         "map" => Suite::Map,
                         "memory" => Suite::Memory,

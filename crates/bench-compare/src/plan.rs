@@ -95,6 +95,7 @@ impl Case {
             }
         }
         report.print(options.json);
+        options.reports.borrow_mut().push(report);
         Ok(())
     }
 

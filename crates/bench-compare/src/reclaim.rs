@@ -17,7 +17,7 @@ mod crossbeam;
 mod haphazard;
 mod kovan;
 mod leased;
-mod scheme;
+pub(crate) mod scheme;
 mod sdd;
 mod seize;
 mod single;
@@ -115,3 +115,20 @@ pub(crate) trait Subject:
 {
 }
 impl<S> Subject for S where S: scheme::Scheme<Plain> + scheme::Scheme<Counted> + scheme::StackScheme {}
+
+/// Who is in the pictures of the suite `stall`.
+pub(crate) fn stall_subjects() -> Vec<&'static str> {
+    let mut subjects = SUBJECTS.to_vec();
+    subjects.insert(1, "stillpoint-capped");
+    subjects
+}
+
+/// A sample of the suite [`stall`](crate::stall).
+pub(crate) fn stall_picture(
+    subject: &str,
+    reader: crate::stall::Reader,
+    millis: u64,
+) -> Outcome<Vec<Figure>> {
+    use crate::stall::watch;
+    with_scheme!(subject, watch(reader, millis))
+}

@@ -1,7 +1,9 @@
 //! [`Report`]: the figures of one case, as a table or as JSON lines.
 
 use crate::plan::Figure;
+use crate::plot::Line;
 
+#[derive(Debug)]
 /// All samples of a case, in the order in which metrics were first seen.
 pub(crate) struct Report {
     suite: String,
@@ -11,6 +13,7 @@ pub(crate) struct Report {
     metrics: Vec<Metric>,
 }
 
+#[derive(Debug)]
 struct Metric {
     name: String,
     unit: String,
@@ -67,7 +70,39 @@ impl Report {
         if json { self.lines().for_each(|line| println!("{line}")) } else { self.print_table() }
     }
 
-    fn lines(&self) -> impl Iterator<Item = String> {
+    /// The medians of a metric, a subject each.
+    pub(crate) fn medians(&self, metric: &str) -> Vec<(&'static str, f64)> {
+        let metric = self.metrics.iter().find(|found| found.name == metric);
+        let columns =
+            metric.into_iter().flat_map(|metric| self.subjects.iter().zip(&metric.samples));
+        columns.filter_map(|(name, samples)| Some((*name, Summary::of(samples)?.median))).collect()
+    }
+
+    /// The medians over time of a metric whose name is `metric@x`.
+    pub(crate) fn series(&self, metric: &str) -> Vec<Line> {
+        let moments = self.metrics.iter().filter_map(|found| {
+            let (name, x) = found.name.split_once('@')?;
+            Some((x.parse().ok().filter(|_| name == metric)?, found))
+        });
+        let moments: Vec<(f64, &Metric)> = moments.collect();
+        let line = |(at, name): (usize, &&str)| {
+            let point = |(x, metric): &(f64, &Metric)| {
+                Summary::of(&metric.samples[at]).map(|summary| (*x, summary.median))
+            };
+            Line { name: (*name).to_owned(), points: moments.iter().filter_map(point).collect() }
+        };
+        self.subjects.iter().enumerate().map(line).collect()
+    }
+
+    pub(crate) fn case(&self) -> &str {
+        &self.case
+    }
+
+    pub(crate) fn threads(&self) -> u64 {
+        self.threads
+    }
+
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
         self.metrics.iter().flat_map(move |metric| {
             let columns = self.subjects.iter().zip(&metric.samples);
             columns.filter_map(|(subject, samples)| {
@@ -88,7 +123,7 @@ impl Report {
             runs.unwrap_or(0)
         );
         let width = self.subjects.iter().map(|name| name.len()).max().unwrap_or(0).max(8);
-        for metric in &self.metrics {
+        for metric in self.metrics.iter().filter(|metric| !metric.name.contains('@')) {
             println!("  {} [{}]", metric.name, metric.unit);
             for (subject, samples) in self.subjects.iter().zip(&metric.samples) {
                 let Some(summary) = Summary::of(samples) else { continue };
@@ -100,7 +135,7 @@ impl Report {
 }
 
 /// Four digits that count, with `k`, `M`, `G` for large numbers.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let (scaled, unit) = match value.abs() {
         v if v >= 1e10 => (value / 1e9, "G"),
         v if v >= 1e7 => (value / 1e6, "M"),
