@@ -9,6 +9,7 @@
 //! | [`fence`] | [`fence::Fences`]: the light fence of readers and the heavy one of reclaimers |
 //! | [`thread_slot`] | small dense numbers for threads, given back at exit, with exit hooks |
 //! | [`background`] | threads of a library's own |
+//! | [`fork`](mod@fork) | hooks that run in the child of a fork |
 //! | [`PerThread`] | an element for every thread slot |
 //! | [`CachePadded`] | one value, two cache lines of its own |
 //! | [`Label`] | a name with one writer, read without waiting |
@@ -18,6 +19,7 @@
 
 pub mod background;
 mod counter;
+pub mod fork;
 mod label;
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]

@@ -5,7 +5,7 @@ mod imp {
     pub use crate::modelled as atomic;
     pub use loom::cell::UnsafeCell;
     pub use loom::hint;
-    pub use loom::sync::{Arc, Mutex};
+    pub use loom::sync::{Arc, Mutex, MutexGuard};
     pub use loom::thread;
     pub use loom::thread_local;
 }
@@ -15,7 +15,7 @@ mod imp {
     pub use super::plain_cell::UnsafeCell;
     pub use shuttle::hint;
     pub use shuttle::sync::atomic;
-    pub use shuttle::sync::{Arc, Mutex};
+    pub use shuttle::sync::{Arc, Mutex, MutexGuard};
     pub use shuttle::thread;
     pub use shuttle::thread_local;
 }
@@ -25,7 +25,7 @@ mod imp {
     pub use super::plain_cell::UnsafeCell;
     pub use std::hint;
     pub use std::sync::atomic;
-    pub use std::sync::{Arc, Mutex};
+    pub use std::sync::{Arc, Mutex, MutexGuard};
     pub use std::thread;
     pub use std::thread_local;
 }

@@ -1,4 +1,5 @@
-//! Small dense numbers for threads, given back at exit: the only process-wide state of Stillpoint.
+//! Small dense numbers for threads, given back at exit: the only process-wide state of Stillpoint, beside the list of
+//! [fork hooks](crate::fork).
 //!
 //! A collector or a pool keeps per-thread state in an array indexed by [`current`]. Numbers are reused after a thread's exit,
 //! lowest first, so the arrays stay as small as the largest number of threads that lived at once. Who keeps state registers an
@@ -41,6 +42,17 @@ mod registry {
 
     static REGISTRY: Mutex<Registry> =
         Mutex::new(Registry { free: BTreeSet::new(), names: Vec::new() });
+
+    /// The registry, locked: nobody takes or gives back a number meanwhile.
+    pub(crate) struct RegistryHold(
+        #[expect(dead_code, reason = "held, not used")] MutexGuard<'static, Registry>,
+    );
+
+    impl RegistryHold {
+        pub(crate) fn take() -> RegistryHold {
+            RegistryHold(lock())
+        }
+    }
 
     fn lock() -> MutexGuard<'static, Registry> {
         REGISTRY.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -92,6 +104,8 @@ mod registry {
     }
 }
 
+#[cfg(all(unix, not(any(stillpoint_loom, stillpoint_shuttle))))]
+pub(crate) use registry::RegistryHold;
 use registry::{claim, give_back};
 
 struct Exit {

@@ -52,6 +52,11 @@ impl<T> Chunks<T> {
         self.front.pop()
     }
 
+    /// The elements, from the first on.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.front.iter().rev().chain(self.rest.iter().flatten())
+    }
+
     /// Takes over the elements of `other`. Whole pieces change hands; those that are less than half full are moved into fuller ones.
     pub(crate) fn append(&mut self, mut other: Chunks<T>) {
         other.front.reverse();
@@ -89,6 +94,7 @@ mod tests {
         assert!((0..300).all(|n| chunks.pop_front() == Some(n)));
         (1000..1100).for_each(|n| chunks.push_back(n));
         assert_eq!(chunks.len(), 800);
+        assert!(chunks.iter().copied().eq(300..1100));
         assert!(chunks.into_iter().eq(300..1100));
     }
 

@@ -75,6 +75,7 @@ mod backlog;
 mod bag;
 mod builder;
 mod collector;
+mod fork;
 mod guard;
 mod limits;
 mod local;

@@ -77,3 +77,8 @@ impl Retired {
         unsafe { (self.reclaim)(self.ptr) };
     }
 }
+
+/// How many there are, and their bytes.
+pub(crate) fn size<'a>(nodes: impl Iterator<Item = &'a Retired>) -> (u64, u64) {
+    nodes.fold((0, 0), |(count, bytes), node| (count + 1, bytes + node.bytes as u64))
+}

@@ -14,7 +14,10 @@ use crate::leased::collector::{Collector, Inner};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
-use stillpoint_primitive::background::Worker;
+use stillpoint_primitive::background::{Worker, pause};
+
+/// Milliseconds to wait for a lock that is held for microseconds.
+const ENLIST_TRIES: u32 = 100;
 
 /// Settings of a [`Background`]: see [`Collector::background`].
 #[derive(Debug)]
@@ -104,7 +107,7 @@ impl BackgroundBuilder {
         let inner = self.collector.inner.clone();
         let worker = Worker::spawn(&name, move || self.run(&orders))?;
         inner.enlist(&signal);
-        Ok(Background { signal, worker: Some(worker) })
+        Ok(Background { signal, worker: Some(worker), process: std::process::id() })
     }
 
     fn run(self, signal: &Signal) {
@@ -142,6 +145,8 @@ impl BackgroundBuilder {
 pub struct Background {
     signal: Arc<Signal>,
     worker: Option<Worker>,
+    /// Where the thread is; a fork does not take it along.
+    process: u32,
 }
 
 impl Background {
@@ -153,6 +158,11 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
+        if std::process::id() != self.process {
+            // Not even to be detached.
+            std::mem::forget(self.worker.take());
+            return;
+        }
         self.signal.give(Order::Stop);
         if let Some(worker) = self.worker.take() {
             worker.join();
@@ -167,15 +177,29 @@ impl std::fmt::Debug for Background {
 }
 
 impl Inner {
+    /// Makes the thread one that is woken at limits. It does without if the lock is not to be had: after a fork, for ever.
     fn enlist(&self, signal: &Arc<Signal>) {
-        let mut signals = self.signals.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        signals.retain(|signal| signal.strong_count() > 0);
-        signals.push(Arc::downgrade(signal));
+        for _ in 0..ENLIST_TRIES {
+            if let Ok(mut signals) = self.signals.try_lock() {
+                signals.retain(|signal| signal.strong_count() > 0);
+                signals.push(Arc::downgrade(signal));
+                return;
+            }
+            pause(Duration::from_millis(1));
+        }
+    }
+
+    /// Forgets the background threads: a fork has not taken them along.
+    pub(crate) fn dismiss_all(&self) {
+        if let Ok(mut signals) = self.signals.try_lock() {
+            signals.clear();
+        }
     }
 
     /// Wakes the background threads, if there are any.
     pub(crate) fn hurry(&self) {
-        let signals = self.signals.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        // Who holds it is about to wake them, or is a thread that a fork has not taken along.
+        let Ok(signals) = self.signals.try_lock() else { return };
         for signal in signals.iter().filter_map(std::sync::Weak::upgrade) {
             signal.give(Order::Hurry);
         }

@@ -21,7 +21,7 @@
 
 use crate::chunks::Chunks;
 use crate::leased::bag::{SealedBag, Summary};
-use crate::retired::Retired;
+use crate::retired::{Retired, size};
 use std::collections::BTreeMap;
 use std::ptr;
 use stillpoint_primitive::sync::atomic::{AtomicPtr, Ordering};
@@ -155,6 +155,13 @@ impl Backlog {
     /// Moves up to `count` ready nodes to `into`.
     pub(crate) fn take_ready(&mut self, count: usize, into: &mut Vec<Retired>) {
         into.extend(std::iter::from_fn(|| self.ready.pop_front()).take(count));
+    }
+
+    /// Nodes and their bytes.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        let waiting = self.waiting.iter().flat_map(|bag| &bag.entries);
+        let aged = self.aged.values().flat_map(|group| group.nodes.iter()).map(|aged| &aged.node);
+        size(self.ready.iter().chain(waiting).chain(aged))
     }
 
     /// Everything, for a collector that goes.

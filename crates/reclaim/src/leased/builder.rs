@@ -15,6 +15,7 @@ pub struct Builder {
     pub(crate) fences: Option<Fences>,
     pub(crate) limits: Vec<Watch>,
     pub(crate) reclaim_on_retire: bool,
+    pub(crate) survive_fork: bool,
     #[cfg(stillpoint_loom)]
     pub(crate) mutation: crate::leased::collector::Mutation,
 }
@@ -29,6 +30,7 @@ impl Default for Builder {
             fences: None,
             limits: Vec::new(),
             reclaim_on_retire: true,
+            survive_fork: false,
             #[cfg(stillpoint_loom)]
             mutation: crate::leased::collector::Mutation::None,
         }
@@ -100,6 +102,13 @@ impl Builder {
     /// and what the background thread has not come round to yet adds to the bound.
     pub fn reclaim_on_retire(mut self, reclaim: bool) -> Self {
         self.reclaim_on_retire = reclaim;
+        self
+    }
+
+    /// Keeps the collector usable in children of a `fork`, by a handler (`pthread_atfork`) that does what
+    /// [`Collector::after_fork_in_child`] says. Nothing where there is no fork.
+    pub fn survive_fork(mut self, survive: bool) -> Self {
+        self.survive_fork = survive;
         self
     }
 

@@ -14,6 +14,7 @@ use crate::leased::stats::Stats;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 use stillpoint_primitive::fence::Fences;
+use stillpoint_primitive::fork;
 use stillpoint_primitive::sync::Mutex;
 use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stillpoint_primitive::thread_slot::{self, ExitHook, Temporary};
@@ -94,6 +95,11 @@ pub(crate) struct Inner {
     /// Whether the last handle has gone. Held by a thread that exits while it posts its bags, and by the last handle while it takes
     /// the bags of all threads: each node is reclaimed by the end of the last handle, or before.
     pub(crate) closed: Mutex<bool>,
+    /// A thread held `closed` that a fork has not taken along.
+    pub(crate) lock_lost: AtomicBool,
+    /// Nodes and bytes that a fork has left in nobody's hands.
+    pub(crate) abandoned: OwnerCounter,
+    pub(crate) abandoned_bytes: OwnerCounter,
     /// Guards that went on past their cap.
     pub(crate) overdrafts: OwnerCounter,
     me: Weak<Inner>,
@@ -162,11 +168,17 @@ impl Collector {
             reclaim_on_retire: builder.reclaim_on_retire,
             signals: std::sync::Mutex::default(),
             closed: Mutex::new(false),
+            lock_lost: AtomicBool::new(false),
+            abandoned: OwnerCounter::new(),
+            abandoned_bytes: OwnerCounter::new(),
             overdrafts: OwnerCounter::new(),
             me: me.clone(),
             #[cfg(stillpoint_loom)]
             mutation: builder.mutation,
         });
+        if builder.survive_fork {
+            fork::on_fork(inner.me.clone() as Weak<dyn fork::ForkHook>);
+        }
         Collector { _last: Arc::new(Last { inner: inner.clone() }), inner }
     }
 
@@ -440,7 +452,8 @@ impl Inner {
 
 impl ExitHook for Inner {
     fn thread_exits(&self, slot: usize) -> bool {
-        let closed = self.closed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        // Without the lock the bags stay where they are, until the collector's end finds them.
+        let Some(closed) = self.lock_closed() else { return false };
         if *closed {
             return true;
         }

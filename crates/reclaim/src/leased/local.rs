@@ -18,7 +18,7 @@ use crate::leased::backlog::Backlog;
 use crate::leased::bag::{SealedBag, Summary};
 use crate::leased::reservation::Reservation;
 use crate::leased::stats::Seen;
-use crate::retired::Retired;
+use crate::retired::{Retired, size};
 use std::cell::{Cell, RefCell};
 use stillpoint_primitive::thread_slot::Temporary;
 use stillpoint_primitive::{CachePadded, Label, OwnerCounter, PerThread};
@@ -49,6 +49,14 @@ pub(crate) struct Bags {
 }
 
 impl Bags {
+    /// Nodes and their bytes.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        let sealed = self.sealed.iter().flat_map(|bag| &bag.entries);
+        let (nodes, bytes) = size(self.open.iter().chain(&self.ready).chain(sealed));
+        let (more_nodes, more_bytes) = self.unposted.size();
+        (nodes + more_nodes, bytes + more_bytes)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
             && self.sealed.is_empty()

@@ -36,6 +36,8 @@ pub struct Stats {
     pub classic: u64,
     /// Guards that reached their cap inside another guard, during an operation that cannot fail, and went on as classic ones.
     pub overdrafts: u64,
+    /// Nodes leaked because a `fork` did not take along the threads that had retired them (in the child only).
+    pub abandoned: u64,
     /// The widest reservation of a leased guard, in ticks.
     pub widest_span_ticks: u64,
     /// What [`Collector::bound`](crate::Collector::bound) gives for no live nodes: the part of the bound that does not depend on
@@ -122,7 +124,8 @@ impl Inner {
                 [&local.retired, &local.reclaimed, &local.retired_bytes, &local.reclaimed_bytes];
             sums.iter_mut().zip(counters).for_each(|(sum, counter)| *sum += counter.get());
         }
-        (sums[0].saturating_sub(sums[1]), sums[2].saturating_sub(sums[3]))
+        let gone = [self.abandoned.get(), self.abandoned_bytes.get()];
+        (sums[0].saturating_sub(sums[1] + gone[0]), sums[2].saturating_sub(sums[3] + gone[1]))
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -130,6 +133,7 @@ impl Inner {
             name: self.name.clone(),
             epoch: self.epoch(),
             overdrafts: self.overdrafts.get(),
+            abandoned: self.abandoned.get(),
             ..Stats::default()
         };
         let now_ns = self.now_ns();

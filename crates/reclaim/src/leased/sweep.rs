@@ -287,8 +287,10 @@ impl Inner {
     /// The end of the last handle: everything goes, at once. No guard can exist, since guards borrow a handle. Destructors cannot
     /// retire here: there is nothing left to pin.
     pub(crate) fn close(&self) {
-        let mut closed = self.closed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        *closed = true;
+        let mut closed = self.lock_closed();
+        if let Some(closed) = &mut closed {
+            **closed = true;
+        }
         let mut rest = Backlog::default();
         self.backlogs.take_all(&mut rest);
         let mut nodes: Vec<Retired> = rest.into_nodes().collect();
