@@ -259,13 +259,19 @@ impl<'c> Guard<'c> {
     ///
     /// # Progress
     /// Wait-free.
+    #[inline]
     pub fn repin(&mut self) -> bool {
-        if !self.is_outermost() {
-            return self.renew().is_ok();
+        let lease = Self::repin_slow(self.inner, self.local);
+        lease.map(|lease| self.lease.set(lease)).is_ok()
+    }
+
+    #[cold]
+    fn repin_slow(inner: &Inner, local: &Local) -> Result<u64, Expired> {
+        if local.state.get() & NESTING != 0 {
+            return Self::renew_slow(inner, local);
         }
-        self.local.reservation.withdraw();
-        self.lease.set(self.inner.announce(self.local));
-        true
+        local.reservation.withdraw();
+        Ok(inner.announce(local))
     }
 
     /// Names the reservation that this guard shares with the other guards of its thread, until the outermost of them goes: see
@@ -289,16 +295,17 @@ impl<'c> Guard<'c> {
     }
 
     /// Extends the lease past the cap, because an operation that cannot fail runs inside a guard that has reached it.
-    #[cold]
     pub(crate) fn overdraw(&self) {
         self.inner.overdrafts.add_shared(1);
         self.make_classic();
     }
 
+    #[inline]
     pub(crate) fn make_classic(&self) {
         self.lease.set(Self::extend_for_ever(self.inner, self.local));
     }
 
+    #[cold]
     fn extend_for_ever(inner: &Inner, local: &Local) -> u64 {
         local.reservation.extend(u64::MAX);
         inner.fences.light();
