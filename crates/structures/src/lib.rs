@@ -2,9 +2,20 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`stack`] | last in, first out: Treiber's |
+//! | [`queue`] | first in, first out: Michael and Scott's, a node a value |
 //! | [`index`] | the store's version index: key → chain of versions, newest first |
 
+mod backoff;
+mod drop_all;
+mod linked;
+mod returned;
+#[cfg(stillpoint_loom)]
+mod weakened;
+
 pub mod index;
+pub mod queue;
+pub mod stack;
 
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
@@ -13,4 +24,10 @@ pub use index::{
     AllocError, AlreadyStamped, Batch, Head, IndexStats, MAX_KEY_BYTES, MAX_VALUE_BYTES, NewValue,
     NewVersion, Pruned, Refused, RefusedReason, Stamp, ValueRef, VersionIndex, VersionRef,
 };
+pub use queue::Queue;
+pub use returned::Returned;
+pub use stack::Stack;
 pub use stillpoint_reclaim::{Collector, Expired, Guard};
+#[cfg(stillpoint_loom)]
+#[doc(hidden)]
+pub use weakened::Weakened;

@@ -1,0 +1,22 @@
+//! [`Backoff`]: waiting a little for another thread, longer each time.
+
+use stillpoint_primitive::sync::hint;
+
+/// Rounds of spinning, each twice as long as the one before.
+const SPIN_ROUNDS: u32 = 6;
+
+#[derive(Default)]
+pub(crate) struct Backoff(u32);
+
+impl Backoff {
+    /// After a lost race: the next attempt can succeed at once.
+    pub(crate) fn spin(&mut self) {
+        // A checker decides by itself who runs next.
+        if cfg!(not(any(stillpoint_loom, stillpoint_shuttle))) {
+            for _ in 0..1 << self.0.min(SPIN_ROUNDS) {
+                hint::spin_loop();
+            }
+        }
+        self.0 += 1;
+    }
+}
