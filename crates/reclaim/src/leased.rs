@@ -81,6 +81,7 @@ mod limits;
 mod local;
 mod protect;
 mod reservation;
+mod scoped;
 mod stats;
 mod sweep;
 
@@ -92,4 +93,5 @@ pub use collector::Mutation;
 pub use collector::{Collector, WeakCollector};
 pub use guard::{Expired, Guard, Lease};
 pub use limits::Limit;
+pub use scoped::{Scoped, ScopedGuard};
 pub use stats::{OldestGuard, Stats};

@@ -235,23 +235,45 @@ impl<'c> Guard<'c> {
         Ok(extended)
     }
 
-    /// Runs `operation`, a whole operation from its root on, until its lease holds out.
+    /// Runs `operation`, a whole operation from its root on, until its lease holds out: the restart is written once. See the guide
+    /// [`restart_once`](crate::guide::restart_once).
     ///
     /// # Progress
-    /// That of the operation, times the logarithm of its length in ticks.
+    /// That of the operation, times the logarithm of its length in ticks: at most 65 rounds.
     ///
     /// # Errors
-    /// [`Expired`] only past the cap.
-    pub fn retrying<R>(
-        &self,
-        mut operation: impl FnMut(&Self) -> Result<R, Expired>,
+    /// [`Expired`] past the cap, or when `operation` still says so under a lease without end.
+    ///
+    /// # Examples
+    /// ```
+    /// use stillpoint_reclaim::{Atomic, Collector, Owned};
+    ///
+    /// struct Node { value: u64, next: Atomic<Node> }
+    ///
+    /// let collector = Collector::new();
+    /// let guard = collector.pin();
+    /// let last = Owned::new(&guard, Node { value: 2, next: Atomic::null() });
+    /// let head = Atomic::new(Owned::new(&guard, Node { value: 1, next: Atomic::new(last) }));
+    /// let second = guard.retrying(|guard| {
+    ///     let first = guard.protect(&head)?;
+    ///     // SAFETY: protected, and not null.
+    ///     guard.follow(unsafe { &first.deref().next })
+    /// })?;
+    /// // SAFETY: what an operation returns stays protected.
+    /// assert_eq!(unsafe { second.deref() }.value, 2);
+    /// # Ok::<(), stillpoint_reclaim::Expired>(())
+    /// ```
+    pub fn retrying<'g, R>(
+        &'g self,
+        mut operation: impl FnMut(&'g Self) -> Result<R, Expired>,
     ) -> Result<R, Expired> {
-        loop {
+        for _ in 0..MAX_RENEWALS {
             match operation(self) {
                 Ok(result) => return Ok(result),
                 Err(Expired) => self.renew()?,
             }
         }
+        operation(self)
     }
 
     /// Starts a fresh reservation, so that nothing from before is held back any longer; what was loaded before is gone, hence `&mut`.
@@ -340,6 +362,7 @@ impl<'c> Guard<'c> {
         bytes: usize,
         reclaim: unsafe fn(*mut u8),
     ) {
+        self.check_birth(birth);
         self.inner.retire(self.local, Retired { ptr, reclaim, birth: Birth::of(birth), bytes });
     }
 
@@ -355,6 +378,8 @@ impl<'c> Guard<'c> {
         bytes: usize,
         reclaim: unsafe fn(*mut u8),
     ) {
+        #[cfg(debug_assertions)]
+        self.check_birth(header.birth());
         prefetch(std::ptr::from_ref(header).cast());
         // SAFETY: the caller's promise: it goes with the node.
         let birth = unsafe { Birth::at(header) };
@@ -395,6 +420,33 @@ impl<'c> Guard<'c> {
     #[inline(always)]
     pub fn is_from(&self, collector: &Collector) -> bool {
         collector.is(self.inner)
+    }
+
+    /// As [`is_from`](Guard::is_from), for a structure that takes guards from outside.
+    ///
+    /// # Panics
+    /// The guard is another collector's; the message names both.
+    #[inline]
+    #[track_caller]
+    pub fn assert_from(&self, collector: &Collector) {
+        if !self.is_from(collector) {
+            let (own, other) = (self.inner.name.as_deref(), collector.inner.name.as_deref());
+            panic!("a guard of collector {own:?} protects nothing of collector {other:?}");
+        }
+    }
+
+    /// A node's birth was read before the node was published, so the epoch cannot be behind it: unless the birth is of another
+    /// collector's clock.
+    #[inline(always)]
+    fn check_birth(&self, birth: Epoch) {
+        // A model would take the load for a step of the protocol.
+        if cfg!(not(any(stillpoint_loom, stillpoint_shuttle))) {
+            let now = self.inner.epoch();
+            debug_assert!(
+                birth.get() <= now,
+                "{birth:?} is in the future: another collector's? now {now}"
+            );
+        }
     }
 
     /// How many epochs the reservation spans, and how far the current one lies beyond it (0 inside the lease). For tests and figures.

@@ -1,0 +1,12 @@
+//! Guides: longer reads, whose code is compiled and run with the tests.
+//!
+//! | page | for whom |
+//! |---|---|
+//! | [`restart_once`] | authors of structures: where [`Expired`](crate::Expired) is handled, with a whole list as example |
+//! | [`own_memory`] | nodes of foreign memory, custom reclaimers and allocators, values that borrow; what does not compile, and why |
+
+#[doc = include_str!("../docs/restart-once.md")]
+pub mod restart_once {}
+
+#[doc = include_str!("../docs/own-memory.md")]
+pub mod own_memory {}
