@@ -1,6 +1,6 @@
 //! [`Backoff`]: waiting a little for another thread, longer each time.
 
-use stillpoint_primitive::sync::hint;
+use stillpoint_primitive::sync::{hint, thread};
 
 /// Rounds of spinning, each twice as long as the one before.
 const SPIN_ROUNDS: u32 = 6;
@@ -18,5 +18,15 @@ impl Backoff {
             }
         }
         self.0 += 1;
+    }
+
+    /// While another thread has to do something first.
+    pub(crate) fn wait(&mut self) {
+        if self.0 < SPIN_ROUNDS && cfg!(not(any(stillpoint_loom, stillpoint_shuttle))) {
+            self.spin();
+            return;
+        }
+        self.0 += 1;
+        thread::yield_now();
     }
 }

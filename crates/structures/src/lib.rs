@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`stack`] | last in, first out: Treiber's |
 //! | [`queue`] | first in, first out: Michael and Scott's, a node a value |
+//! | [`segment_queue`] | first in, first out: segments of 32 cells, the faster one |
+//! | [`array_queue`] | first in, first out, bounded: Vyukov's ring |
 //! | [`index`] | the store's version index: key → chain of versions, newest first |
 
 mod backoff;
@@ -13,10 +15,13 @@ mod returned;
 #[cfg(stillpoint_loom)]
 mod weakened;
 
+pub mod array_queue;
 pub mod index;
 pub mod queue;
+pub mod segment_queue;
 pub mod stack;
 
+pub use array_queue::ArrayQueue;
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
 pub use index::Mutation;
@@ -26,6 +31,7 @@ pub use index::{
 };
 pub use queue::Queue;
 pub use returned::Returned;
+pub use segment_queue::SegmentQueue;
 pub use stack::Stack;
 pub use stillpoint_reclaim::{Collector, Expired, Guard};
 #[cfg(stillpoint_loom)]

@@ -13,6 +13,8 @@ pub enum Weakened {
     TailLeftBehind,
     /// A pop leaves a cell that it found empty to its push, and goes on to the next.
     CellLeftOpen,
+    /// A push says that its cell is full before it is.
+    StampFirst,
     /// A sleeper does not look again between announcing itself and sleeping.
     SleepWithoutLooking,
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_reclaim::leak::Leak;
 use stillpoint_reclaim::{Collector, Scheme};
-use stillpoint_structures::{Queue, Stack};
+use stillpoint_structures::{Queue, SegmentQueue, Stack};
 use stillpoint_testkit::linearizability::{self, PoolEvent, Recorder, assert_linearizable};
 use stillpoint_testkit::{Counted, DropCounter, Random};
 
@@ -49,6 +49,7 @@ macro_rules! container {
 
 container!(Stack, false);
 container!(Queue, true);
+container!(SegmentQueue, true);
 
 fn agrees_with_std<S: Scheme, C: Container<Counted<u64>, S>>(scheme: S) {
     let (counter, mut random) = (DropCounter::new(), Random::new(7));
@@ -197,6 +198,7 @@ macro_rules! on_schemes {
             use super::*;
             on_schemes!(@container stack, Stack, $make, $reclaims);
             on_schemes!(@container queue, Queue, $make, $reclaims);
+            on_schemes!(@container segment_queue, SegmentQueue, $make, $reclaims);
         }
     )*};
     (@container $module:ident, $container:ident, $make:expr, $reclaims:expr) => {
