@@ -46,6 +46,7 @@ mod node;
 mod retired;
 mod scheme;
 
+pub mod compat;
 pub mod guide;
 pub mod leak;
 pub mod leased;
