@@ -77,9 +77,17 @@ impl Backlog {
         self.waiting.is_empty() && self.aged.is_empty() && self.ready.is_empty()
     }
 
-    /// Lets a node age that a reader with upper end `reader` holds back.
-    pub(crate) fn keep(&mut self, reader: u64, retired_at: u64, node: Retired) {
-        self.aged.entry(reader).or_default().push(retired_at, node);
+    /// Lets nodes age that a reader with upper end `reader` holds back.
+    pub(crate) fn keep(
+        &mut self,
+        reader: u64,
+        retired_at: u64,
+        nodes: impl ExactSizeIterator<Item = Retired>,
+    ) {
+        if nodes.len() > 0 {
+            let group = self.aged.entry(reader).or_default();
+            nodes.for_each(|node| group.push(retired_at, node));
+        }
     }
 
     /// Takes over what an exiting thread leaves.
@@ -140,7 +148,9 @@ impl Backlog {
             let Some(Aged { retired_at, node }) = group.nodes.pop_front() else { break };
             match summary.covering(retired_at) {
                 Some(m) if m >= reader => group.push(retired_at, node),
-                Some(m) if node.birth.get() <= m => self.keep(m, retired_at, node),
+                Some(m) if node.birth.get() <= m => {
+                    self.keep(m, retired_at, std::iter::once(node));
+                }
                 _ => ready.push_back(node),
             }
         }

@@ -30,16 +30,17 @@ impl SealedBag {
         match summary.covering(retired_at) {
             None => ready.append(&mut entries),
             Some(reader) => {
-                for mut node in entries.drain(..) {
+                // A node that is kept may be asked again, when its line has left the cache.
+                entries.retain_mut(|node| {
                     let birth = node.birth.get();
-                    if birth <= reader {
-                        // It may be asked again, when its line has left the cache.
-                        node.birth = Birth::of(Epoch::from_raw(birth));
-                        backlog.keep(reader, retired_at, node);
-                    } else {
-                        ready.push(node);
+                    node.birth = Birth::of(Epoch::from_raw(birth));
+                    let held = birth <= reader;
+                    if !held {
+                        ready.push(*node);
                     }
-                }
+                    held
+                });
+                backlog.keep(reader, retired_at, entries.drain(..));
             }
         }
         entries
