@@ -1,36 +1,57 @@
-//! [`Core`]: the pool proper: classes, depots, slabs; the slow paths of allocation and freeing.
+//! [`Core`]: the pool proper: shelves, depots, slabs; how a block is found and where it goes.
 //!
-//! A block in use counts on its core being there. Handles share the core; when the last one goes while blocks are in use (nodes still
-//! waiting in a collector's bags, say) the core is left in place for good instead of pulling the ground from under them.
+//! ```text
+//! alloc   shelf ─▶ turn ─▶ depot: a full magazine ─▶ carve ─▶ a fresh slab          (large, or `system`: the system's allocator)
+//! free    shelf ─▶ turn ─▶ an empty magazine in, the full one to the depot
+//! ```
+//! A block in use counts on its core being there. Handles share the core; the last one to go frees it, or the last block after that
+//! (see `closing`).
 //!
-//! Tags: `[count]` figures; `[slab]` Release store of a class's current slab / Acquire load: the header was written before.
+//! Tags: `[count]` figures.
 
+use crate::carve::Carving;
 use crate::class;
+use crate::closing::Remaining;
 use crate::depot::{Depot, Loaded};
-use crate::local::{Local, Locals, Pair};
+use crate::local::{CLOSED, Local, Locals, READY, SLOW, UNREGISTERED};
 use crate::pool::{AllocError, PoolConfig};
+use crate::quarantine::Quarantine;
 use crate::segment::Segments;
-use crate::slab::{LARGE, SLAB_BYTES, Slab};
+use crate::shelf::Shelf;
+use crate::slab::{Geometry, SLAB_BYTES, Slab};
+use crate::slabs::Slabs;
 use std::alloc::Layout;
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError, Weak};
-use stillpoint_primitive::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use stillpoint_primitive::fence::Fences;
+use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_primitive::thread_slot::{self, ExitHook, Temporary};
 
 /// Bytes of free blocks that one magazine may hold, at most (never fewer than two blocks).
 const MAGAZINE_BYTES: usize = 8 * 1024;
 const MAGAZINE_BLOCKS: usize = 64;
-const POISON: u8 = 0xdb;
 
 pub(crate) struct Core {
-    pub(crate) config: PoolConfig,
-    pub(crate) segments: Segments,
-    pub(crate) depots: Box<[Depot]>,
-    current: Box<[AtomicPtr<Slab>]>,
-    pub(crate) slabs: Mutex<Slabs>,
     pub(crate) locals: Locals,
+    fences: Fences,
+    pub(crate) config: PoolConfig,
+    pub(crate) depots: Box<[Depot]>,
+    pub(crate) carvings: Box<[Carving]>,
+    pub(crate) quarantine: Option<Quarantine>,
+    pub(crate) slabs: Mutex<Slabs>,
+    /// Held by the one trim under way.
+    pub(crate) trimming: Mutex<()>,
+    pub(crate) segments: Segments,
     pub(crate) large_bytes: AtomicU64,
-    pub(crate) hook: Mutex<Option<Weak<dyn ExitHook>>>,
+    registry: Mutex<Registry>,
+    remaining: Remaining,
+}
+
+/// What a thread needs to join; the lock is held while one does, so that a close sees all that joined before.
+#[derive(Default)]
+struct Registry {
+    hook: Option<Weak<dyn ExitHook>>,
+    closed: bool,
 }
 
 // SAFETY: everything inside is made for sharing; slabs are reached through pointers that any thread may use.
@@ -38,341 +59,414 @@ unsafe impl Send for Core {}
 // SAFETY: as above.
 unsafe impl Sync for Core {}
 
-/// The slabs of all classes. A slab keeps its class for ever: a thread that was stalled while its slab was trimmed may still carve
-/// from it, and must find blocks of the size it expects.
-#[derive(Default)]
-pub(crate) struct Slabs {
-    pub(crate) all: Vec<NonNull<Slab>>,
-    /// Trimmed and not current: their pages are with the system, their headers in place.
-    pub(crate) idle: Vec<NonNull<Slab>>,
-}
-
-impl Slabs {
-    fn take_idle(&mut self, class: usize) -> Option<NonNull<Slab>> {
-        // SAFETY: headers stay.
-        let at =
-            self.idle.iter().rposition(|slab| unsafe { slab.as_ref() }.class as usize == class)?;
-        Some(self.idle.swap_remove(at))
-    }
-}
-
-/// A freed block that waits, poisoned, before it may be used again.
-pub(crate) struct Quarantined {
-    block: NonNull<u8>,
-    bytes: usize,
-}
-
 impl Core {
     pub(crate) fn new(config: PoolConfig) -> Self {
         let capacity = |class| (MAGAZINE_BYTES / class::bytes_of(class)).clamp(2, MAGAZINE_BLOCKS);
         Core {
-            config,
-            segments: Segments::default(),
-            depots: (0..class::COUNT).map(|class| Depot::new(capacity(class))).collect(),
-            current: (0..class::COUNT).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect(),
-            slabs: Mutex::default(),
             locals: Locals::new(),
+            fences: Fences::detect(),
+            quarantine: Quarantine::new(config.quarantine_blocks),
+            config,
+            depots: (0..class::COUNT).map(|class| Depot::new(capacity(class))).collect(),
+            carvings: (0..class::COUNT).map(|_| Carving::new()).collect(),
+            slabs: Mutex::default(),
+            trimming: Mutex::default(),
+            segments: Segments::default(),
             large_bytes: AtomicU64::new(0),
-            hook: Mutex::new(None),
+            registry: Mutex::default(),
+            remaining: Remaining::new(),
         }
     }
 
-    /// Runs `f` on the calling thread's local.
+    pub(crate) fn set_hook(&self, hook: Weak<dyn ExitHook>) {
+        self.registry().hook = Some(hook);
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn slabs(&self) -> MutexGuard<'_, Slabs> {
+        self.slabs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn as_owner(&self) -> NonNull<()> {
+        NonNull::from(self).cast()
+    }
+
+    /// The shelf of the calling thread, if nothing stands in the way of a fast path.
     #[inline(always)]
-    fn with_local<R>(&self, f: impl FnOnce(&Local) -> R) -> R {
-        if let Some(local) = self.locals.get(thread_slot::current_or_max())
-            && local.registered.get()
-        {
-            return f(local);
-        }
-        self.with_new_local(f)
-    }
-
-    #[cold]
-    fn with_new_local<R>(&self, f: impl FnOnce(&Local) -> R) -> R {
-        let hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(slot) = thread_slot::claim_current()
-            && let Some(hook) = hook
-            && thread_slot::on_exit(hook)
-        {
-            self.locals.mark_used(slot);
-            let local = self.locals.get_or_grow(slot);
-            local.registered.set(true);
-            return f(local);
-        }
-        // Past the thread's exit: a slot for this one call.
-        let temporary = Temporary::claim();
-        self.locals.mark_used(temporary.slot());
-        let local = self.locals.get_or_grow(temporary.slot());
-        let result = f(local);
-        self.empty_local(local);
-        drop(temporary);
-        result
+    fn fast_local(&self) -> Option<&Local> {
+        self.locals.get_first(thread_slot::current_or_max())
     }
 
     #[inline(always)]
     pub(crate) fn alloc(&self, bytes: usize) -> Result<NonNull<u8>, AllocError> {
-        let class = if self.config.system { None } else { class::class_for(bytes) };
-        let Some(class) = class else { return self.alloc_large(bytes) };
-        self.with_local(|local| {
-            // SAFETY: we own the slot, and `Pair::take` calls nothing that comes back here.
-            let hit = unsafe { local.pair(class, Pair::take) };
-            let block = match hit {
-                Some(block) => block,
-                None => self.refill(local, class).ok_or(AllocError { bytes })?,
-            };
-            local.allocated.add(1);
-            local.allocated_bytes.add(class::bytes_of(class) as u64);
-            Ok(block)
-        })
+        let class = class::class_for(bytes);
+        if let Some(local) = self.fast_local()
+            && local.state() == READY
+        {
+            // SAFETY: the slot is ours.
+            if let Some(block) = unsafe { local.shelves[class].take() } {
+                return Ok(block);
+            }
+        }
+        self.alloc_slow(class, bytes)
     }
 
-    /// Gets a magazine of blocks from the depot, or carves one.
     #[cold]
-    fn refill(&self, local: &Local, class: usize) -> Option<NonNull<u8>> {
-        let depot = &self.depots[class];
-        let magazine = match depot.take_full() {
+    fn alloc_slow(&self, class: usize, bytes: usize) -> Result<NonNull<u8>, AllocError> {
+        let block = self
+            .with_local(|local| self.alloc_on(local, class, bytes))
+            .expect("the caller has a handle, so the pool is not closed")
+            .ok_or(AllocError { bytes })?;
+        if let Some(quarantine) = &self.quarantine {
+            quarantine.leave(block);
+        }
+        Ok(block)
+    }
+
+    fn alloc_on(&self, local: &Local, class: usize, bytes: usize) -> Option<NonNull<u8>> {
+        if class == class::LARGE || self.config.system {
+            let block = self.alloc_large(bytes)?;
+            local.shelves[class::LARGE].allocated.add(1);
+            return Some(block);
+        }
+        let shelf = &local.shelves[class];
+        // SAFETY: the slot is ours.
+        if let Some(block) = unsafe { shelf.take() } {
+            return Some(block);
+        }
+        // SAFETY: as above.
+        unsafe { shelf.turn() };
+        // SAFETY: as above.
+        if let Some(block) = unsafe { shelf.take() } {
+            return Some(block);
+        }
+        let magazine = match self.depots[class].take_full() {
             Some(full) => full,
             None => self.carve(class)?,
         };
-        // SAFETY: we own the slot; the closure only moves magazines.
-        let (block, old) = unsafe {
-            local.pair(class, |pair| {
-                let old = pair.spare.take();
-                pair.spare = pair.loaded.replace(magazine);
-                (pair.take(), old)
-            })
-        };
-        if let Some(old) = old {
-            depot.give(old);
+        // SAFETY: as above.
+        if let Some(old) = unsafe { shelf.exchange(magazine) } {
+            self.depots[class].give(old);
         }
-        block
+        // SAFETY: as above.
+        unsafe { shelf.take() }
     }
 
     /// A magazine of blocks that were never used; at least one.
     fn carve(&self, class: usize) -> Option<Loaded> {
-        let depot = &self.depots[class];
-        let mut magazine = depot.take_empty();
+        let (depot, carving, geometry) =
+            (&self.depots[class], &self.carvings[class], Geometry::of(class));
         loop {
-            // Acquire [slab]: its header comes with it.
-            let current = self.current[class].load(Ordering::Acquire);
-            if let Some(slab) = NonNull::new(current) {
-                // SAFETY: headers stay, with their class, even while a slab is trimmed.
-                let range = unsafe { slab.as_ref() }.carve(depot.capacity() as u32);
-                if !range.is_empty() {
-                    // Reversed, so that allocation walks upwards.
-                    magazine.with(|blocks| {
-                        blocks.extend(range.rev().map(|index| Slab::block(slab, index)));
-                    });
-                    return Some(magazine);
-                }
+            if let Some((slab, range)) = carving.take(depot.capacity(), geometry.blocks) {
+                let mut magazine = depot.take_empty();
+                // Reversed, so that allocation walks upwards.
+                let blocks = range.rev().map(|index| geometry.block(slab, index));
+                magazine.with(|magazine| magazine.extend(blocks));
+                return Some(magazine);
             }
-            if self.new_slab(class, current).is_none() {
-                depot.give(magazine);
-                return None;
-            }
+            self.bring_slab(class, geometry)?;
         }
     }
 
-    /// Puts another slab in the place of `exhausted`, unless somebody else did.
-    fn new_slab(&self, class: usize, exhausted: *mut Slab) -> Option<()> {
-        let mut slabs = self.slabs.lock().unwrap_or_else(PoisonError::into_inner);
-        // Relaxed [slab]: compared only; who changed it did so under the lock.
-        if self.current[class].load(Ordering::Relaxed) != exhausted {
+    /// Puts a fresh slab where `class` carves, unless somebody else did.
+    fn bring_slab(&self, class: usize, geometry: Geometry) -> Option<()> {
+        let mut slabs = self.slabs();
+        let carving = &self.carvings[class];
+        if carving.current().is_some_and(|(_, carved)| carved < geometry.blocks) {
             return Some(());
         }
-        let slab = match slabs.take_idle(class) {
-            Some(idle) => idle,
-            None => {
-                let memory = self.segments.take()?;
-                // SAFETY: fresh from the segments: zeroed, aligned, ours.
-                let slab = unsafe { Slab::format(memory, (&raw const *self).cast(), class) };
-                slabs.all.push(slab);
-                slab
-            }
-        };
-        // Release [slab]: the header goes with it.
-        self.current[class].store(slab.as_ptr(), Ordering::Release);
+        let memory = self.segments.take()?;
+        // SAFETY: fresh from the segments: zeroed, aligned, ours.
+        let format = |number| unsafe { Slab::format(memory, self.as_owner(), class, number) };
+        let slab = slabs.add(class, format);
+        if !carving.put(slab, geometry.blocks) {
+            slabs.remove(slab);
+            self.segments.give(memory);
+        }
         Some(())
     }
 
-    #[cold]
-    fn alloc_large(&self, bytes: usize) -> Result<NonNull<u8>, AllocError> {
+    fn alloc_large(&self, bytes: usize) -> Option<NonNull<u8>> {
         let header = size_of::<Slab>();
-        let layout = bytes
-            .checked_add(header)
-            .and_then(|total| Layout::from_size_align(total, SLAB_BYTES).ok())
-            .ok_or(AllocError { bytes })?;
+        let total = bytes.checked_add(header)?;
+        let layout = Layout::from_size_align(total, SLAB_BYTES).ok()?;
         // SAFETY: the layout is not empty.
-        let memory =
-            NonNull::new(unsafe { std::alloc::alloc(layout) }).ok_or(AllocError { bytes })?;
-        let slab = memory.cast::<Slab>();
+        let memory = NonNull::new(unsafe { std::alloc::alloc(layout) })?;
         // SAFETY: fresh memory, large and aligned enough.
-        unsafe { slab.write(Slab::large((&raw const *self).cast(), layout.size())) };
+        unsafe { memory.cast::<Slab>().write(Slab::large(self.as_owner(), total)) };
         // Relaxed [count]: a figure.
-        self.large_bytes.fetch_add(layout.size() as u64, Ordering::Relaxed);
-        self.with_local(|local| {
-            local.allocated.add(1);
-            local.allocated_bytes.add(layout.size() as u64);
-        });
+        self.large_bytes.fetch_add(total as u64, Ordering::Relaxed);
         // SAFETY: inside the allocation, which is at least a header long.
-        Ok(unsafe { memory.add(header) })
+        Some(unsafe { memory.add(header) })
     }
 
     /// Takes a block back.
     ///
     /// # Safety
-    /// `block` came from `alloc` of this core and is freed once.
+    /// `block` came from `alloc` of this core, lies in `slab`, and is freed once.
     #[inline(always)]
-    pub(crate) unsafe fn free(&self, block: NonNull<u8>, slab: &Slab) {
-        if slab.class == LARGE {
-            // SAFETY: as the caller promises.
-            return unsafe { self.free_large(block, slab) };
-        }
-        let class = slab.class as usize;
-        self.with_local(|local| {
-            local.freed.add(1);
-            local.freed_bytes.add(u64::from(slab.block_bytes));
-            let block = if self.config.quarantine_blocks > 0 {
-                self.quarantine(local, block, slab.block_bytes as usize)
-            } else {
-                Some(block)
-            };
-            let Some(block) = block else { return };
-            // The block that leaves the quarantine may be of another class.
-            let class = if self.config.quarantine_blocks > 0 {
-                // SAFETY: as above.
-                unsafe { Slab::of(block).as_ref() }.class as usize
-            } else {
-                class
-            };
-            // SAFETY: we own the slot, and `Pair::put` calls nothing that comes back here.
-            if let Some(block) = unsafe { local.pair(class, |pair| pair.put(block)) } {
-                self.spill(local, class, block);
+    pub(crate) unsafe fn free(core: NonNull<Core>, block: NonNull<u8>, slab: NonNull<Slab>) {
+        // SAFETY: a core stays while a block of it is in use.
+        let this = unsafe { core.as_ref() };
+        // SAFETY: the block is in use, so its header is there.
+        let class = unsafe { slab.as_ref() }.class as usize;
+        if let Some(local) = this.fast_local()
+            && let Some(shelf) = local.shelves.get(class)
+        {
+            let begun = shelf.freed.begin(this.fences);
+            // SAFETY: the slot is ours.
+            if local.state() == READY && unsafe { shelf.put(block) } {
+                return shelf.freed.finish(begun, 1);
             }
-        });
+            shelf.freed.finish(begun, 0);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { Self::free_slow(core, class, &[block]) };
     }
 
-    /// Both magazines are full: one goes to the depot.
+    /// Takes blocks of one class back (one block, if it is a large one).
+    ///
+    /// # Safety
+    /// As [`free`](Core::free), for each.
+    #[inline]
+    pub(crate) unsafe fn free_run(core: NonNull<Core>, class: usize, blocks: &[NonNull<u8>]) {
+        // SAFETY: a core stays while a block of it is in use.
+        let this = unsafe { core.as_ref() };
+        if let Some(local) = this.fast_local()
+            && let Some(shelf) = local.shelves.get(class)
+        {
+            let begun = shelf.freed.begin(this.fences);
+            if local.state() == READY && class != class::LARGE {
+                // SAFETY: the slot is ours.
+                let others = unsafe { shelf.put_many(blocks) };
+                if others.is_empty() {
+                    return shelf.freed.finish(begun, blocks.len() as u64);
+                }
+                this.spill(shelf, class, others);
+                return shelf.freed.finish(begun, blocks.len() as u64);
+            }
+            shelf.freed.finish(begun, 0);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { Self::free_slow(core, class, blocks) };
+    }
+
+    /// # Safety
+    /// As [`free_run`](Core::free_run).
     #[cold]
-    fn spill(&self, local: &Local, class: usize, block: NonNull<u8>) {
+    unsafe fn free_slow(core: NonNull<Core>, class: usize, blocks: &[NonNull<u8>]) {
+        // SAFETY: a core stays while a block of it is in use.
+        let this = unsafe { core.as_ref() };
+        let done = this.with_local(|local| this.free_on(local, class, blocks));
+        if done == Some(true) {
+            return;
+        }
+        // Closed. Nobody will allocate again, so there is no need to put the blocks away.
+        if class == class::LARGE {
+            blocks.iter().for_each(|block| this.give_back_large(*block));
+        }
+        if this.remaining.take(blocks.len() as u64) {
+            // SAFETY: the handles had gone, and these were the last blocks.
+            unsafe { Self::destroy(core) };
+        }
+    }
+
+    /// Whether the blocks have been put away; not if the pool is closed.
+    fn free_on(&self, local: &Local, class: usize, blocks: &[NonNull<u8>]) -> bool {
+        let shelf = &local.shelves[class];
+        let mut freeing = Freeing { shelf, begun: shelf.freed.begin(self.fences), blocks: 0 };
+        if local.state() == CLOSED {
+            return false;
+        }
+        if class == class::LARGE {
+            blocks.iter().for_each(|block| self.uncount_large(*block));
+        }
+        if let Some(quarantine) = &self.quarantine {
+            for block in blocks {
+                quarantine.hold(local, *block);
+                freeing.blocks += 1;
+                if let Some(block) = quarantine.release(local, false) {
+                    self.put_away(local, block);
+                }
+            }
+        } else {
+            blocks.iter().for_each(|block| self.put_away(local, *block));
+            freeing.blocks = blocks.len() as u64;
+        }
+        true
+    }
+
+    fn put_away(&self, local: &Local, block: NonNull<u8>) {
+        // SAFETY: a block of ours, so its header is there.
+        let class = unsafe { Slab::of(block).as_ref() }.class as usize;
+        if class == class::LARGE {
+            return self.give_back_large(block);
+        }
+        let shelf = &local.shelves[class];
+        // SAFETY: the slot is ours.
+        if !unsafe { shelf.put(block) } {
+            self.spill(shelf, class, &[block]);
+        }
+    }
+
+    /// The loaded magazine is full: turn, then exchange with the depot; what makes a whole magazine goes straight there.
+    #[cold]
+    fn spill(&self, shelf: &Shelf, class: usize, blocks: &[NonNull<u8>]) {
         let depot = &self.depots[class];
-        let mut fresh = depot.take_empty();
-        fresh.with(|blocks| blocks.push(block));
-        // SAFETY: we own the slot; the closure only moves magazines.
-        let full = unsafe {
-            local.pair(class, |pair| {
-                let full = pair.spare.take();
-                pair.spare = pair.loaded.replace(fresh);
-                full
-            })
-        };
-        if let Some(full) = full {
-            depot.give(full);
+        // SAFETY: the slot is ours, by `free_on` and `free_run`.
+        unsafe { shelf.turn() };
+        // SAFETY: as above.
+        let others = unsafe { shelf.put_many(blocks) };
+        for chunk in others.chunks(depot.capacity()) {
+            let mut magazine = depot.take_empty();
+            magazine.with(|blocks| blocks.extend_from_slice(chunk));
+            if chunk.len() == depot.capacity() {
+                depot.give(magazine);
+                continue;
+            }
+            // SAFETY: as above.
+            if let Some(full) = unsafe { shelf.exchange(magazine) } {
+                depot.give(full);
+            }
+        }
+    }
+
+    fn uncount_large(&self, block: NonNull<u8>) {
+        // SAFETY: the header stands in front of the block.
+        let total = unsafe { Slab::of(block).as_ref() }.large_bytes;
+        // Relaxed [count]: a figure.
+        self.large_bytes.fetch_sub(total as u64, Ordering::Relaxed);
+    }
+
+    fn give_back_large(&self, block: NonNull<u8>) {
+        let slab = Slab::of(block);
+        // SAFETY: the header stands in front of the block.
+        let total = unsafe { slab.as_ref() }.large_bytes;
+        let layout = Layout::from_size_align(total, SLAB_BYTES).expect("it was allocated so");
+        if let Some(quarantine) = &self.quarantine {
+            quarantine.forget(slab.as_ptr().addr(), total);
+        }
+        // SAFETY: allocated by `alloc_large` with this layout; freed once, by the promise of `free`.
+        unsafe { std::alloc::dealloc(slab.cast::<u8>().as_ptr(), layout) };
+    }
+
+    /// Runs `f` on the calling thread's local; `None` when the pool is closed.
+    fn with_local<R>(&self, f: impl FnOnce(&Local) -> R) -> Option<R> {
+        if let Some(local) = self.locals.get(thread_slot::current_or_max())
+            && local.state() != UNREGISTERED
+        {
+            return Some(f(local));
+        }
+        let registry = self.registry();
+        if registry.closed {
+            return None;
+        }
+        let hook = registry.hook.clone();
+        if let Some(slot) = thread_slot::claim_current()
+            && let Some(hook) = hook
+            && thread_slot::on_exit(hook)
+        {
+            let local = self.join(slot);
+            drop(registry);
+            return Some(f(local));
+        }
+        // Past the thread's exit: a slot for this one call, which a close waits for.
+        let temporary = Temporary::claim();
+        let local = self.join(temporary.slot());
+        let result = f(local);
+        self.leave(local);
+        drop(temporary);
+        drop(registry);
+        Some(result)
+    }
+
+    /// Holding the registry's lock.
+    fn join(&self, slot: usize) -> &Local {
+        self.locals.mark_used(slot);
+        let local = self.locals.get_or_grow(slot);
+        let slow = self.quarantine.is_some() || self.config.system;
+        local.set_state(if slow { SLOW } else { READY });
+        local
+    }
+
+    /// The end of a thread's membership: what it has goes to the depots.
+    pub(crate) fn leave(&self, local: &Local) {
+        if let Some(quarantine) = &self.quarantine {
+            while let Some(block) = quarantine.release(local, true) {
+                self.put_away(local, block);
+            }
+        }
+        self.clear_shelves(local);
+        local.set_state(UNREGISTERED);
+    }
+
+    /// Gives the magazines of the calling thread's local to the depots.
+    fn clear_shelves(&self, local: &Local) {
+        for (shelf, depot) in local.shelves.iter().zip(&self.depots) {
+            // SAFETY: the slot is ours.
+            unsafe { shelf.clear() }.for_each(|magazine| depot.give(magazine));
+        }
+    }
+
+    /// Gives the calling thread's magazines to the depots, if it has any.
+    pub(crate) fn clear_own_shelves(&self) {
+        if let Some(local) = self.locals.get(thread_slot::current_or_max())
+            && matches!(local.state(), READY | SLOW)
+        {
+            self.clear_shelves(local);
+        }
+    }
+
+    /// The last handle goes. See `closing`.
+    ///
+    /// # Safety
+    /// Once, by the last handle, whose core it is.
+    pub(crate) unsafe fn close(core: NonNull<Core>) {
+        // SAFETY: freed only by ourselves, or by the last block once `remaining` knows of it.
+        let this = unsafe { core.as_ref() };
+        this.registry().closed = true;
+        this.locals.iter().for_each(|local| local.set_state(CLOSED));
+        this.fences.heavy();
+        let shelves = || this.locals.iter().flat_map(|local| &local.shelves);
+        let freed: u64 = shelves().map(|shelf| shelf.freed.settled()).sum();
+        let allocated: u64 = shelves().map(|shelf| shelf.allocated.get()).sum();
+        if this.remaining.add(allocated.wrapping_sub(freed)) {
+            // SAFETY: no handle, no block is left.
+            unsafe { Self::destroy(core) };
         }
     }
 
     /// # Safety
-    /// As `free`, for a large block.
-    #[cold]
-    unsafe fn free_large(&self, block: NonNull<u8>, slab: &Slab) {
-        let total = slab.large_bytes;
-        // SAFETY: the very layout that `alloc_large` used.
-        let layout = unsafe { Layout::from_size_align_unchecked(total, SLAB_BYTES) };
-        // Relaxed [count]: a figure.
-        self.large_bytes.fetch_sub(total as u64, Ordering::Relaxed);
-        self.with_local(|local| {
-            local.freed.add(1);
-            local.freed_bytes.add(total as u64);
-        });
-        let memory = Slab::of(block).cast::<u8>();
-        // SAFETY: allocated by `alloc_large` with this layout; the caller frees once.
-        unsafe { std::alloc::dealloc(memory.as_ptr(), layout) };
-    }
-
-    /// Poisons `block` and holds it back; gives out the one that has waited longest, after checking its poison.
-    fn quarantine(&self, local: &Local, block: NonNull<u8>, bytes: usize) -> Option<NonNull<u8>> {
-        // SAFETY: freed, hence nobody's, and `bytes` long.
-        unsafe { block.as_ptr().write_bytes(POISON, bytes) };
-        let mut waiting = local.quarantine.borrow_mut();
-        waiting.push_back(Quarantined { block, bytes });
-        if waiting.len() <= self.config.quarantine_blocks {
-            return None;
-        }
-        let oldest = waiting.pop_front()?;
-        oldest.check();
-        Some(oldest.block)
-    }
-
-    /// Gives everything that `local` holds back to the depots.
-    pub(crate) fn empty_local(&self, local: &Local) {
-        while let Some(oldest) = local.quarantine.borrow_mut().pop_front() {
-            oldest.check();
-            // SAFETY: a block of a slab of this core.
-            let class = unsafe { Slab::of(oldest.block).as_ref() }.class as usize;
-            let mut magazine = self.depots[class].take_empty();
-            magazine.with(|blocks| blocks.push(oldest.block));
-            self.depots[class].give(magazine);
-        }
-        for (class, depot) in self.depots.iter().enumerate() {
-            // SAFETY: by the slot's owner, at its exit.
-            let pair = unsafe { local.pair(class, std::mem::take) };
-            for magazine in [pair.loaded, pair.spare].into_iter().flatten() {
-                depot.give(magazine);
-            }
+    /// Nobody uses the core any more.
+    unsafe fn destroy(core: NonNull<Core>) {
+        // SAFETY: made by `Box::leak` in `Pool::with_config`.
+        let core = unsafe { Box::from_raw(core.as_ptr()) };
+        for held in core.locals.iter().flat_map(|local| local.held.take()) {
+            core.destroy_held(held.block());
         }
     }
 
-    /// Whether `slab` is one that its class carves from.
-    pub(crate) fn is_current(&self, slab: NonNull<Slab>) -> bool {
-        // Relaxed [slab]: compared only.
-        self.current.iter().any(|current| current.load(Ordering::Relaxed) == slab.as_ptr())
-    }
-}
-
-impl Quarantined {
-    fn check(&self) {
-        for offset in 0..self.bytes {
-            let at = self.block.as_ptr().wrapping_add(offset);
-            // SAFETY: inside the block, which is nobody's.
-            let byte = unsafe { at.read() };
-            assert_eq!(
-                byte, POISON,
-                "block {:p} of {} bytes was written to at {offset} after it was freed",
-                self.block, self.bytes
-            );
+    /// A large block that was in quarantine when the pool ended belongs to the system's allocator.
+    fn destroy_held(&self, block: NonNull<u8>) {
+        // SAFETY: a held block's header is there.
+        if unsafe { Slab::of(block).as_ref() }.class as usize == class::LARGE {
+            self.give_back_large(block);
         }
     }
 }
 
-impl Pair {
-    #[inline(always)]
-    fn take(&mut self) -> Option<NonNull<u8>> {
-        if let Some(block) = self.loaded.as_mut()?.with(Vec::pop) {
-            return Some(block);
-        }
-        std::mem::swap(&mut self.loaded, &mut self.spare);
-        self.loaded.as_mut()?.with(Vec::pop)
-    }
+/// A free under way; ends when it goes out of scope, also by a panic.
+struct Freeing<'l> {
+    shelf: &'l Shelf,
+    begun: u64,
+    blocks: u64,
+}
 
-    /// Puts `block` away; gives it back when both magazines are full or missing.
-    #[inline(always)]
-    fn put(&mut self, block: NonNull<u8>) -> Option<NonNull<u8>> {
-        for _ in 0..2 {
-            let put = self.loaded.as_mut().is_some_and(|loaded| {
-                loaded.with(|blocks| {
-                    let room = blocks.len() < blocks.capacity();
-                    if room {
-                        blocks.push(block);
-                    }
-                    room
-                })
-            });
-            if put {
-                return None;
-            }
-            std::mem::swap(&mut self.loaded, &mut self.spare);
-        }
-        Some(block)
+impl Drop for Freeing<'_> {
+    fn drop(&mut self) {
+        self.shelf.freed.finish(self.begun, self.blocks);
     }
 }

@@ -12,6 +12,7 @@
 
 use std::ptr::NonNull;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use stillpoint_primitive::OwnerCounter;
 use stillpoint_primitive::sync::UnsafeCell;
 use stillpoint_primitive::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -151,6 +152,9 @@ pub(crate) struct Depot {
     empty: Stack,
     table: Table,
     capacity: usize,
+    /// Magazines that went into `full`, and out of it.
+    given: OwnerCounter,
+    taken: OwnerCounter,
     mutation: Mutation,
 }
 
@@ -165,6 +169,8 @@ impl Depot {
             empty: Stack { head: AtomicU64::new(0) },
             table: Table { chunks: Default::default(), count: Mutex::new(0) },
             capacity,
+            given: OwnerCounter::new(),
+            taken: OwnerCounter::new(),
             mutation,
         }
     }
@@ -174,9 +180,17 @@ impl Depot {
         self.capacity
     }
 
+    /// How many magazines with blocks in them there are, about.
+    pub(crate) fn full_magazines(&self) -> u64 {
+        let taken = self.taken.get();
+        self.given.get().saturating_sub(taken)
+    }
+
     /// A magazine with blocks in it.
     pub(crate) fn take_full(&self) -> Option<Loaded> {
-        self.full.pop(&self.table)
+        let magazine = self.full.pop(&self.table)?;
+        self.taken.add_shared(1);
+        Some(magazine)
     }
 
     /// A magazine without blocks; makes one if need be.
@@ -188,6 +202,9 @@ impl Depot {
     pub(crate) fn give(&self, mut magazine: Loaded) {
         let empty = magazine.with(|blocks| blocks.is_empty());
         let stack = if empty { &self.empty } else { &self.full };
+        if !empty {
+            self.given.add_shared(1);
+        }
         // SAFETY: lives as long as the depot.
         stack.push(unsafe { magazine.0.as_ref() }, self.mutation);
     }

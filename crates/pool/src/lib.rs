@@ -9,7 +9,11 @@
 //!
 //! # Memory
 //! A block costs its class's size (steps of 8 bytes up to 256) and 4 bytes for its birth; a slab's header is 64 bytes. A thread holds at
-//! most two magazines a class, of at most 8 KiB or 2 blocks each; the rest of what is free is in the depot, for everybody.
+//! most two magazines a class, of at most 8 KiB or 2 blocks each; the rest of what is free is in the depot, for everybody, until
+//! [`Pool::trim`] or [`Pool::trim_idle`] gives wholly free slabs back to the system. A pool itself costs about 100 KB, and as much again
+//! for each 16 threads past the 16th.
+//!
+//! The last handle may go before the blocks: the last block freed then takes the pool's memory with it.
 //!
 //! # Births
 //! A node of a reclaimed structure carries its birth epoch. The pool keeps it beside the block, so the node itself is 8 bytes smaller.
@@ -29,12 +33,20 @@
 //! Sources: Bonwick and Adams, "Magazines and Vmem" (USENIX 2001); the tagged 32-bit id in place of a 128-bit CAS follows folly's
 //! `IndexedMemPool`.
 
+mod carve;
 mod class;
+mod closing;
 mod core;
 mod depot;
 mod local;
 mod pool;
+mod quarantine;
 mod segment;
+mod shelf;
 mod slab;
+mod slabs;
+mod stats;
+mod trim;
 
-pub use pool::{AllocError, Pool, PoolConfig, PoolStats};
+pub use pool::{AllocError, Pool, PoolConfig};
+pub use stats::{ClassStats, ClassTable, PoolStats};

@@ -1,35 +1,35 @@
-//! [`Local`]: a thread's magazines and counters, at the index of its thread slot.
+//! [`Local`]: a thread's shelves and its quarantine, at the index of its thread slot.
 //!
-//! Two magazines a class (Bonwick): allocation pops from `loaded`, freeing pushes to it; when that cannot be done it changes places
-//! with `spare`; only when that does not help either is a magazine exchanged with the depot. So a thread that alternates around a
-//! magazine's edge does not visit the depot each time.
+//! | state | meaning | set by |
+//! |---|---|---|
+//! | `UNREGISTERED` | nobody's | the owner's exit |
+//! | `READY` | the fast paths may use it | the owner, holding the registry's lock |
+//! | `SLOW` | as `READY`, but every call takes the slow path (quarantine, system allocator) | as `READY` |
+//! | `CLOSED` | the last handle has gone (see `closing`) | the close |
 //!
 //! Invariant L1: the owner-only part is touched only by the thread that holds the slot's number (see `thread_slot`).
+//!
+//! Tags: `[close]` Relaxed: `closing` says what orders it.
 
 use crate::class;
-use crate::core::Quarantined;
-use crate::depot::Loaded;
-use std::cell::{Cell, RefCell};
+use crate::quarantine::Held;
+use crate::shelf::Shelf;
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use stillpoint_primitive::sync::UnsafeCell;
-use stillpoint_primitive::{OwnerCounter, PerThread};
+use stillpoint_primitive::PerThread;
+use stillpoint_primitive::sync::atomic::{AtomicU32, Ordering};
 
-#[derive(Default)]
-pub(crate) struct Pair {
-    pub(crate) loaded: Option<Loaded>,
-    pub(crate) spare: Option<Loaded>,
-}
+pub(crate) const UNREGISTERED: u32 = 0;
+pub(crate) const READY: u32 = 1;
+pub(crate) const SLOW: u32 = 2;
+pub(crate) const CLOSED: u32 = 3;
 
 #[repr(align(128))]
 pub(crate) struct Local {
-    pub(crate) registered: Cell<bool>,
-    pairs: UnsafeCell<[Pair; class::COUNT]>,
-    pub(crate) quarantine: RefCell<VecDeque<Quarantined>>,
-    /// Blocks and bytes handed out and taken back by this thread; differences over all threads are what is in use.
-    pub(crate) allocated: OwnerCounter,
-    pub(crate) allocated_bytes: OwnerCounter,
-    pub(crate) freed: OwnerCounter,
-    pub(crate) freed_bytes: OwnerCounter,
+    state: AtomicU32,
+    /// One a class, and a last one that only counts large blocks.
+    pub(crate) shelves: [Shelf; class::COUNT + 1],
+    pub(crate) held: RefCell<VecDeque<Held>>,
 }
 
 // SAFETY: counters are made for sharing; the rest is owner-only by invariant L1.
@@ -40,30 +40,25 @@ unsafe impl Send for Local {}
 impl Default for Local {
     fn default() -> Self {
         Local {
-            registered: Cell::new(false),
-            pairs: UnsafeCell::new(std::array::from_fn(|_| Pair::default())),
-            quarantine: RefCell::default(),
-            allocated: OwnerCounter::default(),
-            allocated_bytes: OwnerCounter::default(),
-            freed: OwnerCounter::default(),
-            freed_bytes: OwnerCounter::default(),
+            state: AtomicU32::new(UNREGISTERED),
+            shelves: std::array::from_fn(|_| Shelf::default()),
+            held: RefCell::default(),
         }
     }
 }
 
 impl Local {
-    /// The magazines of `class`.
-    ///
-    /// # Safety
-    /// By the slot's owner (L1), and not while another such call is under way.
     #[inline(always)]
-    pub(crate) unsafe fn pair<R>(&self, class: usize, f: impl FnOnce(&mut Pair) -> R) -> R {
-        self.pairs.with_mut(|pairs| {
-            // SAFETY: exclusive by the caller's promise.
-            f(unsafe { &mut (&mut *pairs)[class] })
-        })
+    pub(crate) fn state(&self) -> u32 {
+        // Relaxed [close]: our own word, or the close's, which the fences order.
+        self.state.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_state(&self, state: u32) {
+        // Relaxed [close]: as above.
+        self.state.store(state, Ordering::Relaxed);
     }
 }
 
-/// All locals of a pool; few a segment, since each has its magazines in place.
+/// All locals of a pool; few a segment, since each has its shelves in place.
 pub(crate) type Locals = PerThread<Local, 16>;

@@ -1,14 +1,13 @@
-//! [`Pool`]: the handle; its settings, its figures, trimming.
-//!
-//! Tags: `[count]` figures.
+//! [`Pool`]: the handle, and its settings.
 
+use crate::class;
 use crate::core::Core;
-use crate::slab::{SLAB_BYTES, Slab};
-use std::collections::{HashMap, HashSet};
+use crate::slab::Slab;
+use crate::stats::{ClassTable, PoolStats};
+use crate::trim::Patience;
 use std::fmt;
 use std::ptr::NonNull;
-use std::sync::{Arc, PoisonError, Weak};
-use stillpoint_primitive::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use stillpoint_primitive::thread_slot::ExitHook;
 
 /// The memory was not to be had.
@@ -29,43 +28,39 @@ impl std::error::Error for AllocError {}
 /// Settings of a pool.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
-    /// Poison freed blocks and hold back so many a thread, to catch use after free (default 0: off). Not for large blocks.
+    /// Poison freed blocks and hold back so many a thread, to catch use after free and double frees (default 0: off): a write to a freed
+    /// block panics when the block leaves the quarantine or is allocated again, a second free at once. Slow: a lock for each call.
     pub quarantine_blocks: usize,
     /// Take every block from the system allocator, so that its tools (AddressSanitizer) see each one (default: off, unless built with
     /// `--cfg stillpoint_system_alloc`).
     pub system: bool,
+    /// How long a slab must have been wholly free before [`Pool::trim_idle`] gives it back (default 10 s).
+    pub decommit_after_ns: u64,
 }
 
 impl Default for PoolConfig {
     fn default() -> Self {
         let system = cfg!(stillpoint_system_alloc);
-        PoolConfig { quarantine_blocks: 0, system }
+        PoolConfig { quarantine_blocks: 0, system, decommit_after_ns: 10_000_000_000 }
     }
 }
 
-/// Figures of one moment: sums of per-thread counters, so not one atomic cut.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PoolStats {
-    /// Blocks in use.
-    pub blocks: u64,
-    /// Their bytes, rounded up to their classes.
-    pub bytes: u64,
-    /// Bytes of slabs that are not wholly free and decommitted.
-    pub slab_bytes: u64,
-    /// Address space mapped for slabs.
-    pub mapped_bytes: u64,
-    /// Bytes of blocks too large for slabs.
-    pub large_bytes: u64,
-}
-
 /// A pool of memory blocks. A cheap handle: clones share one pool.
+///
+/// Blocks may outlive the last handle; the pool's memory goes with the last of them. Dropping the last handle waits for frees that are
+/// under way on other threads at that moment (some instructions each).
 #[derive(Clone)]
 pub struct Pool {
+    core: NonNull<Core>,
     keeper: Arc<Keeper>,
 }
 
-/// Frees the core with the last handle, if no block is in use.
+// SAFETY: a core is made for sharing.
+unsafe impl Send for Pool {}
+// SAFETY: as above.
+unsafe impl Sync for Pool {}
+
+/// Closes the core with the last handle.
 struct Keeper {
     core: NonNull<Core>,
 }
@@ -75,27 +70,18 @@ unsafe impl Send for Keeper {}
 // SAFETY: as above.
 unsafe impl Sync for Keeper {}
 
-impl Keeper {
-    fn core(&self) -> &Core {
-        // SAFETY: freed only by our own drop.
-        unsafe { self.core.as_ref() }
-    }
-}
-
 impl Drop for Keeper {
     fn drop(&mut self) {
-        if self.core().stats().blocks == 0 {
-            // SAFETY: made by `Box::leak` in `with_config`; no handle, no block is left.
-            drop(unsafe { Box::from_raw(self.core.as_ptr()) });
-        }
+        // SAFETY: made by `Pool::with_config` for this keeper; no handle is left.
+        unsafe { Core::close(self.core) };
     }
 }
 
 impl ExitHook for Keeper {
     fn thread_exits(&self, slot: usize) -> bool {
-        let local = self.core().locals.get_or_grow(slot);
-        self.core().empty_local(local);
-        local.registered.set(false);
+        // SAFETY: there until the keeper goes.
+        let core = unsafe { self.core.as_ref() };
+        core.leave(core.locals.get_or_grow(slot));
         true
     }
 }
@@ -116,12 +102,18 @@ impl Pool {
     pub fn with_config(config: PoolConfig) -> Pool {
         let core = NonNull::from(Box::leak(Box::new(Core::new(config))));
         let keeper = Arc::new(Keeper { core });
-        let hook = Arc::downgrade(&keeper) as Weak<dyn ExitHook>;
-        *keeper.core().hook.lock().unwrap_or_else(PoisonError::into_inner) = Some(hook);
-        Pool { keeper }
+        let pool = Pool { core, keeper };
+        pool.core().set_hook(Arc::downgrade(&pool.keeper) as Weak<dyn ExitHook>);
+        pool
     }
 
-    /// A block of at least `bytes` bytes, aligned to 8, contents undefined.
+    #[inline(always)]
+    fn core(&self) -> &Core {
+        // SAFETY: there until the keeper goes, of which we hold one.
+        unsafe { self.core.as_ref() }
+    }
+
+    /// A block of at least `bytes` bytes, contents undefined, aligned to the largest power of two from 8 to 64 that divides `bytes`.
     ///
     /// # Progress
     /// Wait-free on a magazine hit, lock-free through the depot; the operating system is outside every claim.
@@ -133,14 +125,14 @@ impl Pool {
     /// `Pool::block_bytes(bytes)` bytes, and 4 more for its birth.
     #[inline]
     pub fn alloc(&self, bytes: usize) -> Result<NonNull<u8>, AllocError> {
-        self.keeper.core().alloc(bytes)
+        self.core().alloc(bytes)
     }
 
     /// What an allocation of `bytes` takes: its class's size, or its own size and a header.
     pub fn block_bytes(bytes: usize) -> usize {
-        match crate::class::class_for(bytes) {
-            Some(class) => crate::class::bytes_of(class),
-            None => bytes.saturating_add(size_of::<Slab>()),
+        match class::class_for(bytes) {
+            class::LARGE => bytes.saturating_add(size_of::<Slab>()),
+            class => class::bytes_of(class),
         }
     }
 
@@ -155,11 +147,9 @@ impl Pool {
     pub unsafe fn free(block: NonNull<u8>) {
         let slab = Slab::of(block);
         // SAFETY: every block lies in a slab or behind a large header.
-        let slab = unsafe { slab.as_ref() };
-        // SAFETY: a core stays while blocks of it are in use.
-        let core = unsafe { &*slab.owner.cast::<Core>() };
-        // SAFETY: the caller's promise.
-        unsafe { core.free(block, slab) };
+        let core = unsafe { slab.as_ref() }.owner.cast::<Core>();
+        // SAFETY: the caller's promise; a core stays while blocks of it are in use.
+        unsafe { Core::free(core, block, slab) };
     }
 
     /// Notes the birth of a block (an epoch, see `stillpoint-reclaim`), outside the block itself.
@@ -182,78 +172,81 @@ impl Pool {
         unsafe { Slab::of(block).as_ref() }.birth(block)
     }
 
+    /// Takes many blocks back at once, of any pools and classes. Neighbours of one class are handed on together, in whole magazines where
+    /// they fill one: what a sweep of a collector, or a consumer of batches, wants to call.
+    ///
+    /// # Progress
+    /// As [`alloc`](Pool::alloc), for every 64 blocks.
+    ///
+    /// # Safety
+    /// As [`free`](Pool::free), for each block.
+    pub unsafe fn free_batch(blocks: &[NonNull<u8>]) {
+        let of = |block: NonNull<u8>| {
+            let slab = Slab::of(block);
+            // SAFETY: every block lies in a slab or behind a large header.
+            let header = unsafe { slab.as_ref() };
+            (header.owner, header.class)
+        };
+        let together = |a: &NonNull<u8>, b: &NonNull<u8>| {
+            Slab::of(*a) == Slab::of(*b) || (of(*a) == of(*b) && of(*a).1 != class::LARGE as u32)
+        };
+        for run in blocks.chunk_by(together) {
+            let (owner, class) = of(run[0]);
+            // SAFETY: the caller's promise; these are of one core and class.
+            unsafe { Core::free_run(owner.cast(), class as usize, run) };
+        }
+    }
+
     /// Figures of this moment.
     ///
     /// # Cost
     /// O(threads), and a lock on the slow path of slabs.
     pub fn stats(&self) -> PoolStats {
-        self.keeper.core().stats()
+        self.core().stats()
     }
 
-    /// Gives the pages of slabs that are wholly free back to the system. Blocks in other threads' magazines count as used.
-    /// Returns the number of bytes given back.
-    ///
-    /// # Progress
-    /// Blocking against another `trim`; allocation and freeing go on beside it.
+    /// Figures of this moment by class; `Display` makes a table of them.
     ///
     /// # Cost
-    /// O(free blocks).
+    /// O(threads + slabs), holding the lock on slabs.
+    ///
+    /// # Examples
+    /// ```
+    /// let pool = stillpoint_pool::Pool::new();
+    /// let block = pool.alloc(100)?;
+    /// println!("{}", pool.class_table());
+    /// # // SAFETY: allocated just now, freed once.
+    /// # unsafe { stillpoint_pool::Pool::free(block) };
+    /// # Ok::<(), stillpoint_pool::AllocError>(())
+    /// ```
+    pub fn class_table(&self) -> ClassTable {
+        self.core().class_table()
+    }
+
+    /// Gives all slabs that are wholly free back to the system. What other threads have in their magazines counts as used (at most 8 KiB
+    /// or 2 blocks a magazine, two magazines a class); the caller's own is emptied first. Returns the number of bytes given back.
+    ///
+    /// # Progress
+    /// Blocking against another trim. Allocation and freeing go on beside it; an allocation that needs a fresh slab may wait while the table
+    /// of slabs is walked.
+    ///
+    /// # Cost
+    /// O(free blocks + slabs), and a system call for each 64 KiB given back.
     pub fn trim(&self) -> usize {
-        self.keeper.core().trim()
-    }
-}
-
-impl Core {
-    pub(crate) fn stats(&self) -> PoolStats {
-        let mut stats = PoolStats::default();
-        let (mut freed, mut freed_bytes) = (0u64, 0u64);
-        for local in self.locals.iter() {
-            stats.blocks = stats.blocks.wrapping_add(local.allocated.get());
-            stats.bytes = stats.bytes.wrapping_add(local.allocated_bytes.get());
-            freed = freed.wrapping_add(local.freed.get());
-            freed_bytes = freed_bytes.wrapping_add(local.freed_bytes.get());
-        }
-        stats.blocks = stats.blocks.saturating_sub(freed);
-        stats.bytes = stats.bytes.saturating_sub(freed_bytes);
-        let (mapped, slabs) = self.segments.bytes();
-        let idle = self.slabs.lock().unwrap_or_else(PoisonError::into_inner).idle.len();
-        stats.mapped_bytes = mapped as u64;
-        stats.slab_bytes = (slabs - idle * SLAB_BYTES) as u64;
-        // Relaxed [count]: a figure.
-        stats.large_bytes = self.large_bytes.load(Ordering::Relaxed);
-        stats
+        self.core().trim(Patience::None)
     }
 
-    fn trim(&self) -> usize {
-        let mut slabs = self.slabs.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut magazines = Vec::new();
-        let mut free: HashMap<NonNull<Slab>, u32> = HashMap::new();
-        for (class, depot) in self.depots.iter().enumerate() {
-            while let Some(mut magazine) = depot.take_full() {
-                magazine.with(|blocks| {
-                    blocks.iter().for_each(|block| *free.entry(Slab::of(*block)).or_default() += 1);
-                });
-                magazines.push((class, magazine));
-            }
-        }
-        let whole = |slab: &NonNull<Slab>| {
-            // SAFETY: headers stay.
-            let carved = unsafe { slab.as_ref() }.carved();
-            free.get(slab) == Some(&carved) && !self.is_current(*slab)
-        };
-        let gone: HashSet<_> = slabs.all.iter().copied().filter(whole).collect();
-        for (class, mut magazine) in magazines {
-            magazine.with(|blocks| blocks.retain(|block| !gone.contains(&Slab::of(*block))));
-            self.depots[class].give(magazine);
-        }
-        let mut bytes = 0;
-        for slab in gone {
-            bytes += Slab::decommit(slab);
-            if !slabs.idle.contains(&slab) {
-                slabs.idle.push(slab);
-            }
-        }
-        bytes
+    /// As [`trim`](Pool::trim), for calling now and then: gives back only slabs that have been wholly free at every call for
+    /// [`PoolConfig::decommit_after_ns`] or longer. `now_ns` is a time of the caller's that does not go backwards.
+    ///
+    /// # Progress
+    /// As [`trim`](Pool::trim).
+    ///
+    /// # Cost
+    /// As [`trim`](Pool::trim).
+    pub fn trim_idle(&self, now_ns: u64) -> usize {
+        let core = self.core();
+        core.trim(Patience::Wait { now_ns, delay_ns: core.config.decommit_after_ns })
     }
 }
 

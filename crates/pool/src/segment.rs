@@ -1,7 +1,7 @@
 //! Segments: 2 MiB of address space from the system, cut into 32 slabs.
 //!
-//! Slabs are handed out one after the other and stay with their class; a trimmed slab gives its pages back and keeps its address.
-//! Slow path only (once in 64 KiB), so a mutex guards it.
+//! Slabs are handed out one after the other, all zeroes; a trimmed slab gives its pages back, which makes it all zeroes again, and waits
+//! here for the next class that needs one. Slow path only (once in 64 KiB), so a mutex guards it.
 
 use crate::slab::SLAB_BYTES;
 use std::ptr::NonNull;
@@ -14,7 +14,7 @@ const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 struct Memory {
     /// Mappings: start and length.
     mapped: Vec<(usize, usize)>,
-    /// Slabs never used: all zero.
+    /// Slabs never used, or given back: all zero.
     fresh: Vec<usize>,
 }
 
@@ -32,6 +32,12 @@ impl Segments {
             memory.map()?;
         }
         NonNull::new(std::ptr::with_exposed_provenance_mut(memory.fresh.pop()?))
+    }
+
+    /// Takes a slab back that nobody can name any more; its pages go to the system.
+    pub(crate) fn give(&self, slab: NonNull<u8>) {
+        decommit(slab);
+        self.lock().fresh.push(slab.as_ptr().expose_provenance());
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
@@ -85,17 +91,19 @@ fn map_aligned() -> Option<(usize, usize, NonNull<u8>)> {
     Some((start.expose_provenance(), length, NonNull::new(first)?))
 }
 
-/// Gives pages back to the system.
-pub(crate) fn decommit(at: NonNull<u8>, bytes: usize) {
+/// Gives the pages of a slab back to the system; they read as zeroes from now on.
+fn decommit(slab: NonNull<u8>) {
     // SAFETY: pages of a private anonymous mapping of ours that hold nothing any more.
-    let outcome = unsafe { libc::madvise(at.as_ptr().cast(), bytes, libc::MADV_DONTNEED) };
+    let outcome = unsafe { libc::madvise(slab.as_ptr().cast(), SLAB_BYTES, libc::MADV_DONTNEED) };
     if outcome != 0 {
-        // The system keeps the pages then: memory, not correctness, is lost.
+        // The system keeps the pages then, and the zeroes are ours to write.
+        // SAFETY: as above.
+        unsafe { slab.as_ptr().write_bytes(0, SLAB_BYTES) };
     }
 }
 
 fn unmap(start: usize, length: usize) {
-    // SAFETY: a mapping made by `map_aligned`, with no block in use (the pool's core checks that before it drops).
+    // SAFETY: a mapping made by `map_aligned`, with no block in use (the core drops with the last one).
     let outcome = unsafe { libc::munmap(std::ptr::with_exposed_provenance_mut(start), length) };
     debug_assert_eq!(outcome, 0, "a mapping of our own can be unmapped");
 }

@@ -1,69 +1,102 @@
 //! [`Slab`]: 64 KiB of blocks of one size, found from any of its blocks by masking.
 //!
 //! ```text
-//! 0        header: owner, class, geometry, carved, birth base
+//! 0        header: owner, class, geometry, number, birth base
 //! 64       births: one u32 a block
-//! first    blocks ───────────────────────────────────── 65536
+//! first    blocks, the first aligned to 64 ────────────── 65536
 //! ```
-//! A slab is carved lazily: `carved` counts the blocks handed out for the first time, so pages nobody used are never touched.
+//! The header is read only by way of a block of the slab. How far a slab has been carved stands in its class's word (see `carve`), so
+//! a slab all of whose blocks have come back is nobody's, header and all, and its pages may go.
 //!
 //! Births are kept as differences to the slab's base, saturating: too large a difference reads back as an *earlier* epoch, which is
 //! conservative; a birth before the base reads back as 0, which is more so.
 //!
-//! Tags: `[carve]` Relaxed fetch_add, the atom decides who gets which block, the memory is fresh; `[birth]` Relaxed, a block's birth
-//! travels with the pointer to the block.
+//! Tags: `[birth]` Relaxed, a block's birth travels with the pointer to the block.
 
 use crate::class;
 use std::ptr::NonNull;
 use stillpoint_primitive::SideWord;
-use stillpoint_primitive::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a slab, and its alignment.
 pub(crate) const SLAB_BYTES: usize = 64 * 1024;
 /// How far below the first birth the base lies, to leave room for births of slower threads.
 const BASE_MARGIN: u64 = 1 << 16;
-const HEADER_BYTES: usize = 64;
-/// In `Slab::class`: a block of its own.
-pub(crate) const LARGE: u32 = u32::MAX;
+/// Alignment of a slab's first block, and the most that a block is aligned to.
+pub(crate) const BLOCK_ALIGN: usize = 64;
+const HEADER_BYTES: usize = size_of::<Slab>();
 
 /// The header at the start of a slab, and of a large block (which has `class == LARGE` and its birth in `base`).
 #[repr(C, align(64))]
 pub(crate) struct Slab {
     /// The pool's core, as an opaque pointer.
-    pub(crate) owner: *const (),
+    pub(crate) owner: NonNull<()>,
     pub(crate) class: u32,
     pub(crate) block_bytes: u32,
-    pub(crate) blocks: u32,
     first: u32,
+    /// Where the slab stands in the core's table.
+    pub(crate) number: u32,
+    /// Free blocks that the trim under way has seen; [`Slab::GONE`] when the slab is to go. The trimmer's alone.
+    pub(crate) seen: SideWord,
     /// ⌈2^32 / block_bytes⌉: turns the division of an offset into a multiplication.
     reciprocal: u64,
-    carved: AtomicU32,
     base: AtomicU64,
     /// Bytes of a large block, header included.
     pub(crate) large_bytes: usize,
 }
 
-const _: () = assert!(size_of::<Slab>() == HEADER_BYTES);
+// A model's atomics are larger than what they model.
+const _: () = assert!(HEADER_BYTES == 64 || cfg!(any(stillpoint_loom, stillpoint_shuttle)));
+
+/// Where the blocks of a class's slabs are.
+#[derive(Clone, Copy)]
+pub(crate) struct Geometry {
+    pub(crate) block_bytes: usize,
+    pub(crate) first: usize,
+    pub(crate) blocks: usize,
+}
+
+impl Geometry {
+    pub(crate) const fn of(class: usize) -> Geometry {
+        let block_bytes = class::bytes_of(class);
+        let blocks = (SLAB_BYTES - HEADER_BYTES) / (block_bytes + size_of::<u32>());
+        let first = (HEADER_BYTES + blocks * size_of::<u32>()).next_multiple_of(BLOCK_ALIGN);
+        let room = (SLAB_BYTES - first) / block_bytes;
+        Geometry { block_bytes, first, blocks: if room < blocks { room } else { blocks } }
+    }
+
+    /// Where block `index` of `slab` is.
+    pub(crate) fn block(&self, slab: NonNull<Slab>, index: usize) -> NonNull<u8> {
+        debug_assert!(index < self.blocks, "block {index} of {}", self.blocks);
+        // SAFETY: `index < blocks`, so the block lies inside the slab.
+        unsafe { slab.cast::<u8>().add(self.first + index * self.block_bytes) }
+    }
+}
 
 impl Slab {
-    /// Makes the header of a slab of `class` in fresh zeroed memory.
+    /// In `seen`.
+    pub(crate) const GONE: u32 = u32::MAX;
+
+    /// Makes the header of slab `number` of `class` in fresh zeroed memory.
     ///
     /// # Safety
     /// `at` is the start of [`SLAB_BYTES`] of zeroed memory, aligned to that, and nobody else's.
-    pub(crate) unsafe fn format(at: NonNull<u8>, owner: *const (), class: usize) -> NonNull<Slab> {
-        let block = class::bytes_of(class);
-        let blocks = (SLAB_BYTES - HEADER_BYTES) / (block + size_of::<u32>());
-        let first = (HEADER_BYTES + blocks * size_of::<u32>()).next_multiple_of(8);
-        let blocks = blocks.min((SLAB_BYTES - first) / block);
+    pub(crate) unsafe fn format(
+        at: NonNull<u8>,
+        owner: NonNull<()>,
+        class: usize,
+        number: u32,
+    ) -> NonNull<Slab> {
+        let geometry = Geometry::of(class);
         let slab = at.cast::<Slab>();
         let header = Slab {
             owner,
             class: class as u32,
-            block_bytes: block as u32,
-            blocks: blocks as u32,
-            first: first as u32,
-            reciprocal: (1u64 << 32).div_ceil(block as u64),
-            carved: AtomicU32::new(0),
+            block_bytes: geometry.block_bytes as u32,
+            first: geometry.first as u32,
+            number,
+            seen: SideWord::default(),
+            reciprocal: (1u64 << 32).div_ceil(geometry.block_bytes as u64),
             base: AtomicU64::new(0),
             large_bytes: 0,
         };
@@ -73,15 +106,15 @@ impl Slab {
     }
 
     /// A header for a large block of `bytes` in all.
-    pub(crate) fn large(owner: *const (), bytes: usize) -> Slab {
+    pub(crate) fn large(owner: NonNull<()>, bytes: usize) -> Slab {
         Slab {
             owner,
-            class: LARGE,
+            class: class::LARGE as u32,
             block_bytes: 0,
-            blocks: 1,
             first: HEADER_BYTES as u32,
+            number: 0,
+            seen: SideWord::default(),
             reciprocal: 0,
-            carved: AtomicU32::new(1),
             base: AtomicU64::new(0),
             large_bytes: bytes,
         }
@@ -91,47 +124,18 @@ impl Slab {
     #[inline(always)]
     pub(crate) fn of(block: NonNull<u8>) -> NonNull<Slab> {
         let base = block.as_ptr().map_addr(|addr| addr & !(SLAB_BYTES - 1));
-        NonNull::new(base.cast()).expect("no block lies in the first 64 KiB of the address space")
+        debug_assert!(!base.is_null(), "no block lies in the first 64 KiB of the address space");
+        // SAFETY: the first 64 KiB of the address space are never mapped for us.
+        unsafe { NonNull::new_unchecked(base.cast()) }
     }
 
-    /// Takes up to `want` blocks that were never handed out; the range of their indices.
-    pub(crate) fn carve(&self, want: u32) -> std::ops::Range<u32> {
-        // Relaxed [carve]: a first look keeps the counter from running away on a full slab.
-        if self.carved.load(Ordering::Relaxed) >= self.blocks {
-            return 0..0;
+    /// Bytes that whoever allocated the block may use.
+    pub(crate) fn usable_bytes(&self) -> usize {
+        if self.class as usize == class::LARGE {
+            self.large_bytes - HEADER_BYTES
+        } else {
+            self.block_bytes as usize
         }
-        // Relaxed [carve]: see the header.
-        let start = self.carved.fetch_add(want, Ordering::Relaxed);
-        start.min(self.blocks)..start.saturating_add(want).min(self.blocks)
-    }
-
-    /// How many blocks have been handed out at least once.
-    pub(crate) fn carved(&self) -> u32 {
-        // Relaxed [carve]: a figure.
-        self.carved.load(Ordering::Relaxed).min(self.blocks)
-    }
-
-    /// Starts over: every block is as if never handed out, and the pages behind the header and the births go back to the system.
-    /// The caller has all of the slab's carved blocks. Returns the number of bytes given back.
-    pub(crate) fn decommit(slab: NonNull<Slab>) -> usize {
-        // SAFETY: headers stay.
-        let header = unsafe { slab.as_ref() };
-        let keep = (header.first as usize).next_multiple_of(4096);
-        // SAFETY: inside the slab.
-        let rest = unsafe { slab.cast::<u8>().add(keep) };
-        crate::segment::decommit(rest, SLAB_BYTES - keep);
-        // Relaxed [carve]: whoever carves from now on gets memory that nobody else has.
-        header.carved.store(0, Ordering::Relaxed);
-        SLAB_BYTES - keep
-    }
-
-    /// Where block `index` of `slab` is.
-    pub(crate) fn block(slab: NonNull<Slab>, index: u32) -> NonNull<u8> {
-        // SAFETY: formatted, and headers are never taken away.
-        let header = unsafe { slab.as_ref() };
-        let offset = header.first as usize + index as usize * header.block_bytes as usize;
-        // SAFETY: `index < blocks`, so the block lies inside the slab.
-        unsafe { slab.cast::<u8>().add(offset) }
     }
 
     #[inline]
@@ -146,7 +150,7 @@ impl Slab {
     /// Notes the birth of `block`.
     #[inline]
     pub(crate) fn set_birth(&self, block: NonNull<u8>, birth: u64) {
-        if self.class == LARGE {
+        if self.class as usize == class::LARGE {
             // Relaxed [birth]: see the header.
             self.base.store(birth, Ordering::Relaxed);
             return;
@@ -169,7 +173,7 @@ impl Slab {
     pub(crate) fn birth(&self, block: NonNull<u8>) -> u64 {
         // Relaxed [birth]: see the header.
         let base = self.base.load(Ordering::Relaxed);
-        if self.class == LARGE {
+        if self.class as usize == class::LARGE {
             return base;
         }
         match self.birth_word(block).get() {

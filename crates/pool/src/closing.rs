@@ -1,0 +1,126 @@
+//! [`FreeCount`] and [`Remaining`]: how the last block frees the core once the last handle is gone.
+//!
+//! ```text
+//! a free     count |= 1 ── light fence ── closed? ── no:  … put the block away …  count += 2     (the last touch of the core)
+//!                                                └─ yes: count as before;  remaining -= 1;  0: free the core
+//! the close  closed on every local ── heavy fence ── wait for even counts ── remaining += allocated - freed;  0: free the core
+//! ```
+//! 1. A free has announced itself before it looks whether the pool is closed. So the close either waits for it and counts its block as
+//!    freed, or is seen by it; never both, since who sees the close takes its announcement back.
+//! 2. A free does not touch the core after its count has moved on (or after `remaining` went down), except who brings `remaining` to 0.
+//! 3. Allocations need a handle, so none is under way during the close.
+//!
+//! `remaining` starts high, so that frees which see the close before the sum has been added cannot bring it to 0.
+//!
+//! Tags: `[close]` the handshake above: Relaxed accesses around the fences, Release at the end of a free / Acquire in the wait: what was
+//! put away is there; `[remaining]` AcqRel: who brings it to 0 comes after everything that the others did.
+
+use stillpoint_primitive::fence::Fences;
+use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
+use stillpoint_primitive::sync::thread;
+
+/// What a model may take out, to show that it is needed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mutation {
+    None,
+    #[cfg(all(test, stillpoint_loom))]
+    NoAnnouncement,
+    #[cfg(all(test, stillpoint_loom))]
+    NoFence,
+    #[cfg(all(test, stillpoint_loom))]
+    NoBias,
+}
+
+/// Blocks that one thread has freed, times two; one more while it frees.
+#[derive(Default)]
+pub(crate) struct FreeCount(AtomicU64);
+
+impl FreeCount {
+    /// Announces a free; returns what to give to [`finish`](Self::finish). By the owner.
+    #[inline(always)]
+    pub(crate) fn begin(&self, fences: Fences) -> u64 {
+        self.begin_mutated(fences, Mutation::None)
+    }
+
+    #[inline(always)]
+    fn begin_mutated(&self, fences: Fences, mutation: Mutation) -> u64 {
+        // Relaxed [close]: the owner's own.
+        let count = self.0.load(Ordering::Relaxed);
+        debug_assert_eq!(count & 1, 0, "a free within a free");
+        match mutation {
+            Mutation::None => {
+                // Relaxed [close]: the fence orders it before the look at `closed`.
+                self.0.store(count | 1, Ordering::Relaxed);
+                fences.light();
+            }
+            #[cfg(all(test, stillpoint_loom))]
+            Mutation::NoAnnouncement => fences.light(),
+            #[cfg(all(test, stillpoint_loom))]
+            // Relaxed [close]: on purpose without the fence.
+            _ => self.0.store(count | 1, Ordering::Relaxed),
+        }
+        count
+    }
+
+    /// `blocks` more have been freed. The last touch of the core.
+    #[inline(always)]
+    pub(crate) fn finish(&self, begun: u64, blocks: u64) {
+        // Release [close]: what has been put away is there for who counts it.
+        self.0.store(begun.wrapping_add(2 * blocks), Ordering::Release);
+    }
+
+    /// How many have been freed, about.
+    pub(crate) fn get(&self) -> u64 {
+        // Relaxed [close]: a figure.
+        self.0.load(Ordering::Relaxed) / 2
+    }
+
+    /// How many have been freed, when no free is under way.
+    pub(crate) fn settled(&self) -> u64 {
+        loop {
+            // Acquire [close]: see the header.
+            let count = self.0.load(Ordering::Acquire);
+            if count & 1 == 0 {
+                return count / 2;
+            }
+            thread::yield_now();
+        }
+    }
+}
+
+/// Blocks in use after the last handle has gone.
+pub(crate) struct Remaining(AtomicU64);
+
+const BIAS: u64 = 1 << 62;
+
+impl Remaining {
+    pub(crate) fn new() -> Remaining {
+        Self::from_bias(BIAS)
+    }
+
+    fn from_bias(bias: u64) -> Remaining {
+        Remaining(AtomicU64::new(bias))
+    }
+
+    /// The close has found so many blocks in use. `true`: the caller frees the core.
+    #[must_use]
+    pub(crate) fn add(&self, in_use: u64) -> bool {
+        self.add_from_bias(in_use, BIAS)
+    }
+
+    fn add_from_bias(&self, in_use: u64, bias: u64) -> bool {
+        let difference = in_use.wrapping_sub(bias);
+        // AcqRel [remaining]: see the header.
+        self.0.fetch_add(difference, Ordering::AcqRel).wrapping_add(difference) == 0
+    }
+
+    /// `blocks` have been freed after the close. `true`: the caller frees the core.
+    #[must_use]
+    pub(crate) fn take(&self, blocks: u64) -> bool {
+        // AcqRel [remaining]: see the header.
+        self.0.fetch_sub(blocks, Ordering::AcqRel) == blocks
+    }
+}
+
+#[cfg(test)]
+mod tests;
