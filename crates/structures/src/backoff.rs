@@ -4,6 +4,8 @@ use stillpoint_primitive::sync::{hint, thread};
 
 /// Rounds of spinning, each twice as long as the one before.
 const SPIN_ROUNDS: u32 = 6;
+/// Rounds, of spinning and of giving the processor away, after which waiting on is a waste.
+const ROUNDS: u32 = 10;
 
 #[derive(Default)]
 pub(crate) struct Backoff(u32);
@@ -28,5 +30,10 @@ impl Backoff {
         }
         self.0 += 1;
         thread::yield_now();
+    }
+
+    /// Whether it has waited so long that sleeping is cheaper.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.0 >= ROUNDS || cfg!(any(stillpoint_loom, stillpoint_shuttle))
     }
 }

@@ -6,6 +6,7 @@
 //! | [`queue`] | first in, first out: Michael and Scott's, a node a value |
 //! | [`segment_queue`] | first in, first out: segments of 32 cells, the faster one |
 //! | [`array_queue`] | first in, first out, bounded: Vyukov's ring |
+//! | [`channel`] | bounded and unbounded channels for threads and tasks |
 //! | [`index`] | the store's version index: key → chain of versions, newest first |
 
 mod backoff;
@@ -16,6 +17,7 @@ mod returned;
 mod weakened;
 
 pub mod array_queue;
+pub mod channel;
 pub mod index;
 pub mod queue;
 pub mod segment_queue;

@@ -1,0 +1,202 @@
+//! [`Receiver`]: the end that values come out at; its iterators.
+
+use super::core::Core;
+use super::error::{RecvError, RecvTimeoutError, TryRecvError};
+use super::future::RecvFuture;
+use std::fmt;
+use std::time::{Duration, Instant};
+use stillpoint_primitive::sync::Arc;
+use stillpoint_reclaim::{Collector, Heap, NodeAlloc, Scheme};
+
+/// The receiving end of a channel; clones receive from the same one, and each value goes to one of them. When the last goes, what is
+/// left in the channel is dropped and sending fails.
+pub struct Receiver<T, S: Scheme = Collector, A: NodeAlloc = Heap> {
+    pub(super) core: Arc<Core<T, S, A>>,
+}
+
+impl<T, S: Scheme, A: NodeAlloc> Receiver<T, S, A> {
+    /// Receives the next value; waits for one.
+    ///
+    /// # Progress
+    /// Blocking when the channel is empty; else as [`try_recv`](Receiver::try_recv).
+    ///
+    /// # Errors
+    /// [`RecvError`]: the channel is empty and all senders are gone.
+    #[inline]
+    pub fn recv(&self) -> Result<T, RecvError> {
+        match self.core.try_recv() {
+            Ok(value) => Ok(value),
+            Err(TryRecvError::Disconnected) => Err(RecvError),
+            Err(TryRecvError::Empty) => self.wait(None).map_err(|_| RecvError),
+        }
+    }
+
+    /// Receives the next value if there is one.
+    ///
+    /// # Progress
+    /// That of the buffer: an unbounded channel's is lock-free, a bounded one's see [`array_queue`](crate::array_queue). Blocking for
+    /// a few instructions when somebody waits for the room, to wake it.
+    ///
+    /// # Errors
+    /// [`TryRecvError`].
+    #[inline]
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        self.core.try_recv()
+    }
+
+    /// As [`recv`](Receiver::recv), for at most `timeout`.
+    ///
+    /// # Progress
+    /// Blocking.
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError`].
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        match self.core.try_recv() {
+            Ok(value) => Ok(value),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            // A timeout beyond the clock's range is none.
+            Err(TryRecvError::Empty) => self.wait(Instant::now().checked_add(timeout)),
+        }
+    }
+
+    #[cold]
+    fn wait(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+        match self.core.receivers_line.wait(deadline, || self.attempt()) {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(RecvError)) => Err(RecvTimeoutError::Disconnected),
+            None => Err(RecvTimeoutError::Timeout),
+        }
+    }
+
+    /// `None`: there is nothing yet.
+    pub(super) fn attempt(&self) -> Option<Result<T, RecvError>> {
+        match self.core.try_recv() {
+            Ok(value) => Some(Ok(value)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        }
+    }
+
+    /// Receives from a task: the future waits for a value. Dropped before it is ready it has taken none.
+    pub fn recv_async(&self) -> RecvFuture<'_, T, S, A> {
+        RecvFuture::new(self)
+    }
+
+    /// The values as they come, until the channel is empty and all senders are gone.
+    ///
+    /// # Progress
+    /// Blocking.
+    pub fn iter(&self) -> Iter<'_, T, S, A> {
+        Iter { receiver: self }
+    }
+
+    /// The values that are there, without waiting.
+    pub fn try_iter(&self) -> TryIter<'_, T, S, A> {
+        TryIter { receiver: self }
+    }
+
+    /// How many values are in the channel, at about this moment.
+    pub fn len(&self) -> usize {
+        self.core.len()
+    }
+
+    /// Whether nothing is in the channel at this moment.
+    pub fn is_empty(&self) -> bool {
+        self.core.is_empty()
+    }
+
+    /// Whether there is no room at this moment; never, in an unbounded channel.
+    pub fn is_full(&self) -> bool {
+        self.capacity().is_some_and(|capacity| self.len() == capacity)
+    }
+
+    /// How many values fit; `None` when unbounded.
+    pub fn capacity(&self) -> Option<usize> {
+        self.core.capacity()
+    }
+
+    /// Whether all senders are gone; there may be values left.
+    pub fn is_disconnected(&self) -> bool {
+        self.core.senders_line.is_closed()
+    }
+
+    /// Whether both are ends of one channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.core, &other.core)
+    }
+}
+
+impl<T, S: Scheme, A: NodeAlloc> Clone for Receiver<T, S, A> {
+    fn clone(&self) -> Self {
+        self.core.add_receiver();
+        Receiver { core: self.core.clone() }
+    }
+}
+
+impl<T, S: Scheme, A: NodeAlloc> Drop for Receiver<T, S, A> {
+    fn drop(&mut self) {
+        self.core.remove_receiver();
+    }
+}
+
+impl<T, S: Scheme, A: NodeAlloc> fmt::Debug for Receiver<T, S, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// See [`Receiver::iter`].
+#[derive(Debug)]
+pub struct Iter<'r, T, S: Scheme, A: NodeAlloc> {
+    receiver: &'r Receiver<T, S, A>,
+}
+
+impl<T, S: Scheme, A: NodeAlloc> Iterator for Iter<'_, T, S, A> {
+    type Item = T;
+    fn next(&mut self) -> Option<T> {
+        self.receiver.recv().ok()
+    }
+}
+
+/// See [`Receiver::try_iter`].
+#[derive(Debug)]
+pub struct TryIter<'r, T, S: Scheme, A: NodeAlloc> {
+    receiver: &'r Receiver<T, S, A>,
+}
+
+impl<T, S: Scheme, A: NodeAlloc> Iterator for TryIter<'_, T, S, A> {
+    type Item = T;
+    fn next(&mut self) -> Option<T> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+/// As [`Iter`], owning the end.
+#[derive(Debug)]
+pub struct IntoIter<T, S: Scheme, A: NodeAlloc> {
+    receiver: Receiver<T, S, A>,
+}
+
+impl<T, S: Scheme, A: NodeAlloc> Iterator for IntoIter<T, S, A> {
+    type Item = T;
+    fn next(&mut self) -> Option<T> {
+        self.receiver.recv().ok()
+    }
+}
+
+impl<'r, T, S: Scheme, A: NodeAlloc> IntoIterator for &'r Receiver<T, S, A> {
+    type Item = T;
+    type IntoIter = Iter<'r, T, S, A>;
+    fn into_iter(self) -> Iter<'r, T, S, A> {
+        self.iter()
+    }
+}
+
+impl<T, S: Scheme, A: NodeAlloc> IntoIterator for Receiver<T, S, A> {
+    type Item = T;
+    type IntoIter = IntoIter<T, S, A>;
+    fn into_iter(self) -> IntoIter<T, S, A> {
+        IntoIter { receiver: self }
+    }
+}
