@@ -39,6 +39,8 @@ mod closing;
 mod core;
 mod depot;
 mod local;
+mod nodes;
+mod object;
 mod pool;
 mod quarantine;
 mod segment;
@@ -48,5 +50,6 @@ mod slabs;
 mod stats;
 mod trim;
 
+pub use object::{ObjectPool, PoolBox};
 pub use pool::{AllocError, Pool, PoolConfig};
 pub use stats::{ClassStats, ClassTable, PoolStats};
