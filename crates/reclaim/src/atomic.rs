@@ -143,7 +143,7 @@ impl<'g, T> Shared<'g, T> {
     }
 
     #[inline(always)]
-    fn untagged(self) -> *mut Block<T> {
+    pub(crate) fn untagged(self) -> *mut Block<T> {
         self.ptr.map_addr(|addr| addr & !Block::<T>::TAG_MASK)
     }
 
@@ -224,15 +224,24 @@ impl<'g, T> Shared<'g, T> {
     /// any thread, and what is not `'static` in it outlives the collector. It is still protected, or nobody else can retire it.
     #[inline]
     pub unsafe fn retire_in<A: NodeAlloc, G: Protect>(self, guard: &G) {
+        // SAFETY: the caller's promise; the block was made by `Owned::try_new_in` from an `A`.
+        unsafe { self.retire_with(guard, Block::<T>::reclaim::<A>) };
+    }
+
+    /// Hands the node over, to be given to `reclaim`. Null is fine and does nothing.
+    ///
+    /// # Safety
+    /// As [`retire_in`](Shared::retire_in), and `reclaim` takes such a block.
+    #[inline]
+    pub(crate) unsafe fn retire_with<G: Protect>(self, guard: &G, reclaim: unsafe fn(*mut u8)) {
         let ptr = self.untagged();
         if ptr.is_null() {
             return;
         }
         // SAFETY: not null, and allocated until it is reclaimed.
         let header = unsafe { &(*ptr).header };
-        let (bytes, reclaim) = (size_of::<Block<T>>(), Block::<T>::reclaim::<A>);
-        // SAFETY: the caller's promise; the block was made by `Owned::try_new_in`.
-        unsafe { guard.retire_node(ptr.cast(), header, bytes, reclaim) };
+        // SAFETY: the caller's promise.
+        unsafe { guard.retire_node(ptr.cast(), header, size_of::<Block<T>>(), reclaim) };
     }
 
     /// Takes a node back that was never published, or that nobody else can reach any more.

@@ -41,6 +41,7 @@
 
 mod atomic;
 mod chunks;
+mod counted;
 mod epoch;
 mod node;
 mod retired;
@@ -52,6 +53,7 @@ pub mod leak;
 pub mod leased;
 
 pub use atomic::{Atomic, Owned, Refused, Shared, Unprotected};
+pub use counted::{Countable, Counted};
 pub use epoch::Epoch;
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
