@@ -8,6 +8,7 @@
 //! | scheme | one load | behind a stalled reader | carries | choose it |
 //! |---|---|---|---|---|
 //! | [`leased`] | one compare | bounded: the nodes of a lease | everything; may say [`Restart`] | by default |
+//! | [`ebr`] | nothing | **unbounded** | everything | guards are short and cannot stall |
 //! | [`leak`] | nothing | everything: nothing is ever freed | everything | as a bench's lower bound |
 //!
 //! Each module's page has the idea, a picture, progress, the memory bound, the orderings and the source.
@@ -44,10 +45,12 @@ mod chunks;
 mod counted;
 mod epoch;
 mod node;
+mod plain_loads;
 mod retired;
 mod scheme;
 
 pub mod compat;
+pub mod ebr;
 pub mod guide;
 pub mod leak;
 pub mod leased;
