@@ -7,6 +7,7 @@
 //! | [`segment_queue`] | first in, first out: segments of 32 cells, the faster one |
 //! | [`array_queue`] | first in, first out, bounded: Vyukov's ring |
 //! | [`channel`] | bounded and unbounded channels for threads and tasks |
+//! | [`slot`] | one value that many read and a few replace |
 //! | [`index`] | the store's version index: key → chain of versions, newest first |
 
 mod backoff;
@@ -21,6 +22,7 @@ pub mod channel;
 pub mod index;
 pub mod queue;
 pub mod segment_queue;
+pub mod slot;
 pub mod stack;
 
 pub use array_queue::ArrayQueue;
@@ -34,6 +36,7 @@ pub use index::{
 pub use queue::Queue;
 pub use returned::Returned;
 pub use segment_queue::SegmentQueue;
+pub use slot::Slot;
 pub use stack::Stack;
 pub use stillpoint_reclaim::{Collector, Expired, Guard};
 #[cfg(stillpoint_loom)]
