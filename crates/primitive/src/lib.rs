@@ -18,6 +18,9 @@
 //! | [`SideWord`] | 32 bits beside a block of memory, handed on with it |
 
 pub mod background;
+#[cfg(stillpoint_steps)]
+#[doc(hidden)]
+pub mod counted;
 mod counter;
 pub mod fork;
 mod label;

@@ -23,7 +23,10 @@ mod imp {
 #[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 mod imp {
     pub use super::plain_cell::UnsafeCell;
+    #[cfg(stillpoint_steps)]
+    pub use crate::counted as atomic;
     pub use std::hint;
+    #[cfg(not(stillpoint_steps))]
     pub use std::sync::atomic;
     pub use std::sync::{Arc, Mutex, MutexGuard};
     pub use std::thread;

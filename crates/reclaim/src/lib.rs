@@ -21,6 +21,17 @@
 //!
 //! The pointer types [`Atomic`], [`Owned`], [`Shared`] and [`Unprotected`] are the same for all.
 //!
+//! # Around the default scheme
+//! | for | there is |
+//! |---|---|
+//! | seeing who holds back memory | [`Collector::stats`], [`Collector::pin_named`], [`OldestGuard`] with its age |
+//! | doing something about it | [`Builder::soft_limit`], [`Builder::hard_limit`] in nodes and bytes |
+//! | destructors off one's own threads | [`Collector::background`], [`Builder::reclaim_on_retire`] |
+//! | values that borrow | [`leased::Scoped`] |
+//! | processes that fork | [`Builder::survive_fork`] |
+//! | structures written for crossbeam-epoch | [`compat`] |
+//! | longer reads | [`guide`] |
+//!
 //! # Examples
 //! ```
 //! use stillpoint_reclaim::{Atomic, Collector, Owned};

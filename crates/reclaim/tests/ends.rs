@@ -247,3 +247,16 @@ fn a_slow_reader_is_bounded_by_the_cap_and_repins() {
     drop(collector);
     assert_eq!(drops.load(Ordering::Relaxed), retired);
 }
+
+/// A node's maker need not have pinned: its births count all the same, or the bound would not hold.
+#[test]
+fn births_of_a_thread_that_never_pinned_move_the_epoch_on() {
+    let collector = small();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let before = collector.birth();
+            (0..80).for_each(|_| _ = collector.birth());
+            assert_eq!(collector.birth().get(), before.get() + 10);
+        });
+    });
+}

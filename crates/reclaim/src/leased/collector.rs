@@ -233,13 +233,15 @@ impl Collector {
     /// The birth of a node that is made outside any guard: the current epoch.
     ///
     /// # Progress
-    /// Wait-free.
+    /// Wait-free after the thread's first call of anything here.
     pub fn birth(&self) -> Epoch {
         let epoch = self.inner.epoch();
-        if let Some(local) = self.inner.locals.get_first(thread_slot::current_or_max())
-            && local.state.get() != UNREGISTERED
-        {
-            self.inner.count_birth(local, epoch);
+        match self.inner.locals.get(thread_slot::current_or_max()) {
+            Some(local) if local.state.get() != UNREGISTERED => {
+                self.inner.count_birth(local, epoch);
+            }
+            // Uncounted births would be outside the bound.
+            _ => self.inner.with_own_local(|local| self.inner.count_birth(local, epoch)),
         }
         Epoch::from_raw(epoch)
     }
