@@ -7,6 +7,7 @@
 //! | operation | progress | cost |
 //! |---|---|---|
 //! | [`load`](Slot::load), [`read`](Slot::read) | wait-free | a load (and a pin) |
+//! | [`load_full`](Slot::load_full) | wait-free | as above, and a shared addition |
 //! | [`store`](Slot::store), [`swap`](Slot::swap) | wait-free, but for the allocator and the scheme's own retire | an allocation, a swap |
 //! | [`compare_and_swap`](Slot::compare_and_swap) | as a load, and one CAS | an allocation, a CAS |
 //! | [`update`](Slot::update) | lock-free | an allocation, a CAS an attempt |
@@ -30,7 +31,7 @@ use crate::backoff::Backoff;
 use std::fmt;
 use stillpoint_primitive::sync::atomic::Ordering;
 use stillpoint_reclaim::{
-    Atomic, Collector, Heap, NodeAlloc, Owned, Protect, Restart, Scheme, Shared,
+    Atomic, Collector, Countable, Counted, Heap, NodeAlloc, Owned, Protect, Restart, Scheme, Shared,
 };
 
 /// One value that many read and a few replace; see the [module's page](self).
@@ -43,12 +44,13 @@ use stillpoint_reclaim::{
 /// let guard = config.pin();
 /// let seen = config.load(&guard);
 /// config.store(String::from("v2"));
-/// assert_eq!((seen.as_str(), config.get_cloned().as_str()), ("v1", "v2"));
+/// let kept = config.load_full(); // needs no guard
+/// assert_eq!((seen.as_str(), kept.as_str()), ("v1", "v2"));
 /// config.update(|old| format!("{old}+"));
 /// assert!(config.read(|value| value == "v2+"));
 /// ```
 pub struct Slot<T: Send + Sync + 'static, S: Scheme = Collector, A: NodeAlloc = Heap> {
-    place: Atomic<T>,
+    place: Atomic<Countable<T>>,
     scheme: S,
     alloc: A,
     #[cfg(stillpoint_loom)]
@@ -59,7 +61,7 @@ impl<T: Send + Sync + 'static> Slot<T> {
     /// A slot that holds `value`, with a collector of its own.
     ///
     /// # Cost
-    /// 16 bytes and a node of the value and 8 bytes, beside the collector's.
+    /// 16 bytes and a node of the value and 16 bytes, beside the collector's.
     pub fn new(value: T) -> Self {
         Slot::with_scheme(value, Collector::new())
     }
@@ -75,7 +77,7 @@ impl<T: Send + Sync + 'static, S: Scheme> Slot<T, S> {
 impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
     /// A slot that holds `value`, with nodes from `alloc`; `scheme` reclaims what is replaced.
     pub fn in_alloc(value: T, scheme: S, alloc: A) -> Self {
-        let place = Atomic::new(Owned::new_in(&scheme.pin(), value, &alloc));
+        let place = Atomic::new(Owned::new_in(&scheme.pin(), Countable::new(value), &alloc));
         Slot {
             place,
             scheme,
@@ -163,6 +165,21 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
         })
     }
 
+    /// The value, counted: it may be kept without a guard, sent to other threads, and held across an `await`.
+    ///
+    /// # Progress
+    /// As [`read`](Slot::read).
+    ///
+    /// # Cost
+    /// An addition to a word beside the value, which all who do the same share, and a subtraction when it goes.
+    pub fn load_full(&self) -> Counted<T, A> {
+        self.scheme.pin().complete(|guard| {
+            let node = guard.protect_root(0, &self.place)?;
+            // SAFETY: protected by slot 0; never null; retired by `retire_counted` only.
+            Ok(unsafe { node.promote() })
+        })
+    }
+
     /// A clone of the value.
     ///
     /// # Progress
@@ -183,15 +200,13 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
         self.swap_with(value, |_| ());
     }
 
-    /// Replaces the value and returns a clone of the old one. (It cannot be moved out: somebody may be looking at it.)
+    /// Replaces the value and returns the old one, counted: somebody may be looking at it still.
     ///
     /// # Progress
     /// As [`store`](Slot::store).
-    pub fn swap(&self, value: T) -> T
-    where
-        T: Clone,
-    {
-        self.swap_with(value, T::clone)
+    pub fn swap(&self, value: T) -> Counted<T, A> {
+        // SAFETY: the slot's reference is ours until `swap_node` retires the node, by `retire_counted`.
+        self.swap_node(value, |old| unsafe { old.promote() })
     }
 
     /// Replaces the value and looks at the old one.
@@ -199,15 +214,18 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
     /// # Progress
     /// As [`store`](Slot::store), then that of `look`.
     pub fn swap_with<R>(&self, value: T, look: impl FnOnce(&T) -> R) -> R {
+        // SAFETY: invariant 2: not retired before `look` has ended.
+        self.swap_node(value, |old| look(unsafe { old.deref() }))
+    }
+
+    fn swap_node<R>(&self, value: T, look: impl FnOnce(Shared<'_, Countable<T>>) -> R) -> R {
         let guard = self.scheme.pin();
-        let new = Owned::new_in(&guard, value, &self.alloc);
+        let new = Owned::new_in(&guard, Countable::new(value), &self.alloc);
         // AcqRel [replace]: see the header.
         let old = self.place.swap(new, Ordering::AcqRel);
+        // Retires it when it goes.
         let replaced = Replaced { slot: self, old, guard: &guard };
-        // SAFETY: invariant 2; it is retired when `replaced` goes.
-        let result = look(unsafe { replaced.old.deref() });
-        drop(replaced);
-        result
+        look(replaced.old)
     }
 
     /// Replaces the value if it is still the one that `current` was loaded as.
@@ -232,13 +250,15 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
             let node = guard.protect_root(0, &self.place)?;
             let new = new.take().expect("an attempt that fails ends before");
             // A reference that is alive is to a value that is: no other value is at its address, so this is identity.
-            if !std::ptr::eq(node.as_ptr(), current) {
+            // SAFETY: protected by slot 0; never null.
+            let value: &T = unsafe { node.deref() };
+            if !std::ptr::eq(value, current) {
                 return Ok(Err(new));
             }
-            let new = Owned::new_in(guard, new, &self.alloc);
+            let new = Owned::new_in(guard, Countable::new(new), &self.alloc);
             match self.place.compare_exchange_owned(node, new, guard) {
                 Ok(_) => drop(Replaced { slot: self, old: node, guard }),
-                Err(refused) => return Ok(Err(refused.new.into_value())),
+                Err(refused) => return Ok(Err(refused.new.into_value().into_inner())),
             }
             Ok(Ok(()))
         })
@@ -257,7 +277,7 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
     /// # Progress
     /// Lock-free.
     pub fn try_update(&self, mut make: impl FnMut(&T) -> Option<T>) -> bool {
-        let mut spare: Option<Owned<T, A>> = None;
+        let mut spare: Option<Owned<Countable<T>, A>> = None;
         self.scheme.pin().complete(|guard| {
             let mut backoff = Backoff::default();
             loop {
@@ -266,10 +286,10 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
                 let Some(value) = make(unsafe { node.deref() }) else { return Ok(false) };
                 let new = match spare.take() {
                     Some(mut spare) => {
-                        *spare = value;
+                        *spare = Countable::new(value);
                         spare
                     }
-                    None => Owned::new_in(guard, value, &self.alloc),
+                    None => Owned::new_in(guard, Countable::new(value), &self.alloc),
                 };
                 match self.place.compare_exchange_owned(node, new, guard) {
                     Ok(_) => {
@@ -284,8 +304,8 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
     }
 
     /// # Safety
-    /// As [`Shared::retire_in`].
-    unsafe fn retire(&self, old: Shared<'_, T>, guard: &S::Guard<'_>) {
+    /// As [`Shared::retire_counted`].
+    unsafe fn retire(&self, old: Shared<'_, Countable<T>>, guard: &S::Guard<'_>) {
         #[cfg(stillpoint_loom)]
         if self.mutation == crate::weakened::Weakened::FreeAtOnce {
             // SAFETY: none; that is the point.
@@ -293,14 +313,14 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
             return;
         }
         // SAFETY: the caller's promise.
-        unsafe { old.retire_in::<A, _>(guard) };
+        unsafe { old.retire_counted::<A, _>(guard) };
     }
 }
 
 /// A node that was taken off: goes to the collector, also when a caller's closure panics.
 struct Replaced<'g, 'c, T: Send + Sync + 'static, S: Scheme + 'c, A: NodeAlloc> {
     slot: &'g Slot<T, S, A>,
-    old: Shared<'g, T>,
+    old: Shared<'g, Countable<T>>,
     guard: &'g S::Guard<'c>,
 }
 
@@ -315,8 +335,11 @@ impl<'c, T: Send + Sync + 'static, S: Scheme + 'c, A: NodeAlloc> Drop
 
 impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Drop for Slot<T, S, A> {
     fn drop(&mut self) {
-        // SAFETY: exclusive: a reference that was handed out borrows the slot.
-        drop(unsafe { self.place.take_owned::<A>() });
+        let guard = self.scheme.pin();
+        // Acquire [replace]: as if an empty value replaced it.
+        let last = self.place.take(Ordering::Acquire);
+        // SAFETY: exclusive: a reference that was handed out borrows the slot, or is counted.
+        unsafe { self.retire(last, &guard) };
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
+use stillpoint_reclaim::ebr::Ebr;
 use stillpoint_reclaim::leak::Leak;
 use stillpoint_reclaim::{Collector, Scheme};
 use stillpoint_structures::{Queue, SegmentQueue, Stack};
@@ -243,6 +244,7 @@ macro_rules! on_schemes {
 on_schemes! {
     leased: Collector::new(), reclaims: true;
     leased_hasty: hasty(), reclaims: true;
+    ebr: Ebr::new(), reclaims: true;
     leak: Leak::new(), reclaims: false;
 }
 

@@ -2,6 +2,7 @@
 #![cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use stillpoint_reclaim::ebr::Ebr;
 use stillpoint_reclaim::leak::Leak;
 use stillpoint_reclaim::{Collector, Scheme};
 use stillpoint_structures::Slot;
@@ -21,7 +22,7 @@ fn a_reference_outlives_the_replacement_but_not_the_guard() {
     for i in 2..100 {
         slot.store(counter.make(i));
     }
-    assert_eq!((**seen, *slot.swap(counter.make(100))), (1, 99));
+    assert_eq!((**seen, **slot.swap(counter.make(100))), (1, 99));
     drop(guard);
     for _ in 0..4 {
         slot.scheme().flush();
@@ -29,6 +30,22 @@ fn a_reference_outlives_the_replacement_but_not_the_guard() {
     assert_eq!(counter.live(), 1);
     drop(slot);
     counter.assert_none_left();
+}
+
+#[test]
+fn a_counted_value_outlives_guard_collector_and_slot() {
+    let counter = DropCounter::new();
+    let slot = Slot::with_scheme(counter.make(1), hasty());
+    let kept = slot.load_full();
+    let swapped = slot.swap(counter.make(2));
+    let last = std::thread::scope(|scope| scope.spawn(|| slot.load_full()).join().unwrap());
+    drop(slot);
+    assert_eq!((**kept, **swapped, **last), (1, 1, 2));
+    assert_eq!(counter.live(), 2);
+    drop((kept, last));
+    assert_eq!(counter.live(), 1);
+    drop(swapped);
+    counter.assert_balanced(2);
 }
 
 #[test]
@@ -132,7 +149,7 @@ fn histories<S: Scheme>(scheme: impl Fn() -> S) {
                                 slot.store(value);
                                 RegisterEvent::Write(value)
                             }
-                            1 => RegisterEvent::Swap(value, slot.swap(value)),
+                            1 => RegisterEvent::Swap(value, *slot.swap(value)),
                             _ => RegisterEvent::Read(slot.get_cloned()),
                         });
                     }
@@ -163,5 +180,6 @@ macro_rules! on_schemes {
 on_schemes! {
     leased: Collector::new();
     leased_hasty: hasty();
+    ebr: Ebr::new();
     leak: Leak::new();
 }
