@@ -34,10 +34,13 @@
 //! `IndexedMemPool`.
 
 mod carve;
+mod chunks;
 mod class;
 mod closing;
 mod core;
 mod depot;
+mod handle_pool;
+mod index_stack;
 mod local;
 mod nodes;
 mod object;
@@ -50,6 +53,7 @@ mod slabs;
 mod stats;
 mod trim;
 
+pub use handle_pool::{Handle, HandlePool, InsertError, Pinned};
 pub use object::{ObjectPool, PoolBox};
 pub use pool::{AllocError, Pool, PoolConfig};
 pub use stats::{ClassStats, ClassTable, PoolStats};

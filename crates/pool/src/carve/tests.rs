@@ -7,7 +7,7 @@ fn slab() -> NonNull<Slab> {
 }
 
 #[test]
-#[cfg(not(stillpoint_loom))]
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 fn blocks_are_carved_once_until_the_slab_is_used_up() {
     let carving = Carving::new();
     assert_eq!(carving.take(4, 10), None);

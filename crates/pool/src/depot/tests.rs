@@ -3,19 +3,7 @@
 use super::*;
 
 #[test]
-fn numbers_find_their_places() {
-    let mut expected = (0, 0);
-    for id in 0..10_000 {
-        assert_eq!(Table::place(id), expected);
-        expected.1 += 1;
-        if expected.1 == (FIRST_CHUNK << expected.0) as usize {
-            expected = (expected.0 + 1, 0);
-        }
-    }
-}
-
-#[test]
-#[cfg(not(stillpoint_loom))]
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 fn full_magazines_come_back_with_their_blocks() {
     let depot = Depot::new(2);
     assert!(depot.take_full().is_none());
