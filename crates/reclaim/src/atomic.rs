@@ -207,6 +207,12 @@ impl<'g, T> Shared<'g, T> {
         block.map_addr(|addr| addr + std::mem::offset_of!(Block<T>, value)).cast()
     }
 
+    /// Where the node lies, untagged: what it will be retired as.
+    #[inline(always)]
+    pub(crate) fn node(self) -> *mut u8 {
+        self.untagged().cast()
+    }
+
     /// Hands a node from the heap over to be reclaimed. Null is fine and does nothing.
     ///
     /// # Safety

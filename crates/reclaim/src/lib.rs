@@ -9,6 +9,7 @@
 //! |---|---|---|---|---|
 //! | [`leased`] | one compare | bounded: the nodes of a lease | everything; may say [`Restart`] | by default |
 //! | [`ebr`] | nothing | **unbounded** | everything | guards are short and cannot stall |
+//! | [`hp`] | a store and a reload | bounded: its slots | what marks links before unlinking; may say [`Restart`] | few links, the tightest bound |
 //! | [`leak`] | nothing | everything: nothing is ever freed | everything | as a bench's lower bound |
 //!
 //! Each module's page has the idea, a picture, progress, the memory bound, the orderings and the source.
@@ -63,6 +64,7 @@ mod scheme;
 pub mod compat;
 pub mod ebr;
 pub mod guide;
+pub mod hp;
 pub mod leak;
 pub mod leased;
 

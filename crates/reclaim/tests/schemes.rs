@@ -383,6 +383,8 @@ macro_rules! suite {
 }
 
 suite!(leased, stillpoint_reclaim::Collector::new);
+suite!(hp, stillpoint_reclaim::hp::Hazard::new);
+suite!(hp_strict, stillpoint_reclaim::hp::Hazard::strict);
 suite!(ebr, stillpoint_reclaim::ebr::Ebr::new);
 
 #[test]
@@ -390,6 +392,14 @@ fn behind_a_stalled_guard_leased_stays_within_its_bound() {
     let scheme = stillpoint_reclaim::Collector::new();
     let peak = peak_behind_a_stalled_guard(&scheme, 1_000_000);
     assert!(peak <= scheme.bound(2), "{peak} unreclaimed, {} allowed", scheme.bound(2));
+}
+
+#[test]
+fn behind_a_stalled_guard_hazard_pointers_stay_within_their_bound() {
+    let scheme = stillpoint_reclaim::hp::Hazard::with_threshold(64);
+    let peak = peak_behind_a_stalled_guard(&scheme, 1_000_000);
+    assert!(peak <= scheme.bound(), "{peak} unreclaimed, {} allowed", scheme.bound());
+    assert!(scheme.bound() <= 1_000, "three writers or so: {}", scheme.bound());
 }
 
 /// Were this to fail, the tests of the bounded schemes would prove nothing.
