@@ -8,6 +8,7 @@
 //! | [`array_queue`] | first in, first out, bounded: Vyukov's ring |
 //! | [`channel`] | bounded and unbounded channels for threads and tasks |
 //! | [`slot`] | one value that many read and a few replace |
+//! | [`list`] | sorted linked list: Harris', with a wait-free `get` |
 //! | [`index`] | the store's version index: key → chain of versions, newest first |
 
 mod backoff;
@@ -20,6 +21,7 @@ mod weakened;
 pub mod array_queue;
 pub mod channel;
 pub mod index;
+pub mod list;
 pub mod queue;
 pub mod segment_queue;
 pub mod slot;
@@ -33,6 +35,7 @@ pub use index::{
     AllocError, AlreadyStamped, Batch, Head, IndexStats, MAX_KEY_BYTES, MAX_VALUE_BYTES, NewValue,
     NewVersion, Pruned, Refused, RefusedReason, Stamp, ValueRef, VersionIndex, VersionRef,
 };
+pub use list::List;
 pub use queue::Queue;
 pub use returned::Returned;
 pub use segment_queue::SegmentQueue;

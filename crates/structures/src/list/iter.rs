@@ -1,0 +1,74 @@
+//! [`Iter`]: along a [`List`], in the order of keys.
+//!
+//! It has a guard of its own, inside the caller's: what it loads stays allocated as long as the caller's guard, while no other operation
+//! can renew the lease under which it goes on from node to node. When that lease runs out, it renews it and looks for its place again
+//! from the head.
+
+use super::{List, Node};
+use std::fmt;
+use stillpoint_reclaim::{NodeAlloc, Protect, Restart, Scheme};
+
+/// See [`List::iter`].
+pub struct Iter<'g, K, V, S: Scheme, A: NodeAlloc> {
+    list: &'g List<K, V, S, A>,
+    guard: S::Guard<'g>,
+    /// The node given last: its link is where it goes on.
+    last: Option<&'g Node<K, V>>,
+}
+
+impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iter<'g, K, V, S, A> {
+    pub(super) fn new(list: &'g List<K, V, S, A>) -> Self {
+        const {
+            assert!(!S::PER_POINTER && S::FROZEN_LINKS_OK, "iterates over frozen links");
+        }
+        assert!(!list.scheme.is_capped(), "an iterator cannot end at a cap: use `get`");
+        Iter { list, guard: list.scheme.pin(), last: None }
+    }
+
+    /// Goes on from the node given last, without looking for it.
+    fn step(&self) -> Result<Option<*const Node<K, V>>, Restart> {
+        let Some(last) = self.last else {
+            return self
+                .list
+                .first_above(None, &self.guard)
+                .map(|node| node.map(std::ptr::from_ref));
+        };
+        let mut current = self.guard.protect(0, &last.next)?;
+        // SAFETY: protected: the link is of a protected node, and may be followed though it is frozen.
+        while let Some(node) = unsafe { current.as_ref() } {
+            if !node.is_removed() {
+                return Ok(Some(node));
+            }
+            current = self.guard.protect(0, &node.next)?;
+        }
+        Ok(None)
+    }
+
+    fn seek(&self) -> Result<Option<*const Node<K, V>>, Restart> {
+        let bound = self.last.map(|node| &node.key);
+        let found = self.guard.retrying(|guard| self.list.first_above(bound, guard))?;
+        Ok(found.map(std::ptr::from_ref))
+    }
+}
+
+impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iterator for Iter<'g, K, V, S, A> {
+    type Item = (&'g K, &'g V);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let found = self.step().or_else(|Restart| {
+            self.guard.renew()?;
+            self.seek()
+        });
+        let node = found.expect("a collector without a cap renews")?;
+        // SAFETY: protected under a guard that shares its protection with the caller's, which lives for 'g.
+        let node = unsafe { &*node };
+        self.last = Some(node);
+        Some((&node.key, &node.value))
+    }
+}
+
+impl<K, V, S: Scheme, A: NodeAlloc> fmt::Debug for Iter<'_, K, V, S, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter").field("begun", &self.last.is_some()).finish_non_exhaustive()
+    }
+}
