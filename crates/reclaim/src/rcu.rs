@@ -62,10 +62,10 @@
 mod engine;
 mod member;
 
-use crate::atomic::{Atomic, Shared, Unprotected};
 use crate::node::Header;
+use crate::plain_loads::plain_loads;
 use crate::retired::{Birth, Retired};
-use crate::scheme::{Protect, Restart, Scheme};
+use crate::scheme::{Protect, Scheme};
 use engine::Engine;
 use member::Member;
 use std::fmt;
@@ -235,29 +235,7 @@ unsafe impl Scheme for Rcu {
 
 // SAFETY: as above.
 unsafe impl Protect for Guard<'_> {
-    #[inline(always)]
-    fn protect_root<'g, T>(
-        &'g self,
-        _slot: usize,
-        src: &Atomic<T>,
-    ) -> Result<Shared<'g, T>, Restart> {
-        Ok(src.load_acquire())
-    }
-
-    #[inline(always)]
-    fn protect<'g, T>(&'g self, _slot: usize, src: &Atomic<T>) -> Result<Shared<'g, T>, Restart> {
-        Ok(src.load_acquire())
-    }
-
-    #[inline(always)]
-    fn confirm<'g, T>(
-        &'g self,
-        _slot: usize,
-        found: Unprotected<T>,
-        _src: &Atomic<T>,
-    ) -> Result<Shared<'g, T>, Restart> {
-        Ok(found.assume_protected())
-    }
+    plain_loads!();
 
     #[inline(always)]
     fn header(&self) -> u64 {
@@ -274,10 +252,6 @@ unsafe impl Protect for Guard<'_> {
     ) {
         let birth = Birth::of(crate::Epoch::ZERO);
         self.engine.retire(self.member, Retired { ptr, reclaim, birth, bytes });
-    }
-
-    fn renew(&self) -> Result<(), Restart> {
-        Ok(())
     }
 
     fn repin(&mut self) {

@@ -386,6 +386,7 @@ suite!(leased, stillpoint_reclaim::Collector::new);
 suite!(hp, stillpoint_reclaim::hp::Hazard::new);
 suite!(hp_strict, stillpoint_reclaim::hp::Hazard::strict);
 suite!(ebr, stillpoint_reclaim::ebr::Ebr::new);
+suite!(rcu, stillpoint_reclaim::rcu::Rcu::new);
 
 #[test]
 fn behind_a_stalled_guard_leased_stays_within_its_bound() {
