@@ -11,6 +11,7 @@
 //! | [`ebr`] | nothing | **unbounded** | everything | guards are short and cannot stall |
 //! | [`hp`] | a store and a reload | bounded: its slots | what marks links before unlinking; may say [`Restart`] | few links, the tightest bound |
 //! | [`rcu`] | nothing; nor does a pin | everything; also behind an idle thread that does not say so | everything | for loops with a resting point |
+//! | [`rc`] | nothing | **unbounded** | everything; any node can be kept by a handle | many nodes are kept beyond guards |
 //! | [`leak`] | nothing | everything: nothing is ever freed | everything | as a bench's lower bound |
 //!
 //! Each module's page has the idea, a picture, progress, the memory bound, the orderings and the source.
@@ -68,6 +69,7 @@ pub mod guide;
 pub mod hp;
 pub mod leak;
 pub mod leased;
+pub mod rc;
 pub mod rcu;
 
 pub use atomic::{Atomic, Owned, Refused, Shared, Unprotected};

@@ -2,16 +2,18 @@
 
 use crate::epoch::Epoch;
 use crate::node::Header;
+use crate::rc::release;
 #[cfg(not(stillpoint_loom))]
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// When a node was born, or where that is written: a retirement then need not wait for the node's line, and most nodes are
 /// reclaimed without anybody asking.
 ///
-/// | low bit | the rest |
+/// | low bits | the rest |
 /// |---|---|
 /// | 1 | the epoch, shifted by one |
-/// | 0 | the address of a [`Header`] |
+/// | 00 | the address of a [`Header`] with the birth |
+/// | 10 | the address of a [`Header`] with a count of references, of which one is given up; birth 0 |
 #[derive(Clone, Copy)]
 pub(crate) struct Birth(*const Header);
 
@@ -20,6 +22,12 @@ impl Birth {
     /// The header stays where it is, unchanged, until the node is reclaimed.
     pub(crate) unsafe fn at(header: *const Header) -> Birth {
         Birth(header)
+    }
+
+    /// # Safety
+    /// The header stays where it is until the node is reclaimed; it holds a count, and one reference is the collector's to give up.
+    pub(crate) unsafe fn counted(header: *const Header) -> Birth {
+        Birth(header.map_addr(|addr| addr | COUNTED))
     }
 
     pub(crate) fn of(epoch: Epoch) -> Birth {
@@ -33,11 +41,29 @@ impl Birth {
         if word & 1 == 1 {
             return word as u64 >> 1;
         }
+        if word & COUNTED != 0 {
+            return 0;
+        }
         // SAFETY: the promise of `at`; who asks holds a node that has not been reclaimed.
         unsafe { &*self.0 }.birth().get()
     }
+
+    /// Gives up the node's reference, if it is counted; whether nobody has another.
+    #[inline]
+    fn is_last(self) -> bool {
+        if self.0.addr() & (COUNTED | 1) != COUNTED {
+            return true;
+        }
+        let header = self.0.map_addr(|addr| addr & !COUNTED);
+        // SAFETY: the promise of `counted`.
+        release(unsafe { &*header }.word())
+    }
 }
 
+/// The mark of a counted header's address.
+const COUNTED: usize = 2;
+
+const _: () = assert!(align_of::<Header>() > COUNTED, "an address leaves the mark free");
 const _: () = assert!(usize::BITS == 64, "a birth is a word");
 
 /// One retired node: where it is, how it is freed, when it was born.
@@ -59,6 +85,9 @@ impl Retired {
     /// Nobody can reach the node any more, and this is the only call for it.
     #[cfg(not(stillpoint_loom))]
     pub(crate) unsafe fn reclaim(self) {
+        if !self.birth.is_last() {
+            return;
+        }
         // SAFETY: the caller's promise, passed on to the reclaimer that came with the node.
         let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (self.reclaim)(self.ptr) }));
         if let Err(payload) = outcome {
@@ -73,6 +102,9 @@ impl Retired {
     /// As above.
     #[cfg(stillpoint_loom)]
     pub(crate) unsafe fn reclaim(self) {
+        if !self.birth.is_last() {
+            return;
+        }
         // SAFETY: the caller's promise.
         unsafe { (self.reclaim)(self.ptr) };
     }

@@ -385,6 +385,7 @@ macro_rules! suite {
 suite!(leased, stillpoint_reclaim::Collector::new);
 suite!(hp, stillpoint_reclaim::hp::Hazard::new);
 suite!(hp_strict, stillpoint_reclaim::hp::Hazard::strict);
+suite!(rc, stillpoint_reclaim::rc::Rc::new);
 suite!(ebr, stillpoint_reclaim::ebr::Ebr::new);
 suite!(rcu, stillpoint_reclaim::rcu::Rcu::new);
 

@@ -386,6 +386,12 @@ impl<'c> Guard<'c> {
         self.inner.retire(self.local, Retired { ptr, reclaim, birth, bytes });
     }
 
+    /// As [`retire`](Guard::retire), for a node that carries no birth.
+    #[inline(always)]
+    pub(crate) fn retire_unborn(&self, node: Retired) {
+        self.inner.retire(self.local, node);
+    }
+
     /// Hands over a boxed value that has been unlinked; it is dropped once no reader can hold it.
     ///
     /// # Progress
