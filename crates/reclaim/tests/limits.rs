@@ -129,7 +129,7 @@ fn a_callback_may_pin_retire_flush_and_panic() {
             let guard = collector.pin();
             retire(&guard, 50);
             guard.flush();
-            std::panic::resume_unwind(Box::new("a callback's panic"));
+            std::panic::resume_unwind(Box::new(()));
         })
         .build();
     own.set(collector.downgrade()).unwrap();
