@@ -11,12 +11,12 @@
 //!
 //! A node holds 16 bytes beside what its scheme needs.
 
-mod classic;
 mod contended;
 mod crossbeam;
 mod haphazard;
 mod kovan;
 mod leased;
+mod ours;
 pub(crate) mod scheme;
 mod sdd;
 mod seize;
@@ -27,10 +27,20 @@ use crate::Outcome;
 use crate::options::Options;
 use crate::plan::{Case, Figure, Sample};
 use scheme::{Counted, Plain};
+use stillpoint_pool::Pool;
+use stillpoint_reclaim::Collector;
+use stillpoint_reclaim::ebr::Ebr;
+use stillpoint_reclaim::hp::Hazard;
+use stillpoint_reclaim::leak::Leak;
+use stillpoint_reclaim::rcu::Rcu;
 
-const SUBJECTS: [&str; 7] = [
+const SUBJECTS: [&str; 11] = [
     "stillpoint-leased",
-    "stillpoint-classic",
+    "stillpoint-pooled",
+    "stillpoint-ebr",
+    "stillpoint-hp",
+    "stillpoint-rcu",
+    "stillpoint-leak",
     "crossbeam-epoch",
     "seize",
     "haphazard",
@@ -44,7 +54,11 @@ macro_rules! with_scheme {
         match $subject {
             "stillpoint-leased" => Ok($run::<leased::Leased<0>>($($arg),*)),
             "stillpoint-capped" => Ok($run::<leased::Leased<64>>($($arg),*)),
-            "stillpoint-classic" => Ok($run::<classic::Classic>($($arg),*)),
+            "stillpoint-pooled" => Ok($run::<ours::Ours<Collector, Pool>>($($arg),*)),
+            "stillpoint-ebr" => Ok($run::<ours::Ours<Ebr>>($($arg),*)),
+            "stillpoint-hp" => Ok($run::<ours::Ours<Hazard>>($($arg),*)),
+            "stillpoint-rcu" => Ok($run::<ours::Ours<Rcu>>($($arg),*)),
+            "stillpoint-leak" => Ok($run::<ours::Ours<Leak>>($($arg),*)),
             "crossbeam-epoch" => Ok($run::<crossbeam::Crossbeam>($($arg),*)),
             "seize" => Ok($run::<seize::Seize>($($arg),*)),
             "haphazard" => Ok($run::<haphazard::Haphazard>($($arg),*)),
@@ -77,7 +91,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let rounds = if options.quick { 1 } else { options.rounds() };
     for name in ["stall_asleep", "stall_loading", "stall_asleep_1m", "idle_1m"] {
         let mut case = case(name, 2);
-        case.subjects.insert(1, "stillpoint-capped");
+        case.subjects = stall_subjects();
         case.rounds = rounds;
         case.settings = vec![("millis", options.millis(2000, 100)), ("places", places)];
         case.run("reclaim", options)?;
@@ -116,10 +130,10 @@ pub(crate) trait Subject:
 }
 impl<S> Subject for S where S: scheme::Scheme<Plain> + scheme::Scheme<Counted> + scheme::StackScheme {}
 
-/// Who is in the pictures of the suite `stall`.
+/// Who is in the pictures of the suite `stall`: not who only differs in where nodes come from.
 pub(crate) fn stall_subjects() -> Vec<&'static str> {
     let mut subjects = SUBJECTS.to_vec();
-    subjects.insert(1, "stillpoint-capped");
+    subjects[1] = "stillpoint-capped";
     subjects
 }
 
