@@ -8,6 +8,7 @@
 //! | [`array_queue`] | first in, first out, bounded: Vyukov's ring |
 //! | [`channel`] | bounded and unbounded channels for threads and tasks |
 //! | [`slot`] | one value that many read and a few replace |
+//! | [`map`] | hash map and set: lock-free reads, growth without a stall |
 //! | [`list`] | sorted linked list: Harris', with a wait-free `get` |
 //! | [`index`] | the store's version index: key → chain of versions, newest first |
 
@@ -22,6 +23,7 @@ pub mod array_queue;
 pub mod channel;
 pub mod index;
 pub mod list;
+pub mod map;
 pub mod queue;
 pub mod segment_queue;
 pub mod slot;
@@ -36,6 +38,7 @@ pub use index::{
     NewVersion, Pruned, Refused, RefusedReason, Stamp, ValueRef, VersionIndex, VersionRef,
 };
 pub use list::List;
+pub use map::{HashMap, HashSet};
 pub use queue::Queue;
 pub use returned::Returned;
 pub use segment_queue::SegmentQueue;

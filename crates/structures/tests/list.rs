@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use stillpoint_reclaim::ebr::Ebr;
+use stillpoint_reclaim::hp::Hazard;
 use stillpoint_reclaim::leak::Leak;
 use stillpoint_reclaim::{Collector, Scheme};
 use stillpoint_structures::List;
@@ -162,7 +164,41 @@ macro_rules! on_schemes {
 on_schemes! {
     leased: Collector::new(), reclaims: true;
     leased_hasty: hasty(), reclaims: true;
+    ebr: Ebr::new(), reclaims: true;
     leak: Leak::new(), reclaims: false;
+}
+
+/// Without references that outlive an operation: keys that stay are always seen, and nothing is lost.
+#[test]
+fn hazard_pointers_carry_the_list() {
+    agrees_with_std(Hazard::new(), true);
+    const KEYS: u64 = 64;
+    let counter = DropCounter::new();
+    let list = List::with_scheme(Hazard::new());
+    for key in (0..KEYS).step_by(8) {
+        list.insert(key, counter.make(key)).expect("the first of its key");
+    }
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            let (list, counter) = (&list, &counter);
+            scope.spawn(move || {
+                let mut random = Random::new(seed);
+                for _ in 0..15_000 {
+                    let key = random.below(KEYS);
+                    match random.below(3) {
+                        _ if key.is_multiple_of(8) => {
+                            assert_eq!(list.with(&key, |value| **value), Some(key));
+                        }
+                        0 => drop(list.insert(key, counter.make(key))),
+                        1 => drop(list.remove(&key)),
+                        _ => assert!(list.with(&key, |value| **value).is_none_or(|v| v == key)),
+                    }
+                }
+            });
+        }
+    });
+    drop(list);
+    counter.assert_none_left();
 }
 
 #[test]

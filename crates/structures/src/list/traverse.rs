@@ -100,16 +100,16 @@ impl<K, V, S: Scheme, A: NodeAlloc> List<K, V, S, A> {
         guard: &'g S::Guard<'_>,
     ) -> Result<Place<'g, K, V>, Restart> {
         'over: loop {
-            let mut slot = 0;
+            // The slots of the node before, of this one, and of the next.
+            let (mut before, mut this, mut free) = (SLOTS - 1, 0, 1);
             let mut link = &self.head;
-            let mut current = guard.protect_root(slot, link)?;
+            let mut current = guard.protect_root(this, link)?;
             loop {
-                // SAFETY: protected by `slot`: loaded from a root, or from a link without REMOVED (invariant 5).
+                // SAFETY: protected by `this`: loaded from a root, or from a link without REMOVED (invariant 5).
                 let Some(node) = (unsafe { current.as_ref() }) else {
                     return Ok(Place { link, current, found: None, next: Shared::null() });
                 };
-                slot = (slot + 1) % SLOTS;
-                let next = guard.protect(slot, &node.next)?;
+                let next = guard.protect(free, &node.next)?;
                 if next.tag() == REMOVED {
                     let next = next.with_tag(0);
                     if link.compare_exchange(current, next).is_err() {
@@ -119,10 +119,14 @@ impl<K, V, S: Scheme, A: NodeAlloc> List<K, V, S, A> {
                     unsafe { self.retire(current, guard) };
                     // Linked until that CAS, so still protected (invariant 5).
                     current = next;
+                    (this, free) = (free, this);
                     continue;
                 }
                 match order(node) {
-                    Less => (link, current) = (&node.next, next),
+                    Less => {
+                        (link, current) = (&node.next, next);
+                        (before, this, free) = (this, free, before);
+                    }
                     Equal => return Ok(Place { link, current, found: Some(node), next }),
                     Greater => return Ok(Place { link, current, found: None, next }),
                 }

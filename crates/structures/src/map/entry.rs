@@ -1,0 +1,40 @@
+//! [`Entry`]: a key with its value, one allocation; and the tags of the slot that names it.
+//!
+//! | slot | |
+//! |---|---|
+//! | null, no tag | UNFILLED: of a table that is being filled; never returned to |
+//! | null, DEAD | EMPTY: free |
+//! | entry, TENTATIVE | taken by an insert; counts once the header calls the slot valid |
+//! | entry | confirmed: valid |
+//! | entry, DEAD | removed |
+//! | any of the last three, FROZEN | the bin is being moved: final |
+//!
+//! An entry never changes: a new value is a new entry in the same slot.
+
+use stillpoint_reclaim::Shared;
+
+/// The bin is being moved: this word is final.
+pub(super) const FROZEN: usize = 1;
+/// Its insert has not yet confirmed that the header made the slot valid.
+pub(super) const TENTATIVE: usize = 2;
+/// With an entry: removed. With null: the slot is free.
+pub(super) const DEAD: usize = 4;
+
+pub(super) struct Entry<K, V> {
+    pub(super) hash: u64,
+    pub(super) key: K,
+    pub(super) value: V,
+}
+
+/// What a free slot holds.
+#[inline(always)]
+pub(super) fn empty<'g, K, V>() -> Shared<'g, Entry<K, V>> {
+    Shared::null().with_tag(DEAD)
+}
+
+/// A source of hashes may leave all its quality in some of the bits; a table needs it in all of them.
+#[inline(always)]
+pub(super) fn mixed(hash: u64) -> u64 {
+    let hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash ^ (hash >> 32)
+}
