@@ -2,9 +2,11 @@
 #![cfg(not(stillpoint_loom))]
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, mpsc};
 use std::thread;
+use stillpoint_primitive::thread_slot;
 use stillpoint_reclaim::{Atomic, Collector, Expired, Guard, Owned};
 
 struct Counted(Arc<AtomicU64>);
@@ -76,11 +78,11 @@ fn nodes_may_refer_to_what_outlives_only_the_collector() {
     }
 }
 
-/// Pins, retires and reads in the destructor of a thread-local that is destroyed after the thread gave back its number.
+/// Pins, retires and reads in the destructor of a thread-local, before or after the thread has given back its number.
 struct Late {
     collector: Collector,
     drops: Arc<AtomicU64>,
-    told: mpsc::Sender<u64>,
+    told: mpsc::Sender<(u64, bool)>,
 }
 
 impl Drop for Late {
@@ -89,7 +91,7 @@ impl Drop for Late {
             let guard = self.collector.pin();
             Atomic::new(Owned::new(&guard, 5u64))
         };
-        let guard = self.collector.pin();
+        let guard = self.collector.pin_named("late");
         let inner = self.collector.pin();
         retire_new(&inner, &self.drops);
         drop(inner);
@@ -98,7 +100,8 @@ impl Drop for Late {
         let seen = unsafe { *seen.deref() };
         // SAFETY: unlinked by the take.
         unsafe { cell.take(Ordering::AcqRel).retire(&guard) };
-        self.told.send(seen).expect("the test waits for it");
+        let numbered = thread_slot::current().is_some();
+        self.told.send((seen, numbered)).expect("the test waits for it");
     }
 }
 
@@ -110,6 +113,7 @@ thread_local! {
 fn a_thread_past_its_exit_pins_and_retires() {
     let collector = small();
     let drops = Arc::new(AtomicU64::new(0));
+    let mut met = HashSet::new();
     for first_pin_early in [true, false] {
         let (told, tells) = mpsc::channel();
         let late = Late { collector: collector.clone(), drops: drops.clone(), told };
@@ -122,9 +126,12 @@ fn a_thread_past_its_exit_pins_and_retires() {
             LATE.with(|slot| *slot.borrow_mut() = Some(late));
             drop(collector.pin());
         });
-        assert_eq!(tells.recv(), Ok(5));
+        let (seen, numbered) = tells.recv().expect("told by the destructor");
+        assert_eq!(seen, 5);
+        met.insert(numbered);
         exits.join().expect("the thread ends well");
     }
+    assert_eq!(met.len(), 2, "both before and after the thread's number went");
     collector.flush();
     assert_eq!(collector.stats().unreclaimed, 0, "what was retired past the exit is not lost");
     assert_eq!(collector.stats().pinned, 0, "and nothing stays pinned");
@@ -138,7 +145,9 @@ fn a_guard_that_outlives_its_thread_number_still_protects() {
     }
     static COLLECTOR: LazyLock<Collector> = LazyLock::new(small);
     let collector = &*COLLECTOR;
-    thread::spawn(|| KEPT.with(|kept| *kept.borrow_mut() = Some(collector.pin()))).join().unwrap();
+    thread::spawn(|| KEPT.with(|kept| *kept.borrow_mut() = Some(collector.pin_named("kept"))))
+        .join()
+        .unwrap();
     let drops = Arc::new(AtomicU64::new(0));
     for _ in 0..100 {
         retire_new(&collector.pin(), &drops);
