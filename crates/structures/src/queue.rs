@@ -252,7 +252,7 @@ impl<T, S: Scheme, A: NodeAlloc> Queue<T, S, A> {
                 // SAFETY: invariant 3.
                 let value = unsafe { node.take() };
                 // SAFETY: unlinked just now, by us alone, and by invariant 2 not under the tail; the node is empty.
-                unsafe { head.retire_in::<A, _>(guard) };
+                unsafe { self.retire(head, guard) };
                 return Ok(Some(value));
             }
             backoff.spin();
@@ -261,13 +261,22 @@ impl<T, S: Scheme, A: NodeAlloc> Queue<T, S, A> {
 
     /// Invariant 2: before the head leaves `head`, the tail does.
     fn move_tail_off(&self, head: Shared<'_, Node<T>>, next: Shared<'_, Node<T>>) {
-        #[cfg(stillpoint_loom)]
-        if self.mutation == crate::weakened::Weakened::TailLeftBehind {
-            return;
-        }
         if self.tail.load_unprotected() == head.unprotected() {
             let _moved = self.tail.compare_exchange(head, next);
         }
+    }
+
+    /// # Safety
+    /// As [`Shared::retire_in`].
+    unsafe fn retire(&self, node: Shared<'_, Node<T>>, guard: &S::Guard<'_>) {
+        #[cfg(stillpoint_loom)]
+        if self.mutation == crate::weakened::Weakened::FreeAtOnce {
+            // SAFETY: none; that is the point.
+            drop(unsafe { node.into_owned::<A>() });
+            return;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { node.retire_in::<A, _>(guard) };
     }
 
     #[inline(always)]

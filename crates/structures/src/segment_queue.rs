@@ -430,10 +430,6 @@ impl<T, S: Scheme, A: NodeAlloc> SegmentQueue<T, S, A> {
 
     /// Invariant 3: before the head leaves `head`, the tail does.
     fn move_tail_off(&self, head: Shared<'_, Segment<T>>) {
-        #[cfg(stillpoint_loom)]
-        if self.mutation == crate::weakened::Weakened::TailLeftBehind {
-            return;
-        }
         if self.tail.load_unprotected() == head.unprotected() {
             // SAFETY: protected by the caller's caller; not null.
             let next = unsafe { head.deref() }.next.load_unprotected();

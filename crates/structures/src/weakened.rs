@@ -9,8 +9,6 @@ pub enum Weakened {
     None,
     /// An unlinked node is freed instead of retired.
     FreeAtOnce,
-    /// A node is retired while the tail still points at it.
-    TailLeftBehind,
     /// A pop leaves a cell that it found empty to its push, and goes on to the next.
     CellLeftOpen,
     /// A push says that its cell is full before it is.

@@ -4,7 +4,10 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_reclaim::ebr::Ebr;
+use stillpoint_reclaim::hp::Hazard;
 use stillpoint_reclaim::leak::Leak;
+use stillpoint_reclaim::rc::Rc;
+use stillpoint_reclaim::rcu::Rcu;
 use stillpoint_reclaim::{Collector, Scheme};
 use stillpoint_structures::{Queue, SegmentQueue, Stack};
 use stillpoint_testkit::linearizability::{self, PoolEvent, Recorder, assert_linearizable};
@@ -245,6 +248,9 @@ on_schemes! {
     leased: Collector::new(), reclaims: true;
     leased_hasty: hasty(), reclaims: true;
     ebr: Ebr::new(), reclaims: true;
+    hp: Hazard::new(), reclaims: true;
+    rcu: Rcu::new(), reclaims: true;
+    rc: Rc::new(), reclaims: true;
     leak: Leak::new(), reclaims: false;
 }
 

@@ -3,7 +3,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use stillpoint_reclaim::ebr::Ebr;
+use stillpoint_reclaim::hp::Hazard;
 use stillpoint_reclaim::leak::Leak;
+use stillpoint_reclaim::rc::Rc;
+use stillpoint_reclaim::rcu::Rcu;
 use stillpoint_reclaim::{Collector, Scheme};
 use stillpoint_structures::Slot;
 use stillpoint_testkit::DropCounter;
@@ -181,5 +184,8 @@ on_schemes! {
     leased: Collector::new();
     leased_hasty: hasty();
     ebr: Ebr::new();
+    hp: Hazard::new();
+    rcu: Rcu::new();
+    rc: Rc::new();
     leak: Leak::new();
 }
