@@ -6,6 +6,8 @@ mod drop_counter;
 mod histogram;
 mod key;
 pub mod linearizability;
+#[cfg(stillpoint_shuttle)]
+mod play;
 mod random;
 mod usage;
 mod zipf;
@@ -13,6 +15,8 @@ mod zipf;
 pub use drop_counter::{Counted, DropCounter};
 pub use histogram::Histogram;
 pub use key::{KEY_BYTES, key};
+#[cfg(stillpoint_shuttle)]
+pub use play::Play;
 pub use random::Random;
 pub use usage::{peak_rss_bytes, process_cpu, rss_bytes, thread_cpu};
 pub use zipf::Zipf;

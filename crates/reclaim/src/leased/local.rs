@@ -116,7 +116,7 @@ impl Default for Local {
 }
 
 // A power of two, so that a slot's place is its number shifted.
-#[cfg(not(stillpoint_loom))]
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 const _: () = assert!(size_of::<Local>() <= 512);
 
 /// All locals of a collector.
