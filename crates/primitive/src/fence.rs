@@ -15,7 +15,7 @@ use crate::sync::atomic::{Ordering, fence};
 /// How a collector's readers and reclaimers meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fences {
-    /// Compiler fence for readers, `membarrier` for reclaimers.
+    /// Compiler fence for readers, `membarrier` for reclaimers. Only as [`detect`](Fences::detect) gives it: elsewhere `heavy` panics.
     Asymmetric,
     /// A `SeqCst` fence on both sides.
     Strict,
@@ -49,13 +49,18 @@ impl Fences {
     /// # Progress
     /// `Strict`: wait-free. `Asymmetric`: one system call, 0.2 µs to several µs; a descheduled virtual processor can stretch it
     /// to milliseconds.
+    ///
+    /// # Panics
+    /// `Asymmetric`, and the host refuses `membarrier`: it was not detected, or a filter of system calls forbids it by now.
     #[inline]
     pub fn heavy(self) {
         // SeqCst [handshake]: orders our own stores before our own loads; `membarrier` does it for the others.
         fence(Ordering::SeqCst);
         if self == Fences::Asymmetric && !membarrier::barrier() {
-            // Registered once and then refused: cannot happen on Linux, and going on would be unsound.
-            panic!("membarrier was registered but refused");
+            // A filter of system calls has been set up since, or nobody has asked `detect`. Going on would be unsound.
+            panic!(
+                "membarrier is refused: set up system call filters before, or use strict fences"
+            );
         }
     }
 }
@@ -95,8 +100,9 @@ mod membarrier {
     pub(super) fn register() -> bool {
         false
     }
+    /// Checkers take the light fence for a real one; elsewhere there is nothing that would make up for its being none.
     pub(super) fn barrier() -> bool {
-        true
+        cfg!(any(stillpoint_loom, stillpoint_shuttle))
     }
 }
 

@@ -177,7 +177,9 @@ impl<'g, T> Shared<'g, T> {
     /// The value.
     ///
     /// # Safety
-    /// Not null, and still protected: by the rules in [`scheme`](crate::Scheme), or for `leased` by the contract of a load.
+    /// Not null, and still protected: by the rules in [`scheme`](crate::Scheme), or for `leased` by the contract of a load. The node was
+    /// published with at least Release, and what came out of a [`swap`](Atomic::swap) or [`take`](Atomic::take) was asked for with at least
+    /// Acquire.
     #[inline(always)]
     pub unsafe fn deref(self) -> &'g T {
         // SAFETY: allocated while it is protected, by the caller's promise and the collector's.
@@ -293,7 +295,7 @@ impl<T> Eq for Unprotected<T> {}
 
 impl<T> Unprotected<T> {
     /// Tests the lease of leased epochs; inside it the pointer is protected like a loaded one (from a root, or a link whose node was
-    /// protected).
+    /// protected), if it was loaded under this very guard, and since its last renewal: the test cannot tell.
     ///
     /// # Errors
     /// [`Expired`]: restart from the root.

@@ -25,8 +25,8 @@
 //! With `R` = [`Builder::batch_len`] and `T` threads that make or retire nodes, a guard that stalls holds back no more than
 //!
 //! ```text
-//! live + (upper - lower + 1) · R·T     and in all     + 11·R·T
-//! └ reachable at its pin  └ born inside its lease       └ on their way: open, sealed, ready; unlinked but not sealed at the pin
+//! live + (upper - lower + 1) · R·T     and in all     + 12·R·T
+//! └ reachable at its pin  └ born inside its lease       └ on their way: open, sealed, ready (10); unlinked before the pin (2)
 //! ```
 //! nodes, whatever is retired afterwards: a thread's `R`-th birth in one epoch moves the epoch on, so at most `R·T` nodes are born in
 //! an epoch. `upper - lower` is [`Builder::lease_ticks`] for a guard that never renewed and never more than
@@ -34,7 +34,8 @@
 //! for the guards there are, the tests assert it. It presumes that nodes carry their birth (one retired with [`Epoch::ZERO`](crate::Epoch::ZERO) is
 //! held back by any older guard), that a guard whose lease has run out loads or renews before it makes `R` more nodes (their birth is
 //! stamped with the lease's end), and that destructors retire no more than they free. When a guard goes, what it held back is
-//! reclaimed four nodes a retirement, by all threads that retire. A [classic guard](Collector::pin_classic) holds back everything
+//! reclaimed four nodes a retirement, by all threads that retire; and a thread that is stopped in the middle of a sweep or a flush has in
+//! its hands whatever readers held back when it began, which nobody else can reclaim until it goes on, even if those readers have gone. A [classic guard](Collector::pin_classic) holds back everything
 //! retired after it, as plain epochs do.
 //!
 //! # Why it is safe

@@ -269,3 +269,15 @@ fn births_of_a_thread_that_never_pinned_move_the_epoch_on() {
         });
     });
 }
+
+#[test]
+fn any_batch_len_will_do() {
+    for len in [0, usize::MAX] {
+        let collector = Collector::builder().batch_len(len).build();
+        let guard = collector.pin();
+        guard.retire_fn(|| {});
+        drop(guard);
+        collector.flush();
+        assert_eq!(collector.stats().unreclaimed, 0);
+    }
+}

@@ -6,6 +6,9 @@ use crate::leased::stats::Stats;
 use std::sync::Arc;
 use stillpoint_primitive::fence::Fences;
 
+/// The largest bag: larger ones would be allocated whole, and their multiples overflow.
+const MAX_BATCH_LEN: usize = 1 << 20;
+
 /// Settings of a [`Collector`]; every one has a default that suits most.
 pub struct Builder {
     pub(crate) name: Option<Arc<str>>,
@@ -58,9 +61,9 @@ impl Builder {
         self
     }
 
-    /// `R`: how many births a thread may make in one epoch, and how many retired nodes make a bag (default 256, at least 1).
+    /// `R`: how many births a thread may make in one epoch, and how many retired nodes make a bag (default 256, at least 1, at most 2^20).
     pub fn batch_len(mut self, nodes: usize) -> Self {
-        self.batch_len = nodes.max(1);
+        self.batch_len = nodes.clamp(1, MAX_BATCH_LEN);
         self
     }
 

@@ -45,9 +45,10 @@ pub enum Mutation {
 /// The longest lease that one can ask for: an epoch added to it does not overflow.
 const MAX_LEASE_TICKS: u64 = 1 << 62;
 
-/// Bags a writing thread may have beside what readers hold back: open, sealed and ready ones (see `sweep`), and one whose nodes
-/// were unlinked before a reader's pin and sealed after it.
-pub(crate) const PIPELINE_BAGS: u64 = crate::leased::sweep::OWN_BAGS as u64 + 1;
+/// Bags a writing thread may have beside what the formula counts in epochs: open, sealed and ready ones (see `sweep`), and two whose nodes
+/// were unlinked before a reader's pin, but are retired in its first epoch or later: the open one, and one sealed in that epoch (a thread
+/// that seals a second one moves the epoch on).
+pub(crate) const PIPELINE_BAGS: u64 = crate::leased::sweep::OWN_BAGS as u64 + 2;
 
 /// A domain of reclamation: guards of one collector protect nodes retired in the same one. A cheap handle; the last one dropped
 /// reclaims everything that is left.
@@ -402,7 +403,7 @@ impl Inner {
         if local.reservation.own_lower() == IDLE {
             self.announce(local);
         } else {
-            local.state.set(local.state.get() + 1);
+            local.nest();
         }
         local
     }

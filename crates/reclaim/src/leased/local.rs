@@ -92,6 +92,19 @@ unsafe impl Sync for Local {}
 // SAFETY: the bags hold only what `retire` was promised to be reclaimable anywhere.
 unsafe impl Send for Local {}
 
+impl Local {
+    /// Counts one guard more inside the outermost one.
+    ///
+    /// # Panics
+    /// There are 2^29 of them. They can only have been forgotten; one more would carry into the flags, and the end of the next one would take
+    /// the reservation from under the others.
+    pub(crate) fn nest(&self) {
+        let state = self.state.get();
+        assert!(state & NESTING != NESTING, "{NESTING} guards of one thread inside one another");
+        self.state.set(state + 1);
+    }
+}
+
 impl Default for Local {
     fn default() -> Self {
         Local {
@@ -121,3 +134,27 @@ const _: () = assert!(size_of::<Local>() <= 512);
 
 /// All locals of a collector.
 pub(crate) type Locals = PerThread<Local>;
+
+#[cfg(all(test, not(any(stillpoint_loom, stillpoint_shuttle))))]
+mod tests {
+    use super::NESTING;
+    use crate::Collector;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn forgotten_guards_cannot_end_the_reservation_of_another() {
+        let collector = Collector::new();
+        let outer = collector.pin();
+        let slot = stillpoint_primitive::thread_slot::current_or_max();
+        let local = collector.inner.locals.get_first(slot).unwrap();
+        // As if so many nested guards had been forgotten.
+        local.state.set(NESTING - 1);
+        let last = collector.pin();
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(collector.pin()))).is_err());
+        drop(last);
+        assert!(local.reservation.read().is_some(), "the outer guard is still there");
+        local.state.set(0);
+        drop(outer);
+        assert!(local.reservation.read().is_none());
+    }
+}
