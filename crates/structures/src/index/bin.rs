@@ -90,7 +90,7 @@ pub(crate) struct Line {
     pub(crate) link: AtomicU64,
 }
 
-#[cfg(not(stillpoint_loom))]
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 const _: () = assert!(size_of::<Bin>() == 64 && size_of::<Line>() == 64);
 
 impl Bin {

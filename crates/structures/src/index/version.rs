@@ -60,7 +60,7 @@ pub(crate) struct Header {
     lens: u64,
 }
 
-#[cfg(not(stillpoint_loom))]
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 const _: () = assert!(size_of::<Header>() == 24);
 const _: () = assert!(size_of::<Header>().is_multiple_of(WORD) && size_of::<Arc<u8>>() == WORD);
 

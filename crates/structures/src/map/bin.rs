@@ -115,7 +115,7 @@ pub(super) struct Line<K, V> {
     pub(super) link: AtomicPtr<Line<K, V>>,
 }
 
-#[cfg(not(stillpoint_loom))]
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 const _: () = assert!(size_of::<Bin<u8, u8>>() == 64 && size_of::<Line<u8, u8>>() == 64);
 
 /// A slot with its place.

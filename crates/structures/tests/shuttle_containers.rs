@@ -1,0 +1,118 @@
+//! Whole structures under random and PCT schedules, every execution's history checked: three threads, six calls each.
+//!
+//! `RUSTFLAGS="--cfg stillpoint_shuttle" cargo test -p stillpoint-structures --test shuttle_containers --target-dir target/shuttle`
+#![cfg(stillpoint_shuttle)]
+
+use stillpoint_reclaim::{Collector, ebr::Ebr};
+use stillpoint_structures::{ArrayQueue, List, Queue, SegmentQueue, Slot, Stack};
+use stillpoint_testkit::linearizability::{
+    Channel, ChannelEvent, PoolEvent, ReceiveOutcome, Register, RegisterEvent, SendOutcome, Set,
+    SetEvent, Specification,
+};
+use stillpoint_testkit::{Counted, DropCounter, Play, Random, linearizability};
+
+/// A structure, and the counter of what it holds.
+struct Counting<C>(C, DropCounter);
+
+/// A collector that has something to do in so short a play.
+fn leased() -> Collector {
+    Collector::builder().lease_ticks(0).batch_len(2).build()
+}
+
+/// Values of one execution must differ: the random number says where one comes from.
+fn push_or_pop<C>(
+    push: fn(&C, Counted<u64>),
+    pop: fn(&C) -> Option<Counted<u64>>,
+) -> impl Fn(&Counting<C>, &mut Random, &mut linearizability::Log<PoolEvent<u64>>) {
+    move |Counting(container, counter), random, log| {
+        if random.percent(55) {
+            let value = random.next_u64();
+            let counted = counter.make(value);
+            log.call_then(|| push(container, counted), |()| PoolEvent::Push(value));
+        } else {
+            log.call(|| PoolEvent::Pop(pop(container).map(|value| *value)));
+        }
+    }
+}
+
+macro_rules! container {
+    ($test:ident, $name:ident, $scheme:expr, $specification:expr) => {
+        #[test]
+        fn $test() {
+            play($specification, || $name::with_scheme($scheme), $name::push, $name::pop);
+        }
+    };
+}
+
+fn play<C: Send + Sync + 'static>(
+    specification: impl Specification<Event = PoolEvent<u64>> + Send + Sync + 'static,
+    make: impl Fn() -> C + Send + Sync + 'static,
+    push: fn(&C, Counted<u64>),
+    pop: fn(&C) -> Option<Counted<u64>>,
+) {
+    let make = move || Counting(make(), DropCounter::new());
+    Play::default().check(specification, make, push_or_pop(push, pop));
+}
+
+container!(stack_leased, Stack, leased(), linearizability::Stack::default());
+container!(stack_by_epochs, Stack, Ebr::new(), linearizability::Stack::default());
+container!(queue_leased, Queue, leased(), linearizability::Queue::default());
+container!(queue_by_epochs, Queue, Ebr::new(), linearizability::Queue::default());
+container!(segment_queue_leased, SegmentQueue, leased(), linearizability::Queue::default());
+
+#[test]
+fn array_queue() {
+    let make = || ArrayQueue::new(2);
+    Play::default().check(
+        Channel::bounded(2).refuses_at_will(),
+        make,
+        |queue: &ArrayQueue<u64>, random, log| {
+            let value = random.next_u64();
+            if random.percent(55) {
+                let sent = |sent: &Result<(), u64>| match sent {
+                    Ok(()) => SendOutcome::Sent,
+                    Err(_) => SendOutcome::Full,
+                };
+                let event = |result: &Result<(), u64>| ChannelEvent::Send(value, sent(result));
+                let _ = log.call_then(|| queue.push(value), event);
+            } else {
+                let received = |value: &Option<u64>| {
+                    ChannelEvent::Receive(
+                        value.map_or(ReceiveOutcome::Empty, ReceiveOutcome::Received),
+                    )
+                };
+                log.call_then(|| queue.pop(), received);
+            }
+        },
+    );
+}
+
+#[test]
+fn slot() {
+    let make = || Slot::with_scheme(0u64, leased());
+    Play::default().check(Register { initial: 0 }, make, |slot, random, log| {
+        let value = random.next_u64();
+        match random.below(3) {
+            0 => log.call(|| RegisterEvent::Read(slot.get_cloned())),
+            1 => log.call(|| {
+                slot.store(value);
+                RegisterEvent::Write(value)
+            }),
+            _ => log.call(|| RegisterEvent::Swap(value, slot.swap_with(value, |old| *old))),
+        };
+    });
+}
+
+/// As a set: its insert and remove say whether, not what.
+#[test]
+fn list() {
+    let make = || List::with_scheme(leased());
+    Play::default().check(Set::default(), make, |list: &List<u64, u64>, random, log| {
+        let key = random.below(2);
+        match random.below(3) {
+            0 => log.call(|| SetEvent::Contains(key, list.contains_key(&key))),
+            1 => log.call(|| SetEvent::Insert(key, list.insert(key, key).is_ok())),
+            _ => log.call(|| SetEvent::Remove(key, list.remove(&key))),
+        };
+    });
+}
