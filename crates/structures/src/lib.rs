@@ -10,6 +10,7 @@
 //! | [`slot`] | one value that many read and a few replace |
 //! | [`map`] | hash map and set: lock-free reads, growth without a stall |
 //! | [`list`] | sorted linked list: Harris', with a wait-free `get` |
+//! | [`ordered_map`] | a map in the order of its keys, with ranges: a B+tree |
 //! | [`index`] | the store's version index: key → chain of versions, newest first |
 
 mod backoff;
@@ -24,6 +25,7 @@ pub mod channel;
 pub mod index;
 pub mod list;
 pub mod map;
+pub mod ordered_map;
 pub mod queue;
 pub mod segment_queue;
 pub mod slot;
@@ -39,6 +41,7 @@ pub use index::{
 };
 pub use list::List;
 pub use map::{HashMap, HashSet};
+pub use ordered_map::OrderedMap;
 pub use queue::Queue;
 pub use returned::Returned;
 pub use segment_queue::SegmentQueue;
