@@ -1,13 +1,14 @@
 //! Stillpoint beside its rivals, in the same run.
 //!
 //! ```text
-//! stillpoint-bench-compare reclaim | stall | map | cache | memory | server | docs   [--quick] [--json] …
+//! stillpoint-bench-compare reclaim | stall | structure | map | cache | memory | server | docs   [--quick] [--json] …
 //! ```
 //! | suite | who | what |
 //! |---|---|---|
 //! | `reclaim` | leased epochs, crossbeam-epoch, seize, haphazard, sdd, kovan | pins, loads, stacks, slots; memory behind a stalled reader |
 //! | `cache` | the store, dashmap with 64 shards, papaya | throughput, read latencies, CPU and bytes of a cache under load |
 //! | `stall` | the same | garbage over time beside a reader that does not get out of the way |
+//! | `structure` | our queues and lists, crossbeam's, a locked one | pushes and pops; walks along a sorted list |
 //! | `map` | our maps, papaya, dashmap, scc, flurry, kovan-map, crossbeam-skiplist, maps behind a lock | reads, writes, ranges, growth |
 //! | `memory` | the store | bytes per key and version, by its own account and the system's |
 //! | `server` | the server, redis-server | CPU per operation, bytes per key |
@@ -27,6 +28,7 @@ mod reclaim;
 mod report;
 mod server;
 mod stall;
+mod structure;
 
 use options::{Options, Suite};
 use plan::Sample;
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         }
         Suite::Reclaim => reclaim::run(&options),
         Suite::Stall => stall::run(&options),
+        Suite::Structure => structure::run(&options),
         Suite::Docs => page::run(&options),
         Suite::Cache => cache::run(&options),
         Suite::Map => map::run(&options),
@@ -67,6 +70,7 @@ fn take(sample: &Sample) -> Outcome {
     let figures = match sample.suite.as_str() {
         "reclaim" => reclaim::sample(sample)?,
         "stall" => stall::sample(sample)?,
+        "structure" => structure::sample(sample)?,
         "cache" => cache::sample(sample)?,
         "map" => map::sample(sample)?,
         "memory" => memory::sample(sample)?,

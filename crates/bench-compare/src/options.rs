@@ -16,11 +16,12 @@ stillpoint-bench-compare SUITE [OPTIONS]
 
   reclaim   memory reclamation: pins, loads, stacks, slots, stalled readers
   stall     garbage over time beside a reader that does not get out of the way
+  structure queues and sorted lists
   cache     the store, dashmap (64 shards) and papaya as a cache
   map       concurrent maps, hashed and ordered
   memory    bytes per key and version of the store
   server    the server beside redis-server (needs redis-server and redis-benchmark)
-  docs      runs reclaim, stall and map, and writes their tables and pictures into --into
+  docs      runs the suites of the libraries, and writes their tables and pictures into --into
 
   --quick             a short run, to see that everything works (ends within 40 s)
   --json              one JSON object a line instead of tables
@@ -43,6 +44,7 @@ pub(crate) enum Suite {
     Help,
     Reclaim,
     Stall,
+    Structure,
     Docs,
     Cache,
     Map,
@@ -120,6 +122,7 @@ impl Options {
                     options.suite = match word.string()?.as_str() {
                         "reclaim" => Suite::Reclaim,
                         "stall" => Suite::Stall,
+                        "structure" => Suite::Structure,
                         "docs" => Suite::Docs,
                         "cache" => Suite::Cache,
                         "map" => Suite::Map,

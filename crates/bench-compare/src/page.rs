@@ -9,15 +9,19 @@
 use crate::options::Options;
 use crate::plot::{Line, Plot};
 use crate::report::{Report, short};
-use crate::{Outcome, map, reclaim, stall};
+use crate::{Outcome, map, reclaim, stall, structure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 type Run = fn(&Options) -> Outcome;
-const SUITES: [(&str, Run); 3] =
-    [("reclaim", reclaim::run), ("stall", stall::run), ("map", map::run)];
+const SUITES: [(&str, Run); 4] = [
+    ("reclaim", reclaim::run),
+    ("stall", stall::run),
+    ("structure", structure::run),
+    ("map", map::run),
+];
 
 /// Runs the suites and writes the page.
 pub(crate) fn run(options: &Options) -> Outcome {
