@@ -147,7 +147,7 @@ impl Hazard {
     /// The most nodes that can be unreclaimed, whatever guards do: the formula of the module's page, with as many slots and retiring
     /// threads as have been seen so far.
     pub fn bound(&self) -> u64 {
-        (self.stats().writers + 1) * self.inner.full_len() as u64
+        (self.stats().writers + 1).saturating_mul(self.inner.full_len() as u64)
     }
 }
 
@@ -177,6 +177,13 @@ impl Inner {
     pub(crate) fn lock_orphans(&self) -> MutexGuard<'_, Orphans> {
         // Nothing that can panic happens under the lock but allocation, which aborts.
         self.orphans.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// What exited threads left, unless somebody has the lock.
+    pub(crate) fn try_orphans(&self) -> Vec<Retired> {
+        self.orphans
+            .try_lock()
+            .map_or_else(|_| Vec::new(), |mut orphans| std::mem::take(&mut orphans.nodes))
     }
 
     #[inline(always)]

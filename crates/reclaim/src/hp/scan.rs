@@ -24,15 +24,15 @@ impl Inner {
             lists.kept.len()
         };
         if kept >= local.trigger.get() {
-            self.scan(local);
+            // Nobody waits for a thread that is just leaving its nodes: the next scan takes them.
+            self.scan(local, self.try_orphans());
         }
         self.reclaim_ready(local, RECLAIMS_PER_RETIRE);
     }
 
     /// Makes ready whatever is in no slot.
     #[cold]
-    fn scan(&self, local: &Local) {
-        let orphans = std::mem::take(&mut self.lock_orphans().nodes);
+    fn scan(&self, local: &Local, orphans: Vec<Retired>) {
         let mut lists = local.lists.borrow_mut();
         let Lists { kept, ready, held } = &mut *lists;
         kept.extend(orphans);
@@ -80,7 +80,7 @@ impl Inner {
     pub(crate) fn flush(&self, local: &Local) {
         loop {
             let reclaimed = local.reclaimed.get();
-            self.scan(local);
+            self.scan(local, std::mem::take(&mut self.lock_orphans().nodes));
             self.reclaim_ready(local, usize::MAX);
             if local.reclaimed.get() == reclaimed || local.lists.borrow().kept.is_empty() {
                 return;

@@ -44,8 +44,8 @@ impl Bags {
 #[derive(Default)]
 pub(crate) struct Member {
     seen: CachePadded<AtomicU64>,
-    /// Guards that there are.
-    pub(crate) nesting: Cell<u32>,
+    /// Guards that there are. So wide that nobody forgets as many as would make it overflow.
+    pub(crate) nesting: Cell<u64>,
     guards: Cell<u32>,
     pub(crate) registered: Cell<bool>,
     pub(crate) reclaiming: Cell<bool>,
