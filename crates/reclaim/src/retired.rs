@@ -41,17 +41,28 @@ impl Birth {
         if word & 1 == 1 {
             return word as u64 >> 1;
         }
-        if word & COUNTED != 0 {
+        if self.is_counted() {
             return 0;
         }
         // SAFETY: the promise of `at`; who asks holds a node that has not been reclaimed.
         unsafe { &*self.0 }.birth().get()
     }
 
+    /// The same, so that no header has to be read to know it; a counted one keeps its header, which its end needs.
+    #[inline]
+    pub(crate) fn at_hand(self) -> Birth {
+        if self.is_counted() { self } else { Birth::of(Epoch::from_raw(self.get())) }
+    }
+
+    #[inline]
+    fn is_counted(self) -> bool {
+        self.0.addr() & (COUNTED | 1) == COUNTED
+    }
+
     /// Gives up the node's reference, if it is counted; whether nobody has another.
     #[inline]
     fn is_last(self) -> bool {
-        if self.0.addr() & (COUNTED | 1) != COUNTED {
+        if !self.is_counted() {
             return true;
         }
         let header = self.0.map_addr(|addr| addr & !COUNTED);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use stillpoint_reclaim::rc::Rc;
-use stillpoint_reclaim::{Atomic, Owned, Scheme, rc};
+use stillpoint_reclaim::{Atomic, Owned, Scheme, leased, rc};
 
 struct Value(u64, Arc<AtomicU64>);
 
@@ -106,4 +106,29 @@ fn is_send_and_sync<T: Send + Sync + 'static>() {}
 #[test]
 fn handles_may_cross_an_await() {
     is_send_and_sync::<rc::Counted<String>>();
+}
+
+/// A bag that some reader covers is looked at and kept, and what it knows of its nodes' counts must not be lost by that.
+#[test]
+fn a_value_with_a_handle_survives_a_retirement_that_a_reader_held_back() {
+    let scheme = Rc::from_builder(leased::Builder::default().batch_len(4));
+    let drops = Arc::new(AtomicU64::new(0));
+    let reader = scheme.pin();
+    let cell = Atomic::new(Owned::new(&reader, Value(7, drops.clone())));
+    // SAFETY: loaded under the guard, from the heap, retired by `retire` alone.
+    let handle: rc::Counted<Value> = unsafe { reader.promote(reader.load(&cell)) };
+    // SAFETY: unlinked by the take, by us alone.
+    unsafe { cell.take(Ordering::AcqRel).retire(&reader) };
+    for _ in 0..100 {
+        let node = Atomic::new(Owned::new(&reader, Value(1, drops.clone())));
+        // SAFETY: as above.
+        unsafe { node.take(Ordering::AcqRel).retire(&reader) };
+    }
+    drop(reader);
+    scheme.flush();
+    assert_eq!(scheme.unreclaimed(), 0);
+    assert_eq!(drops.load(Ordering::Relaxed), 100, "all but the one with a handle");
+    assert_eq!(handle.0, 7);
+    drop(handle);
+    assert_eq!(drops.load(Ordering::Relaxed), 101);
 }

@@ -7,9 +7,8 @@
 //! `m` is the largest upper end among readers with `lower ≤ r`: a node born at `b` and retired at `r` is held back iff such a reader
 //! exists and `b ≤ m`. The first case frees a whole bag without a look at its nodes, which is the epoch scheme's cost.
 
-use crate::epoch::Epoch;
 use crate::leased::backlog::Backlog;
-use crate::retired::{Birth, Retired};
+use crate::retired::Retired;
 
 /// A bag with its retire epoch.
 pub(crate) struct SealedBag {
@@ -32,9 +31,8 @@ impl SealedBag {
             Some(reader) => {
                 // A node that is kept may be asked again, when its line has left the cache.
                 entries.retain_mut(|node| {
-                    let birth = node.birth.get();
-                    node.birth = Birth::of(Epoch::from_raw(birth));
-                    let held = birth <= reader;
+                    node.birth = node.birth.at_hand();
+                    let held = node.birth.get() <= reader;
                     if !held {
                         ready.push(*node);
                     }
