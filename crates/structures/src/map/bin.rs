@@ -129,12 +129,13 @@ pub(super) struct Slot<'t, K, V> {
 impl<K, V> Slot<'_, K, V> {
     /// Sets the mark of a slot that the caller owns.
     fn mark(&self, hash: u64) {
+        let shift = 8 * self.byte;
         // Relaxed [claim]: nobody else changes this byte; published by the header
-        let was = self.marks.load(Ordering::Relaxed) >> (8 * self.byte) & 0xff;
-        let differs = was ^ hash >> 56;
+        let was = self.marks.load(Ordering::Relaxed) >> shift & 0xff;
+        let differs = (hash >> 56).wrapping_sub(was) << shift;
         if differs != 0 {
-            // Relaxed [claim]: as above; other bytes are changed by others
-            self.marks.fetch_xor(differs << (8 * self.byte), Ordering::Relaxed);
+            // Relaxed [claim]: as above. The sum leaves the other bytes, which others change, as they are
+            self.marks.fetch_add(differs, Ordering::Relaxed);
         }
     }
 }

@@ -154,10 +154,6 @@ impl<K: Eq, V, H, S: Scheme, A: NodeAlloc> HashMap<K, V, H, S, A> {
     /// Whether what was found unconfirmed or frozen under `header` is not certain: the header has changed, or the bin has been moved.
     #[cold]
     pub(super) fn is_unsettled(&self, bin: &Bin<K, V>, header: u64) -> bool {
-        #[cfg(stillpoint_loom)]
-        if self.mutation == super::Mutation::TentativeVisible {
-            return false;
-        }
         // Acquire [publish]: after the slot's load; unchanged means that the slot was valid all along
         bin.header.load(Ordering::Acquire) & !FROZEN != header & !FROZEN
     }

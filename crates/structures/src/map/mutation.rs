@@ -11,8 +11,6 @@ pub enum Mutation {
     NoSlotFreeze,
     /// An insert does not look again when the bin's header has changed.
     NoHeaderCheck,
-    /// A reader takes what it finds in a slot that is not yet valid.
-    TentativeVisible,
     /// A replaced entry is freed instead of retired.
     FreeAtOnce,
 }
