@@ -1,7 +1,7 @@
 //! Stillpoint beside its rivals, in the same run.
 //!
 //! ```text
-//! stillpoint-bench-compare reclaim | stall | structure | map | cache | memory | server | docs   [--quick] [--json] …
+//! stillpoint-bench-compare reclaim | stall | structure | pool | map | cache | memory | server | docs   [--quick] [--json] …
 //! ```
 //! | suite | who | what |
 //! |---|---|---|
@@ -9,6 +9,7 @@
 //! | `cache` | the store, dashmap with 64 shards, papaya | throughput, read latencies, CPU and bytes of a cache under load |
 //! | `stall` | the same | garbage over time beside a reader that does not get out of the way |
 //! | `structure` | our queues and lists, crossbeam's, a locked one | pushes and pops; walks along a sorted list |
+//! | `pool` | the pool, a thread's own list, glibc, mimalloc, jemalloc | a block's cost: at once, in batches, across threads; what a spike leaves |
 //! | `map` | our maps, papaya, dashmap, scc, flurry, kovan-map, crossbeam-skiplist, maps behind a lock | reads, writes, ranges, growth |
 //! | `memory` | the store | bytes per key and version, by its own account and the system's |
 //! | `server` | the server, redis-server | CPU per operation, bytes per key |
@@ -24,6 +25,7 @@ mod options;
 mod page;
 mod plan;
 mod plot;
+mod pool;
 mod reclaim;
 mod report;
 mod server;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Suite::Structure => structure::run(&options),
         Suite::Docs => page::run(&options),
         Suite::Cache => cache::run(&options),
+        Suite::Pool => pool::run(&options),
         Suite::Map => map::run(&options),
         Suite::Memory => memory::run(&options),
         Suite::Server => server::run(&options),
@@ -72,6 +75,7 @@ fn take(sample: &Sample) -> Outcome {
         "stall" => stall::sample(sample)?,
         "structure" => structure::sample(sample)?,
         "cache" => cache::sample(sample)?,
+        "pool" => pool::sample(sample)?,
         "map" => map::sample(sample)?,
         "memory" => memory::sample(sample)?,
         other => return Err(format!("there are no samples of suite {other:?}")),

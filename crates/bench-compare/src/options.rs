@@ -21,6 +21,7 @@ stillpoint-bench-compare SUITE [OPTIONS]
   map       concurrent maps, hashed and ordered
   memory    bytes per key and version of the store
   server    the server beside redis-server (needs redis-server and redis-benchmark)
+  pool      blocks of 64 bytes: the pool and allocators
   docs      runs the suites of the libraries, and writes their tables and pictures into --into
 
   --quick             a short run, to see that everything works (ends within 40 s)
@@ -43,6 +44,7 @@ stillpoint-bench-compare SUITE [OPTIONS]
 pub(crate) enum Suite {
     Help,
     Reclaim,
+    Pool,
     Stall,
     Structure,
     Docs,
@@ -125,6 +127,7 @@ impl Options {
                         "structure" => Suite::Structure,
                         "docs" => Suite::Docs,
                         "cache" => Suite::Cache,
+                        "pool" => Suite::Pool,
                         "map" => Suite::Map,
                         "memory" => Suite::Memory,
                         "server" => Suite::Server,

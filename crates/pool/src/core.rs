@@ -21,9 +21,11 @@ use crate::shelf::Shelf;
 use crate::slab::{Geometry, SLAB_BYTES, Slab};
 use crate::slabs::Slabs;
 use std::alloc::Layout;
+use std::ops::DerefMut;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{PoisonError, Weak};
 use stillpoint_primitive::fence::Fences;
+use stillpoint_primitive::sync::Mutex;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_primitive::thread_slot::{self, ExitHook, Temporary};
 
@@ -69,11 +71,11 @@ impl Core {
             config,
             depots: (0..class::COUNT).map(|class| Depot::new(capacity(class))).collect(),
             carvings: (0..class::COUNT).map(|_| Carving::new()).collect(),
-            slabs: Mutex::default(),
-            trimming: Mutex::default(),
+            slabs: Mutex::new(Slabs::default()),
+            trimming: Mutex::new(()),
             segments: Segments::default(),
             large_bytes: AtomicU64::new(0),
-            registry: Mutex::default(),
+            registry: Mutex::new(Registry::default()),
             remaining: Remaining::new(),
         }
     }
@@ -82,11 +84,11 @@ impl Core {
         self.registry().hook = Some(hook);
     }
 
-    fn registry(&self) -> MutexGuard<'_, Registry> {
+    fn registry(&self) -> impl DerefMut<Target = Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn slabs(&self) -> MutexGuard<'_, Slabs> {
+    pub(crate) fn slabs(&self) -> impl DerefMut<Target = Slabs> {
         self.slabs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,0 +1,79 @@
+//! The suite `pool`: what a block of 64 bytes costs.
+//!
+//! | case | one operation |
+//! |---|---|
+//! | `alloc_free64` | an allocation, a byte written, and its freeing; on one thread, by its CPU time |
+//! | `batch256` | one of 256 allocations, then as many freed in the same order |
+//! | `remote256` | the same, but batches go through a channel and another thread frees them; CPU time of both |
+//! | `spike` | resident memory over live bytes when a tenfold spike has been freed and trimmed, where the subject can trim |
+//!
+//! Each allocator is called directly, so one program carries all. `thread-local-vec` is the lower bound: a free list of one thread, for
+//! one size, that gives nothing back. jemalloc is there if the program was built with `--features jemalloc`.
+
+mod churn;
+mod spike;
+mod subject;
+
+use crate::Outcome;
+use crate::options::Options;
+use crate::plan::{Case, Figure, Sample};
+use subject::{Allocator, Stillpoint, ThreadLocalVec};
+
+const SUBJECTS: &[&str] = &[
+    "stillpoint-pool",
+    "thread-local-vec",
+    "glibc",
+    "mimalloc",
+    #[cfg(feature = "jemalloc")]
+    "jemalloc",
+];
+
+/// Calls `$run(&subject, $args)` for the subject of that name.
+macro_rules! with_subject {
+    ($name:expr, $run:path, $($arg:expr),*) => {
+        match $name {
+            "stillpoint-pool" => Ok($run(&Stillpoint::default(), $($arg),*)),
+            "thread-local-vec" => Ok($run(&ThreadLocalVec, $($arg),*)),
+            "glibc" => Ok($run(&Allocator(std::alloc::System), $($arg),*)),
+            "mimalloc" => Ok($run(&Allocator(mimalloc::MiMalloc), $($arg),*)),
+            #[cfg(feature = "jemalloc")]
+            "jemalloc" => Ok($run(&Allocator(tikv_jemallocator::Jemalloc), $($arg),*)),
+            other => Err(format!("there is no allocator {other:?}")),
+        }
+    };
+}
+
+/// Runs all cases.
+pub(crate) fn run(options: &Options) -> Outcome {
+    let millis = options.millis(500, 25);
+    for (name, threads) in [("alloc_free64", 1), ("batch256", 1), ("remote256", 2), ("spike", 1)] {
+        // A list of one thread takes nothing from another, and never shrinks.
+        let fits =
+            |subject: &&str| threads == 1 && name != "spike" || *subject != "thread-local-vec";
+        let case = Case {
+            name: name.to_owned(),
+            threads,
+            subjects: SUBJECTS.iter().copied().filter(fits).collect(),
+            settings: vec![
+                ("millis", millis),
+                ("blocks", if options.quick { 20_000 } else { 200_000 }),
+            ],
+            rounds: options.rounds(),
+        };
+        case.run("pool", options)?;
+    }
+    Ok(())
+}
+
+/// Takes one sample, in the child.
+pub(crate) fn sample(sample: &Sample) -> Outcome<Vec<Figure>> {
+    let (millis, blocks) = (sample.setting("millis")?, sample.setting("blocks")?);
+    let subject = sample.subject.as_str();
+    match sample.case.as_str() {
+        "alloc_free64" => with_subject!(subject, churn::alloc_free, millis),
+        "batch256" => with_subject!(subject, churn::batch, millis),
+        "remote256" => with_subject!(subject, churn::remote, millis),
+        "spike" => with_subject!(subject, spike::spike, blocks as usize),
+        other => Err(format!("there is no case {other:?}")),
+    }
+}
