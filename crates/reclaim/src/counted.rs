@@ -27,6 +27,9 @@ use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering, fence};
 const MAX_COUNT: u64 = 1 << 62;
 
 /// A value with a count of its references beside it, for nodes whose values are to outlive guards.
+///
+/// The drop of a structure may take such a node back ([`Atomic::take_owned`](crate::Atomic::take_owned)) only if no [`Counted`] of it is left; else it
+/// [retires](Shared::retire_counted) it like any other.
 pub struct Countable<T> {
     count: AtomicU64,
     value: T,

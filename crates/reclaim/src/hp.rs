@@ -53,6 +53,8 @@
 //!
 //! Orderings, by tag: `[hazard]` and `[append]` in `hp/hazards.rs`.
 //!
+//! In the child of a `fork` a collector of this kind is not to be used: slots and locks of threads that are not there stay as they were.
+//!
 //! # When to choose it
 //! When memory behind stalled threads must stay within a few hundred nodes, and the structure has few links to follow: each load costs a
 //! store and a reload. Else `leased`.

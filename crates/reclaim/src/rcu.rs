@@ -19,7 +19,8 @@
 //! - [`Rcu::synchronize`] waits for a grace period, [`Rcu::call`] runs a closure after one.
 //!
 //! # Progress
-//! pin, unpin and loads are wait-free. retire is wait-free, except that the collector's `period` is a shared counter, moved once a bag.
+//! pin, unpin and loads are wait-free. retire is wait-free, except that the collector's `period` is a shared counter, moved once a bag, and that
+//! a full bag looks at all bags that wait: as many steps as a lagging thread holds back bags.
 //! synchronize and flush block.
 //!
 //! # The bound
@@ -32,6 +33,8 @@
 //! 2. What it loaded before, it used before its Release store of `seen`; the reclaimer acquires that.
 //! 3. Coming online is a store before loads, and the scan is loads after a store: both have a SeqCst fence. Who the scan takes for offline
 //!    sees the unlinking after its fence.
+//!
+//! In the child of a `fork` a collector of this kind is not to be used: threads that are not there stay online for ever.
 //!
 //! # When to choose it
 //! For threads that live in a loop with a natural resting point (an event loop, a packet, a frame), and reads so short that a pin counts.

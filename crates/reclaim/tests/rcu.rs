@@ -42,7 +42,7 @@ fn every_node_is_dropped_once_beside_readers() {
     let place = cell(&rcu, &drops);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        for _ in 0..2 {
+        let readers = [(); 2].map(|()| {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     let guard = rcu.pin();
@@ -52,14 +52,17 @@ fn every_node_is_dropped_once_beside_readers() {
                     // SAFETY: protected by `guard`.
                     assert!(unsafe { seen.deref() }.1 <= WRITES);
                 }
-            });
-        }
+            })
+        });
         for write in 0..WRITES {
             replace(&rcu, &place, &drops, write);
         }
         stop.store(true, Ordering::Relaxed);
+        // Joined, so that they have left the collector too: the end of the scope alone does not wait for that.
+        readers.into_iter().for_each(|reader| reader.join().expect("a reader ends well"));
     });
-    assert!(drops.load(Ordering::Relaxed) > WRITES / 2, "grace periods end while all are at work");
+    rcu.flush();
+    assert_eq!(drops.load(Ordering::Relaxed), WRITES, "nobody holds anything back any more");
     end(rcu, place);
     assert_eq!(drops.load(Ordering::Relaxed), WRITES + 1);
 }
