@@ -7,7 +7,7 @@
 //!
 //! Tag: `[handshake]`, the two fences of the pair, in `light` and `heavy`.
 //!
-//! The pair is outside the formal memory model of the language; checkers (loom, shuttle) and hosts without `membarrier`
+//! The pair is outside the formal memory model of the language; checkers (loom, shuttle, ThreadSanitizer) and hosts without `membarrier`
 //! therefore always get `Strict`. Source: Linux `membarrier(2)`; C++ P1202 `asymmetric_thread_fence`.
 
 use crate::sync::atomic::{Ordering, fence};
@@ -65,20 +65,24 @@ impl Fences {
     }
 }
 
-#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle, stillpoint_tsan)))]
 #[inline(always)]
 fn light_asymmetric() {
     // SeqCst [handshake]: a compiler fence; the processor's part is done by the reclaimer's `membarrier`.
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
 }
 
-#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle, stillpoint_tsan))]
 fn light_asymmetric() {
     // SeqCst [handshake]: checkers do not know `membarrier`.
     fence(Ordering::SeqCst);
 }
 
-#[cfg(all(target_os = "linux", not(miri), not(any(stillpoint_loom, stillpoint_shuttle))))]
+#[cfg(all(
+    target_os = "linux",
+    not(miri),
+    not(any(stillpoint_loom, stillpoint_shuttle, stillpoint_tsan))
+))]
 mod membarrier {
     const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
@@ -95,7 +99,11 @@ mod membarrier {
     }
 }
 
-#[cfg(not(all(target_os = "linux", not(miri), not(any(stillpoint_loom, stillpoint_shuttle)))))]
+#[cfg(not(all(
+    target_os = "linux",
+    not(miri),
+    not(any(stillpoint_loom, stillpoint_shuttle, stillpoint_tsan))
+)))]
 mod membarrier {
     pub(super) fn register() -> bool {
         false

@@ -30,6 +30,9 @@ pub mod modelled;
 mod padded;
 mod per_thread;
 mod prefetch;
+#[cfg(stillpoint_tsan)]
+#[doc(hidden)]
+pub mod sanitized;
 mod side_word;
 
 pub mod fence;

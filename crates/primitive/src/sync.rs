@@ -25,8 +25,10 @@ mod imp {
     pub use super::plain_cell::UnsafeCell;
     #[cfg(stillpoint_steps)]
     pub use crate::counted as atomic;
+    #[cfg(stillpoint_tsan)]
+    pub use crate::sanitized as atomic;
     pub use std::hint;
-    #[cfg(not(stillpoint_steps))]
+    #[cfg(not(any(stillpoint_steps, stillpoint_tsan)))]
     pub use std::sync::atomic;
     pub use std::sync::{Arc, Mutex, MutexGuard};
     pub use std::thread;
