@@ -5,6 +5,26 @@ use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+pub(crate) struct Stillpoint(stillpoint_structures::HashMap<u64, Value, RandomState>);
+
+impl MapSubject for Stillpoint {
+    fn new() -> Self {
+        Stillpoint(stillpoint_structures::HashMap::with_hasher(RandomState::default()))
+    }
+    #[inline(always)]
+    fn get(&self, key: u64) -> Option<u64> {
+        self.0.pin().get(&key).map(|value| value[0])
+    }
+    #[inline(always)]
+    fn put(&self, key: u64, value: Value) {
+        self.0.pin().insert(key, value);
+    }
+    #[inline(always)]
+    fn remove(&self, key: u64) -> bool {
+        self.0.pin().remove(&key).is_some()
+    }
+}
+
 pub(crate) struct Papaya(papaya::HashMap<u64, Value, RandomState>);
 
 impl MapSubject for Papaya {
