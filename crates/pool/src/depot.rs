@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! full, empty   stacks of magazines by number
-//! table         number ──▶ Box<Magazine>, never freed while the depot lives
+//! table         number ──▶ Magazine, in place, never freed while the depot lives
 //! ```
 //! A magazine that is in no stack belongs to whoever popped it. Numbers and a tag in one word make the stacks safe against ABA without a
 //! 128-bit CAS (see `index_stack`).
@@ -44,7 +44,7 @@ impl Loaded {
 
 /// Magazines by number.
 struct Table {
-    magazines: Chunks<OnceLock<Box<Magazine>>>,
+    magazines: Chunks<OnceLock<Magazine>>,
     count: Mutex<u32>,
 }
 
@@ -59,15 +59,13 @@ impl Table {
         let id = *count;
         let place = self.magazines.get_or_make(id, OnceLock::new);
         let place = place.expect("a depot of 2^32 magazines exceeds the address space");
-        let magazine = place.get_or_init(|| {
-            Box::new(Magazine {
-                id,
-                next: AtomicU32::new(0),
-                blocks: UnsafeCell::new(Vec::with_capacity(capacity)),
-            })
+        let magazine = place.get_or_init(|| Magazine {
+            id,
+            next: AtomicU32::new(0),
+            blocks: UnsafeCell::new(Vec::with_capacity(capacity)),
         });
         *count = id + 1;
-        NonNull::from(&**magazine)
+        NonNull::from(magazine)
     }
 
     /// Pops a magazine from a stack of numbers.
@@ -126,7 +124,16 @@ impl Depot {
 
     /// A magazine without blocks; makes one if need be.
     pub(crate) fn take_empty(&self) -> Loaded {
-        self.table.pop_from(&self.empty).unwrap_or_else(|| Loaded(self.table.make(self.capacity)))
+        let Some(mut magazine) = self.table.pop_from(&self.empty) else {
+            return Loaded(self.table.make(self.capacity));
+        };
+        // A trim takes the memory of empty ones away.
+        magazine.with(|blocks| {
+            if blocks.capacity() == 0 {
+                blocks.reserve_exact(self.capacity);
+            }
+        });
+        magazine
     }
 
     /// Gives a magazine back: to the full ones if it has blocks, else to the empty ones.

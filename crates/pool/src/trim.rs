@@ -12,7 +12,7 @@
 //! What threads have on their shelves counts as used, except the caller's.
 
 use crate::core::Core;
-use crate::depot::Depot;
+use crate::depot::{Depot, Loaded};
 use crate::slab::{Geometry, SLAB_BYTES, Slab};
 use crate::slabs::Entry;
 use std::ptr::NonNull;
@@ -32,11 +32,10 @@ impl Core {
     pub(crate) fn trim(&self, patience: Patience) -> usize {
         let trimming = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
         self.clear_own_shelves();
-        let mut free: Vec<_> = self.depots.iter().map(take_free_blocks).collect();
+        let free: Vec<_> = self.depots.iter().map(take_magazines).collect();
         let gone = self.choose(patience);
-        for (depot, blocks) in self.depots.iter().zip(&mut free) {
-            blocks.retain(|block| header(block).seen.get() != Slab::GONE);
-            put_back(depot, blocks);
+        for (depot, magazines) in self.depots.iter().zip(free) {
+            put_back(depot, magazines);
         }
         for slab in &gone {
             if let Some(quarantine) = &self.quarantine {
@@ -93,24 +92,54 @@ fn header(block: &NonNull<u8>) -> &Slab {
 }
 
 /// Empties a depot; counts its blocks by slab.
-fn take_free_blocks(depot: &Depot) -> Vec<NonNull<u8>> {
-    let mut blocks = Vec::new();
-    while let Some(mut magazine) = depot.take_full() {
-        magazine.with(|magazine| blocks.append(magazine));
-        depot.give(magazine);
-    }
-    for block in &blocks {
-        let seen = &header(block).seen;
-        seen.set(seen.get() + 1);
-    }
-    blocks
+fn take_magazines(depot: &Depot) -> Vec<Loaded> {
+    let count = |mut magazine: Loaded| {
+        magazine.with(|blocks| {
+            for block in blocks {
+                let seen = &header(block).seen;
+                seen.set(seen.get() + 1);
+            }
+        });
+        magazine
+    };
+    std::iter::from_fn(|| depot.take_full()).map(count).collect()
 }
 
-fn put_back(depot: &Depot, blocks: &[NonNull<u8>]) {
-    for chunk in blocks.chunks(depot.capacity()) {
-        let mut magazine = depot.take_empty();
-        magazine.with(|magazine| magazine.extend_from_slice(chunk));
+/// Gives the blocks that stay back, in full magazines; the memory of magazines that become empty goes.
+fn put_back(depot: &Depot, magazines: Vec<Loaded>) {
+    let mut filling: Option<Loaded> = None;
+    for mut magazine in magazines {
+        magazine.with(|blocks| {
+            blocks.retain(|block| header(block).seen.get() != Slab::GONE);
+        });
+        let Some(mut into) = filling.take() else {
+            filling = Some(magazine);
+            continue;
+        };
+        // The fuller one is filled up from the other.
+        magazine.with(|blocks| {
+            into.with(|into| {
+                let room = depot.capacity() - into.len();
+                into.extend(blocks.drain(blocks.len().saturating_sub(room)..));
+                if into.len() == depot.capacity() {
+                    std::mem::swap(into, blocks);
+                }
+            });
+        });
+        // A full one goes to the depot, an empty one without its memory; the other is filled further.
+        if magazine.with(|blocks| blocks.is_empty()) {
+            magazine.with(|blocks| *blocks = Vec::new());
+        }
         depot.give(magazine);
+        filling = Some(into);
+    }
+    if let Some(mut last) = filling {
+        last.with(|blocks| {
+            if blocks.is_empty() {
+                *blocks = Vec::new();
+            }
+        });
+        depot.give(last);
     }
 }
 
