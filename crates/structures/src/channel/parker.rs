@@ -1,6 +1,6 @@
 //! [`Parker`]: a thread that sleeps until its waker is called, so that threads and tasks wait in the same line.
 //!
-//! Tags: `[wake]` the store that says "woken" and the swap that finds it.
+//! Tags: `[wake]` the swap that says "woken" and the swap that finds it.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -21,8 +21,8 @@ impl Wake for Sleeper {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Release [wake]: what was done before is seen by the sleeper.
-        self.woken.store(true, Ordering::Release);
+        // Release [wake]: what was done before is seen by the sleeper. (A swap: loom may place a plain store before a swap that is over.)
+        self.woken.swap(true, Ordering::Release);
         self.thread.unpark();
     }
 }
