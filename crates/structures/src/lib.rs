@@ -12,6 +12,31 @@
 //! | [`list`] | sorted linked list: Harris', with a wait-free `get` |
 //! | [`ordered_map`] | a map in the order of its keys, with ranges: a B+tree |
 //! | [`index`] | the store's version index: key → chain of versions, newest first |
+//!
+//! # Operations
+//! | structure | reads | writes |
+//! |---|---|---|
+//! | [`Stack`] | `peek` wait-free | push, pop lock-free; `take_all` wait-free |
+//! | [`Queue`], [`SegmentQueue`] | `is_empty` wait-free | push, pop lock-free |
+//! | [`ArrayQueue`] | `len` wait-free | push, pop wait for whoever has taken that very cell |
+//! | [`channel`] | – | `try_` forms as the queue below; others block, or are futures |
+//! | [`Slot`] | wait-free | `store`, `swap` wait-free, `update` lock-free |
+//! | [`List`] | wait-free (hazard pointers: lock-free) | lock-free |
+//! | [`HashMap`], [`HashSet`] | lock-free; wait-free unless an insert of the same mark is under way | lock-free, growth included |
+//! | [`OrderedMap`] | wait-free; ranges lock-free | lock-free |
+//!
+//! Each is as its scheme's loads at best; costs are on the pages.
+//!
+//! # Schemes
+//! | structure | `leased` `ebr` `rcu` `rc` `leak` | `hp` | collectors with a cap |
+//! |---|---|---|---|
+//! | [`Stack`], [`Queue`], [`SegmentQueue`], unbounded channels | yes | yes | yes |
+//! | [`Slot`] | yes | `read`, not `load` | yes; `load` may say `Restart` |
+//! | [`List`] | yes | `with`, not `get` or `iter` | yes; `get` may say `Restart`, `iter` is refused |
+//! | [`HashMap`], [`HashSet`] | yes | `with`, `set`, `unset`, `has`; no facade | with a guard of one's own; the facade is refused |
+//! | [`OrderedMap`] | yes | does not compile | with a guard of one's own; the facade is refused |
+//! | [`ArrayQueue`], bounded channels | none needed | | |
+//! | [`index`] | `leased` only | | yes |
 
 mod backoff;
 mod drop_all;
