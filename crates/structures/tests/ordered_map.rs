@@ -6,7 +6,6 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stillpoint_reclaim::ebr::Ebr;
-use stillpoint_reclaim::leak::Leak;
 use stillpoint_reclaim::rc::Rc;
 use stillpoint_reclaim::rcu::Rcu;
 use stillpoint_reclaim::{Collector, Scheme};
@@ -271,7 +270,9 @@ macro_rules! on_scheme {
 
 on_scheme!(leased, Collector::new());
 on_scheme!(leased_at_every_tick, at_every_tick());
-on_scheme!(leak, Leak::new());
+// It leaks, which a sanitizer would tell.
+#[cfg(not(stillpoint_system_alloc))]
+on_scheme!(leak, stillpoint_reclaim::leak::Leak::new());
 on_scheme!(ebr, Ebr::new());
 on_scheme!(rcu, Rcu::new());
 on_scheme!(rc, Rc::new());
