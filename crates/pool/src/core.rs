@@ -193,7 +193,8 @@ impl Core {
 
     fn alloc_large(&self, bytes: usize) -> Option<NonNull<u8>> {
         let header = size_of::<Slab>();
-        let total = bytes.checked_add(header)?;
+        // A block of no bytes would begin where its memory ends, and be nobody's.
+        let total = bytes.max(1).checked_add(header)?;
         let layout = Layout::from_size_align(total, SLAB_BYTES).ok()?;
         // SAFETY: the layout is not empty.
         let memory = NonNull::new(unsafe { std::alloc::alloc(layout) })?;

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_reclaim::ebr::Ebr;
 use stillpoint_reclaim::hp::Hazard;
-use stillpoint_reclaim::leak::Leak;
 use stillpoint_reclaim::rc::Rc;
 use stillpoint_reclaim::rcu::Rcu;
 use stillpoint_reclaim::{Collector, Scheme};
@@ -251,7 +250,12 @@ on_schemes! {
     hp: Hazard::new(), reclaims: true;
     rcu: Rcu::new(), reclaims: true;
     rc: Rc::new(), reclaims: true;
-    leak: Leak::new(), reclaims: false;
+}
+
+// A leak checker would not like it.
+#[cfg(not(stillpoint_system_alloc))]
+on_schemes! {
+    leak: stillpoint_reclaim::leak::Leak::new(), reclaims: false;
 }
 
 #[test]

@@ -4,7 +4,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use stillpoint_reclaim::ebr::Ebr;
 use stillpoint_reclaim::hp::Hazard;
-use stillpoint_reclaim::leak::Leak;
 use stillpoint_reclaim::rc::Rc;
 use stillpoint_reclaim::rcu::Rcu;
 use stillpoint_reclaim::{Collector, Scheme};
@@ -187,5 +186,10 @@ on_schemes! {
     hp: Hazard::new();
     rcu: Rcu::new();
     rc: Rc::new();
-    leak: Leak::new();
+}
+
+// A leak checker would not like it.
+#[cfg(not(stillpoint_system_alloc))]
+on_schemes! {
+    leak: stillpoint_reclaim::leak::Leak::new();
 }
