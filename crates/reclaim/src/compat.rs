@@ -19,7 +19,7 @@
 //!
 //! # Why no lease is tested
 //! Nodes here have no birth: they count as born before every reservation ([`Epoch::ZERO`](crate::Epoch::ZERO)), so what is retired at or after a
-//! guard's pin is held back by it, whatever its lease says. That is the epoch scheme; [`leased`](crate::leased) has the argument. Who retires
+//! guard's pin is held back by it, whatever its lease says. That is the epoch scheme; [`leased`] has the argument. Who retires
 //! a node of a [`compat::Atomic`](Atomic) through [`Collector::leased`] has to give it that birth: with a later one it could be
 //! reclaimed under a guard of this module, which never asks.
 //!

@@ -9,7 +9,7 @@
 //! reader          ├ announces 2 ─────────────── …
 //! bags    │ free  │ held  │ held  │ held  │ held      everything sealed from 2 on, for as long as the reader stays
 //! ```
-//! It is the engine of [`leased`](crate::leased) with a lease that never ends: the same reservations, bags, sweeps, shared heavy fences,
+//! It is the engine of [`leased`] with a lease that never ends: the same reservations, bags, sweeps, shared heavy fences,
 //! amortised freeing, thread exit and limits. What differs is what one compares the two for: no test after a load, no births in nodes, and
 //! no bound. Instead of the classic three epochs that wait for every reader to follow, the epoch moves on with every bag and a sweep
 //! looks at the oldest announcement: a reader that lags holds back the bags after it, but not the clock.
