@@ -34,6 +34,8 @@ stillpoint-bench-compare SUITE [OPTIONS]
   --value-bytes B     cache: bytes of a value (64)
   --no-thp            tell mimalloc not to ask for transparent huge pages
   --only WORD[,WORD]  only cases whose name contains one of the words
+  --stall-seconds S   stall: how long the reader stays (30; a tenth of it where it comes back)
+  --suite S[,S]       docs: only these suites
   --into PATH         docs: the page to write into (docs/benchmarks.md); pictures go into a folder of its name
   --peer PATH         server: the other server (redis-server)
   --ours PATH         server: our server (stillpoint beside this program)
@@ -70,6 +72,8 @@ pub(crate) struct Options {
     pub(crate) keys: Vec<u64>,
     pub(crate) value_bytes: u64,
     pub(crate) only: Vec<String>,
+    pub(crate) stall_seconds: Option<f64>,
+    pub(crate) suites: Vec<String>,
     pub(crate) into: PathBuf,
     pub(crate) peer: PathBuf,
 
@@ -97,6 +101,8 @@ impl Options {
             keys: Vec::new(),
             value_bytes: 64,
             only: Vec::new(),
+            stall_seconds: None,
+            suites: Vec::new(),
             into: "docs/benchmarks.md".into(),
             peer: "redis-server".into(),
             ours: None,
@@ -114,9 +120,9 @@ impl Options {
                 Long("writes") => options.writes = args.value()?.parse()?,
                 Long("keys") => options.keys = args.value()?.parse_with(counts)?,
                 Long("value-bytes") => options.value_bytes = args.value()?.parse()?,
-                Long("only") => {
-                    options.only = args.value()?.string()?.split(',').map(str::to_owned).collect();
-                }
+                Long("stall-seconds") => options.stall_seconds = Some(args.value()?.parse()?),
+                Long("only") => options.only = words(&args.value()?.string()?),
+                Long("suite") => options.suites = words(&args.value()?.string()?),
                 Long("into") => options.into = args.value()?.into(),
                 Long("peer") => options.peer = args.value()?.into(),
                 Long("ours") => options.ours = Some(args.value()?.into()),
@@ -159,10 +165,23 @@ impl Options {
         }
     }
 
+    /// How long a reader stalls, in milliseconds.
+    pub(crate) fn stall_millis(&self) -> u64 {
+        match self.stall_seconds {
+            Some(seconds) => (seconds * 1e3).max(60.0) as u64,
+            None if self.quick => 60,
+            None => 30_000,
+        }
+    }
+
     /// Whether `--only` lets a case pass.
     pub(crate) fn wants(&self, case: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|word| case.contains(word.as_str()))
     }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(',').map(str::to_owned).collect()
 }
 
 /// `1m,250k,7` → `[1_000_000, 250_000, 7]`.

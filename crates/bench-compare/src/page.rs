@@ -9,16 +9,17 @@
 use crate::options::Options;
 use crate::plot::{Line, Plot};
 use crate::report::{Report, short};
-use crate::{Outcome, map, reclaim, stall, structure};
+use crate::{Outcome, map, pool, reclaim, stall, structure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 type Run = fn(&Options) -> Outcome;
-const SUITES: [(&str, Run); 4] = [
+const SUITES: [(&str, Run); 5] = [
     ("reclaim", reclaim::run),
     ("stall", stall::run),
+    ("pool", pool::run),
     ("structure", structure::run),
     ("map", map::run),
 ];
@@ -28,7 +29,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let folder = options.into.with_extension("");
     let told = |error: std::io::Error| format!("{}: {error}", options.into.display());
     fs::create_dir_all(&folder).map_err(told)?;
-    for (name, run) in SUITES {
+    let wanted = |name: &str| options.suites.is_empty() || options.suites.iter().any(|s| s == name);
+    for (name, run) in SUITES.into_iter().filter(|(name, _)| wanted(name)) {
         run(options)?;
         let reports = options.reports.take();
         if reports.is_empty() {

@@ -23,8 +23,8 @@ pub(crate) struct Plot {
     pub(crate) lines: Vec<Line>,
 }
 
-/// The subjects' colours: told apart by people who see colours differently (Okabe and Ito), then by dashes of markers.
-const COLOURS: [RGBColor; 8] = [
+/// The subjects' colours; the first eight are told apart by people who see colours differently (after Okabe and Ito).
+const COLOURS: [RGBColor; 13] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -33,6 +33,11 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(86, 180, 233),
     RGBColor(0, 0, 0),
     RGBColor(140, 140, 60),
+    RGBColor(120, 60, 160),
+    RGBColor(120, 120, 120),
+    RGBColor(150, 75, 0),
+    RGBColor(0, 180, 180),
+    RGBColor(220, 60, 120),
 ];
 
 const SIZE: (u32, u32) = (900, 480);

@@ -37,11 +37,13 @@ const CASES: [&str; 5] = ["nobody", "holding_1ms", "holding_10ms", "sleeping", "
 /// Runs all cases.
 pub(crate) fn run(options: &Options) -> Outcome {
     for name in CASES {
+        let stays = matches!(name, "sleeping" | "loading");
+        let millis = options.stall_millis() / if stays || options.quick { 1 } else { 10 };
         let case = Case {
             name: name.to_owned(),
             threads: WRITERS,
             subjects: reclaim::stall_subjects(),
-            settings: vec![("millis", options.millis(30_000, 60))],
+            settings: vec![("millis", millis)],
             rounds: options.rounds.unwrap_or(1),
         };
         case.run("stall", options)?;
