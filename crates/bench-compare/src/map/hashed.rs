@@ -5,45 +5,34 @@ use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-pub(crate) struct Stillpoint(stillpoint_structures::HashMap<u64, Value, RandomState>);
+/// A map whose operations go through `pin()`.
+macro_rules! pinned {
+    ($name:ident: $map:ty) => {
+        pub(crate) struct $name($map);
 
-impl MapSubject for Stillpoint {
-    fn new() -> Self {
-        Stillpoint(stillpoint_structures::HashMap::with_hasher(RandomState::default()))
-    }
-    #[inline(always)]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.0.pin().get(&key).map(|value| value[0])
-    }
-    #[inline(always)]
-    fn put(&self, key: u64, value: Value) {
-        self.0.pin().insert(key, value);
-    }
-    #[inline(always)]
-    fn remove(&self, key: u64) -> bool {
-        self.0.pin().remove(&key).is_some()
-    }
+        impl MapSubject for $name {
+            fn new() -> Self {
+                $name(<$map>::with_hasher(RandomState::default()))
+            }
+            #[inline(always)]
+            fn get(&self, key: u64) -> Option<u64> {
+                self.0.pin().get(&key).map(|value| value[0])
+            }
+            #[inline(always)]
+            fn put(&self, key: u64, value: Value) {
+                self.0.pin().insert(key, value);
+            }
+            #[inline(always)]
+            fn remove(&self, key: u64) -> bool {
+                self.0.pin().remove(&key).is_some()
+            }
+        }
+    };
 }
 
-pub(crate) struct Papaya(papaya::HashMap<u64, Value, RandomState>);
-
-impl MapSubject for Papaya {
-    fn new() -> Self {
-        Papaya(papaya::HashMap::with_hasher(RandomState::default()))
-    }
-    #[inline(always)]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.0.pin().get(&key).map(|value| value[0])
-    }
-    #[inline(always)]
-    fn put(&self, key: u64, value: Value) {
-        self.0.pin().insert(key, value);
-    }
-    #[inline(always)]
-    fn remove(&self, key: u64) -> bool {
-        self.0.pin().remove(&key).is_some()
-    }
-}
+pinned!(Stillpoint: stillpoint_structures::HashMap<u64, Value, RandomState>);
+pinned!(Papaya: papaya::HashMap<u64, Value, RandomState>);
+pinned!(Flurry: flurry::HashMap<u64, Value, RandomState>);
 
 pub(crate) struct Dash(dashmap::DashMap<u64, Value, RandomState>);
 
@@ -105,26 +94,6 @@ impl MapSubject for SccIndex {
     #[inline(always)]
     fn remove(&self, key: u64) -> bool {
         self.0.remove_sync(&key)
-    }
-}
-
-pub(crate) struct Flurry(flurry::HashMap<u64, Value, RandomState>);
-
-impl MapSubject for Flurry {
-    fn new() -> Self {
-        Flurry(flurry::HashMap::with_hasher(RandomState::default()))
-    }
-    #[inline(always)]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.0.pin().get(&key).map(|value| value[0])
-    }
-    #[inline(always)]
-    fn put(&self, key: u64, value: Value) {
-        self.0.pin().insert(key, value);
-    }
-    #[inline(always)]
-    fn remove(&self, key: u64) -> bool {
-        self.0.pin().remove(&key).is_some()
     }
 }
 
