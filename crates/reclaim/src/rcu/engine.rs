@@ -2,14 +2,14 @@
 //!
 //! 1. `period` only grows, by `fetch_add`; each one seals a bag, or asks for a grace period.
 //! 2. A bag of period `r` may go when the least `seen` of all online members is above `r` ([`Engine::horizon`]).
-//! 3. Bags of exited threads are orphans; a sweep takes them if nobody else is at it.
+//! 3. Bags of exited threads are orphans; a sweep looks through them if nobody else is at it.
 //!
 //! Tags:
 //! - `[period]`: AcqRel `fetch_add` in `end_period` / Acquire load in `quiescent` and `come_online`: whoever sees a later period sees the
 //!   unlinking of what was sealed in an earlier one.
 //! - `[online]`: SeqCst fences in `come_online` and `horizon`: a thread that the scan takes for offline sees the unlinking.
 
-use crate::rcu::member::{Bag, Member};
+use crate::rcu::member::{Bag, Bags, Member};
 use crate::retired::Retired;
 use std::sync::{Arc, Weak};
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering, fence};
@@ -188,25 +188,24 @@ impl Engine {
             return;
         }
         let nodes = std::mem::take(&mut bags.open);
-        bags.sealed.push(Bag { nodes, period: self.end_period() });
+        bags.sealed.push_back(Bag { nodes, period: self.end_period() });
     }
 
     #[cold]
     fn sweep(&self, member: &Member) {
         let horizon = self.horizon();
         let mut bags = member.bags.borrow_mut();
+        let Bags { sealed, ready, .. } = &mut *bags;
         if let Ok(mut orphans) = self.orphans.try_lock() {
-            bags.sealed.append(&mut orphans);
-        }
-        let mut waiting = Vec::new();
-        for mut bag in std::mem::take(&mut bags.sealed) {
-            if bag.period < horizon {
-                bags.ready.append(&mut bag.nodes);
-            } else {
-                waiting.push(bag);
+            for mut bag in orphans.extract_if(.., |bag| bag.period < horizon) {
+                ready.append(&mut bag.nodes);
             }
         }
-        bags.sealed = waiting;
+        // One's own bags are in the order of their periods: the first that has to wait is the last one looked at.
+        while let Some(bag) = sealed.front_mut().filter(|bag| bag.period < horizon) {
+            ready.append(&mut bag.nodes);
+            sealed.pop_front();
+        }
     }
 
     /// Re-entrant: a destructor that retires adds to the bags, but reclaims nothing itself.

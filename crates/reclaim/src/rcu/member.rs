@@ -11,6 +11,7 @@
 
 use crate::retired::Retired;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_primitive::thread_slot::Temporary;
 use stillpoint_primitive::{CachePadded, OwnerCounter};
@@ -31,7 +32,7 @@ pub(crate) struct Bag {
 pub(crate) struct Bags {
     pub(crate) open: Vec<Retired>,
     /// Oldest first.
-    pub(crate) sealed: Vec<Bag>,
+    pub(crate) sealed: VecDeque<Bag>,
     pub(crate) ready: Vec<Retired>,
 }
 
