@@ -20,7 +20,7 @@
 //!
 //! # Progress
 //! pin, unpin and loads are wait-free. retire is wait-free, except that the collector's `period` is a shared counter, moved once a bag, and that
-//! a full bag looks at all bags that wait: as many steps as a lagging thread holds back bags.
+//! a sweep hands on all bags whose turn has come, and looks at each that an exited thread left: both without a bound but their number.
 //! synchronize and flush block.
 //!
 //! # The bound
