@@ -273,8 +273,22 @@ where
     ///
     /// # Panics
     /// When the guard is of another collector.
+    ///
+    /// # Examples
+    /// What it gives lives as long as the guard and the map, both:
+    /// ```compile_fail,E0505
+    /// use stillpoint_reclaim::Collector;
+    /// use stillpoint_structures::OrderedMap;
+    ///
+    /// let collector = Collector::new();
+    /// let map: OrderedMap<u32, String> = OrderedMap::with_scheme(collector.clone());
+    /// let guard = collector.pin();
+    /// let value = map.get_with(&1, &guard);
+    /// drop(map);
+    /// println!("{value:?}");
+    /// ```
     pub fn get_with<'g, Q>(
-        &self,
+        &'g self,
         key: &Q,
         guard: &'g S::Guard<'_>,
     ) -> Result<Option<&'g V>, Restart>

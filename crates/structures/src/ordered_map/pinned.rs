@@ -327,7 +327,7 @@ where
     /// # Panics
     /// When the guard is of another collector.
     pub fn insert_with<'g>(
-        &self,
+        &'g self,
         key: K,
         value: V,
         guard: &'g S::Guard<'_>,
@@ -347,7 +347,7 @@ where
     /// # Panics
     /// When the guard is of another collector.
     pub fn remove_with<'g, Q>(
-        &self,
+        &'g self,
         key: &Q,
         guard: &'g S::Guard<'_>,
     ) -> Result<Option<&'g V>, Restart>
@@ -370,7 +370,7 @@ where
     /// # Panics
     /// When the guard is of another collector.
     pub fn compute_with<'g>(
-        &self,
+        &'g self,
         key: K,
         f: impl FnMut(Option<&V>) -> Change<V>,
         guard: &'g S::Guard<'_>,
