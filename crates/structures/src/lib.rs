@@ -10,7 +10,6 @@
 //! | [`slot`] | one value that many read and a few replace |
 //! | [`map`] | hash map and set: lock-free reads, growth without a stall |
 //! | [`list`] | sorted linked list: Harris', with a wait-free `get` |
-//! | [`ordered_map`] | a map in the order of its keys, with ranges: a B+tree |
 //! | [`index`] | the store's version index: key → chain of versions, newest first |
 //!
 //! # Operations
@@ -23,7 +22,6 @@
 //! | [`Slot`] | wait-free | `store`, `swap` wait-free, `update` lock-free |
 //! | [`List`] | wait-free (hazard pointers: lock-free) | lock-free |
 //! | [`HashMap`], [`HashSet`] | lock-free; wait-free unless an insert of the same mark is under way | lock-free, growth included |
-//! | [`OrderedMap`] | wait-free; ranges lock-free | lock-free |
 //!
 //! Each is as its scheme's loads at best; costs are on the pages.
 //!
@@ -34,7 +32,6 @@
 //! | [`Slot`] | yes | `read`, not `load` | yes; `load` may say `Restart` |
 //! | [`List`] | yes | `with`, not `get` or `iter` | yes; `get` may say `Restart`, `iter` is refused |
 //! | [`HashMap`], [`HashSet`] | yes | `with`, `set`, `unset`, `has`; no facade | with a guard of one's own; the facade is refused |
-//! | [`OrderedMap`] | yes | does not compile | with a guard of one's own; the facade is refused |
 //! | [`ArrayQueue`], bounded channels | none needed | | |
 //! | [`index`] | `leased` only | | yes |
 
@@ -50,7 +47,6 @@ pub mod channel;
 pub mod index;
 pub mod list;
 pub mod map;
-pub mod ordered_map;
 pub mod queue;
 pub mod segment_queue;
 pub mod slot;
@@ -66,7 +62,6 @@ pub use index::{
 };
 pub use list::List;
 pub use map::{HashMap, HashSet};
-pub use ordered_map::OrderedMap;
 pub use queue::Queue;
 pub use returned::Returned;
 pub use segment_queue::SegmentQueue;
