@@ -102,8 +102,10 @@ impl Retired {
         // SAFETY: the caller's promise, passed on to the reclaimer that came with the node.
         let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (self.reclaim)(self.ptr) }));
         if let Err(payload) = outcome {
-            // The payload's own destructor could panic again.
-            std::mem::forget(payload);
+            // The payload's own destructor may panic in its turn; what that leaves is let go.
+            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                std::mem::forget(again);
+            }
         }
     }
 
