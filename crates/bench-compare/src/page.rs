@@ -36,8 +36,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
         if reports.is_empty() {
             continue;
         }
-        let lines: String =
-            reports.iter().flat_map(Report::lines).map(|line| line + "\n").collect();
+        // What a picture shows point by point is in the picture.
+        let lines = reports.iter().flat_map(Report::lines).filter(|line| !line.contains('@'));
+        let lines: String = lines.map(|line| line + "\n").collect();
         fs::write(folder.join(format!("{name}.jsonl")), lines).map_err(told)?;
         let mut body = tables(&reports);
         for (file, alt) in pictures(name, &reports, &folder)? {
@@ -61,8 +62,10 @@ fn replaced(page: &str, name: &str, body: &str) -> Outcome<String> {
 }
 
 /// Metrics that get a table, the better the smaller or the larger.
-const TABLES: [(&str, &str, bool); 9] = [
+const TABLES: [(&str, &str, bool); 11] = [
     ("ns_per_op", "CPU ns an operation, one thread", false),
+    ("ns_per_block", "CPU ns a block", false),
+    ("rss_over_live_after_trim", "resident over live bytes after a spike and a trim", false),
     ("cpu_ns_per_op", "CPU ns an operation, all threads", false),
     ("ops_per_s", "operations a second", true),
     ("p999_ns", "p99.9 of an operation, ns", false),
@@ -73,7 +76,7 @@ const TABLES: [(&str, &str, bool); 9] = [
     ("other_worst_ms", "longest stall of another writer during growth, ms", false),
 ];
 
-/// A table a metric and set of subjects: a row a case, the best in bold, and ours beside the best of the others.
+/// A table a metric and set of subjects: a row a case, the best in bold, and the first, if it is ours, beside the best of the others.
 fn tables(reports: &[Report]) -> String {
     let mut text = String::new();
     for (metric, title, larger) in TABLES {
@@ -88,7 +91,7 @@ fn tables(reports: &[Report]) -> String {
         for names in groups {
             let _ = writeln!(
                 text,
-                "**{title}**\n\n| case / threads | {} | ours/best rival |",
+                "**{title}**\n\n| case / threads | {} | first/best rival |",
                 names.join(" | ")
             );
             let _ = writeln!(text, "|---|{}", "---|".repeat(names.len() + 1));
@@ -106,17 +109,17 @@ fn tables(reports: &[Report]) -> String {
 
 fn table_row(report: &Report, row: &[(&str, f64)], larger: bool) -> String {
     let better = |a: f64, b: f64| if larger { a.max(b) } else { a.min(b) };
-    let best_of = |ours: bool| {
-        let mine = row.iter().filter(|(name, _)| name.starts_with("stillpoint") == ours);
-        mine.map(|(_, value)| *value).reduce(better)
-    };
+    let is_ours = |name: &str| name.starts_with("stillpoint");
+    let ours = row.first().filter(|(name, _)| is_ours(name)).map(|(_, value)| *value);
+    let rivals = row.iter().filter(|(name, _)| !is_ours(name)).map(|(_, value)| *value);
+    let rival = rivals.reduce(better);
     let best = row.iter().map(|(_, value)| *value).reduce(better);
     let mut text = format!("| {} / {} |", report.case(), report.threads());
     for (_, value) in row {
         let bold = if Some(*value) == best { "**" } else { "" };
         let _ = write!(text, " {bold}{}{bold} |", short(*value));
     }
-    match (best_of(true), best_of(false)) {
+    match (ours, rival) {
         (Some(ours), Some(theirs)) if theirs > 0.0 => {
             let _ = writeln!(text, " {:.2} |", ours / theirs);
         }

@@ -22,7 +22,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use stillpoint_testkit::{Random, peak_rss_bytes, process_cpu, rss_bytes};
+use stillpoint_testkit::{Random, peak_rss_bytes, process_cpu};
 
 const WRITERS: u64 = 2;
 const PLACES: u64 = 1 << 10;
@@ -158,7 +158,6 @@ pub(crate) fn watch<S: Subject>(reader: Reader, millis: u64) -> Vec<Figure> {
             peak = peak.max(most);
             let at = u64::from(point) * millis / u64::from(POINTS);
             figures.push(Figure::new(&format!("unreclaimed_nodes@{at}"), "1", most as f64));
-            figures.push(Figure::new(&format!("rss_bytes@{at}"), "bytes", rss_bytes() as f64));
         }
         let retired = scene.retired.load(Ordering::Relaxed) as f64;
         let spent = (process_cpu() - cpu).as_nanos() as f64;
