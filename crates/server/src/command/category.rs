@@ -37,9 +37,13 @@ pub(crate) fn of(row: &Command) -> Vec<&'static str> {
     let belongs = |name: &str| match name {
         "keyspace" => group(Group::Generic) || has(acl::KEYSPACE),
         "read" => {
-            is(flag::READONLY) && row.keys.first != 0 || group(Group::Generic) && is(flag::READONLY)
+            is(flag::READONLY) && row.keys.any() || group(Group::Generic) && is(flag::READONLY)
         }
         "write" => is(flag::WRITE),
+        "set" => group(Group::Set) || has(acl::SET),
+        "sortedset" => group(Group::SortedSet) || has(acl::SORTED_SET),
+        "list" => has(acl::LIST),
+        "geo" => group(Group::Geo),
         "hash" => group(Group::Hash),
         "string" => group(Group::String),
         "pubsub" => is(flag::PUBSUB),

@@ -6,7 +6,7 @@ use super::row::{Command, Group, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
 use crate::data::Item;
 use crate::resp::{Protocol, strict_integer};
-use crate::value::{Hash as HashView, encoding_name, glob_matches};
+use crate::value::{Hash as HashView, Set, encoding_name, glob_matches};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 use stillpoint_store::At;
@@ -107,18 +107,19 @@ fn object(ctx: &mut Context<'_>) -> Outcome {
 
 /// Bytes of a key's content, as far as it is bytes.
 pub(crate) fn content_bytes(entry: Item<'_>) -> usize {
-    match (entry.bytes(), HashView::of(entry)) {
-        (Some(bytes), _) => bytes.len(),
-        (None, Ok(hash)) => {
-            let mut sum = 0;
-            hash.for_each(|field, value| sum += field.len() + value.len());
-            sum
-        }
-        (None, Err(_)) => 0,
+    if let Some(bytes) = entry.bytes() {
+        return bytes.len();
     }
+    let mut sum = 0;
+    if let Ok(hash) = HashView::of(entry) {
+        hash.for_each(|field, value| sum += field.len() + value.len());
+    } else if let Ok(set) = Set::of(entry) {
+        set.for_each(|member| sum += member.len());
+    }
+    sum
 }
 
-/// A figure that depends on a key's content, and not on the order of a hash's fields.
+/// A figure that depends on a key's content, and not on the order of a hash's fields or a set's members.
 fn fingerprint(entry: Item<'_>) -> u64 {
     let of = |part: &dyn Fn(&mut DefaultHasher)| {
         let mut hasher = DefaultHasher::new();
@@ -126,9 +127,12 @@ fn fingerprint(entry: Item<'_>) -> u64 {
         hasher.finish()
     };
     let mut sum = of(&|h| entry.expire_at_ms().is_some().hash(h));
-    match HashView::of(entry) {
-        Ok(hash) => hash.for_each(|field, value| sum ^= of(&|h| (field, value).hash(h))),
-        Err(_) => sum ^= of(&|h| entry.bytes().hash(h)),
+    if let Ok(hash) = HashView::of(entry) {
+        hash.for_each(|field, value| sum ^= of(&|h| (field, value).hash(h)));
+    } else if let Ok(set) = Set::of(entry) {
+        set.for_each(|member| sum ^= of(&|h| member.hash(h)));
+    } else {
+        sum ^= of(&|h| entry.bytes().hash(h));
     }
     sum
 }

@@ -94,37 +94,40 @@ fn write_info(row: &Command, out: &mut Reply) {
 }
 
 fn write_key_specs(row: &Command, out: &mut Reply) {
-    if row.keys.first == 0 {
-        return out.array(0);
+    let keys = row.keys;
+    out.array(usize::from(keys.first != 0) + usize::from(keys.count_at != 0));
+    if keys.first != 0 {
+        // Here the last key is told from the first one on, unless it is told from the end.
+        let last = if keys.last >= 0 { keys.last - keys.first } else { keys.last };
+        let range = [("lastkey", last), ("keystep", keys.step), ("limit", 0)];
+        write_key_spec(row, keys.first, "range", &range, out);
     }
-    out.array(1);
+    if keys.count_at != 0 {
+        let counted = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
+        write_key_spec(row, keys.count_at, "keynum", &counted, out);
+    }
+}
+
+fn write_key_spec(row: &Command, from: i32, kind: &str, find: &[(&str, i32)], out: &mut Reply) {
     out.map(3);
     out.bulk(b"flags");
     let flags: &[&str] = if row.has(flag::WRITE) { &["RW", "update"] } else { &["RO", "access"] };
     out.set(flags.len());
     flags.iter().for_each(|name| out.simple(name));
-    out.bulk(b"begin_search");
-    out.map(2);
-    out.bulk(b"type");
-    out.bulk(b"index");
-    out.bulk(b"spec");
-    out.map(1);
-    out.bulk(b"index");
-    out.integer(i64::from(row.keys.first));
-    out.bulk(b"find_keys");
-    out.map(2);
-    out.bulk(b"type");
-    out.bulk(b"range");
-    out.bulk(b"spec");
-    out.map(3);
-    out.bulk(b"lastkey");
-    // Here the last key is told from the first one on, unless it is told from the end.
-    let last = row.keys.last;
-    out.integer(i64::from(if last >= 0 { last - row.keys.first } else { last }));
-    out.bulk(b"keystep");
-    out.integer(i64::from(row.keys.step));
-    out.bulk(b"limit");
-    out.integer(0);
+    for (name, kind, figures) in
+        [("begin_search", "index", &[("index", from)][..]), ("find_keys", kind, find)]
+    {
+        out.bulk(name.as_bytes());
+        out.map(2);
+        out.bulk(b"type");
+        out.bulk(kind.as_bytes());
+        out.bulk(b"spec");
+        out.map(figures.len());
+        for (name, figure) in figures {
+            out.bulk(name.as_bytes());
+            out.integer(i64::from(*figure));
+        }
+    }
 }
 
 fn docs(ctx: &mut Context<'_>) -> Outcome {
@@ -191,7 +194,7 @@ fn keys<'a>(ctx: &Context<'a>) -> Result<(&'static Command, Vec<&'a [u8]>), Comm
     if !row.subcommands.is_empty() && count > 1 {
         row = lookup_subcommand(id, args.at(3)).ok_or_else(invalid)?.1;
     }
-    if row.keys.first == 0 {
+    if !row.keys.any() {
         return Err(CommandError::other("The command has no key arguments"));
     }
     if !row.accepts(count) {
@@ -202,7 +205,18 @@ fn keys<'a>(ctx: &Context<'a>) -> Result<(&'static Command, Vec<&'a [u8]>), Comm
         last => last.min(count as i32 - 1),
     };
     let positions = (row.keys.first..=last).step_by(row.keys.step.max(1) as usize);
-    Ok((row, positions.map(|i| args.at(2 + i as usize)).collect()))
+    let mut keys: Vec<&[u8]> = match row.keys.first {
+        0 => Vec::new(),
+        _ => positions.map(|i| args.at(2 + i as usize)).collect(),
+    };
+    if row.keys.count_at != 0 {
+        let at = 2 + row.keys.count_at as usize;
+        let counted = args.get(at).and_then(crate::resp::strict_integer);
+        let counted = counted.filter(|n| (0..(args.len() - at) as i64).contains(n));
+        let invalid = || CommandError::other("Invalid arguments specified for command");
+        keys.extend(args.iter_from(at + 1).take(counted.ok_or_else(invalid)? as usize));
+    }
+    Ok((row, keys))
 }
 
 fn getkeys(ctx: &mut Context<'_>) -> Outcome {

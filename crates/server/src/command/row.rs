@@ -3,7 +3,7 @@
 //! | field | as in Redis's COMMAND reply |
 //! |---|---|
 //! | `arity` | arguments with the name; negative: at least so many |
-//! | `keys` | first, last (negative: from the end), step; all 0: no keys |
+//! | `keys` | first, last (negative: from the end), step; all 0: no such keys; and the argument that counts keys behind it |
 //! | `acl` | categories beyond those that flags and group imply |
 
 use super::context::{Context, Outcome};
@@ -61,6 +61,9 @@ pub(crate) mod acl {
     pub(crate) const CONNECTION: u32 = 1 << 2;
     pub(crate) const BLOCKING: u32 = 1 << 3;
     pub(crate) const TRANSACTION: u32 = 1 << 4;
+    pub(crate) const SET: u32 = 1 << 5;
+    pub(crate) const SORTED_SET: u32 = 1 << 6;
+    pub(crate) const LIST: u32 = 1 << 7;
 }
 
 /// The family that a command belongs to, for COMMAND DOCS and ACL categories.
@@ -71,6 +74,9 @@ pub(crate) enum Group {
     Generic,
     String,
     Hash,
+    Set,
+    SortedSet,
+    Geo,
     Transactions,
 }
 
@@ -83,6 +89,9 @@ impl Group {
             Group::Generic => "generic",
             Group::String => "string",
             Group::Hash => "hash",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Geo => "geo",
             Group::Transactions => "transactions",
         }
     }
@@ -94,16 +103,27 @@ pub(crate) struct Keys {
     pub(crate) first: i32,
     pub(crate) last: i32,
     pub(crate) step: i32,
+    /// The argument that says how many keys follow it; 0: none does.
+    pub(crate) count_at: i32,
 }
 
 impl Keys {
-    pub(crate) const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
+    pub(crate) const NONE: Keys = Keys::at(0, 0, 0);
     /// Argument 1 only.
-    pub(crate) const ONE: Keys = Keys { first: 1, last: 1, step: 1 };
+    pub(crate) const ONE: Keys = Keys::at(1, 1, 1);
     /// Every argument from 1 on.
-    pub(crate) const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+    pub(crate) const ALL: Keys = Keys::at(1, -1, 1);
     pub(crate) const fn at(first: i32, last: i32, step: i32) -> Keys {
-        Keys { first, last, step }
+        Keys { first, last, step, count_at: 0 }
+    }
+    /// These, and those that argument `count_at` counts.
+    pub(crate) const fn counted(mut self, count_at: i32) -> Keys {
+        self.count_at = count_at;
+        self
+    }
+    /// Whether there are any.
+    pub(crate) fn any(self) -> bool {
+        self.first != 0 || self.count_at != 0
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::row::Command;
 use super::{
-    client, config, connection, database, debug, function, hash, info, keys, meta, server,
+    client, config, connection, database, debug, function, hash, info, keys, meta, server, set,
     snapshot, string, transaction, watching,
 };
 
@@ -19,6 +19,7 @@ static FAMILIES: &[&[Command]] = &[
     keys::ROWS,
     database::ROWS,
     hash::ROWS,
+    set::ROWS,
     transaction::ROWS,
     snapshot::ROWS,
     server::ROWS,

@@ -40,6 +40,11 @@ pub(crate) struct Settings {
     pub(crate) query_buffer_limit: usize,
     pub(crate) hash_max_listpack_entries: usize,
     pub(crate) hash_max_listpack_value: usize,
+    pub(crate) set_max_intset_entries: usize,
+    pub(crate) set_max_listpack_entries: usize,
+    pub(crate) set_max_listpack_value: usize,
+    pub(crate) zset_max_listpack_entries: usize,
+    pub(crate) zset_max_listpack_value: usize,
     pub(crate) maxclients: usize,
     pub(crate) timeout_s: u64,
     pub(crate) tcp_keepalive_s: u64,
@@ -157,6 +162,11 @@ impl Settings {
         self.query_buffer_limit = size(&self, "client-query-buffer-limit").min(MAX_QUERY_BYTES);
         self.hash_max_listpack_entries = size(&self, "hash-max-listpack-entries");
         self.hash_max_listpack_value = size(&self, "hash-max-listpack-value");
+        self.set_max_intset_entries = size(&self, "set-max-intset-entries");
+        self.set_max_listpack_entries = size(&self, "set-max-listpack-entries");
+        self.set_max_listpack_value = size(&self, "set-max-listpack-value");
+        self.zset_max_listpack_entries = size(&self, "zset-max-listpack-entries");
+        self.zset_max_listpack_value = size(&self, "zset-max-listpack-value");
         self.maxclients = size(&self, "maxclients");
         self.timeout_s = self.number("timeout") as u64;
         self.tcp_keepalive_s = self.number("tcp-keepalive") as u64;

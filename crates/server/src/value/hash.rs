@@ -37,10 +37,10 @@ impl<'g> Hash<'g> {
     pub(crate) fn of(entry: Item<'g>) -> Result<Self, CommandError> {
         match (entry.kind(), entry.value()) {
             (kind::PACKED_HASH, Value::Bytes(bytes)) => Ok(Hash::Packed(Packed::new(bytes))),
-            (kind::LARGE_HASH, Value::Object(object)) => {
-                let Object::Hash(hash) = &**object;
-                Ok(Hash::Large(hash))
-            }
+            (kind::LARGE_HASH, Value::Object(object)) => match &**object {
+                Object::Hash(hash) => Ok(Hash::Large(hash)),
+                _ => Err(CommandError::WrongType),
+            },
             _ => Err(CommandError::WrongType),
         }
     }

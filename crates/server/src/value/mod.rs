@@ -7,17 +7,25 @@
 //! | 2 | [`Object::Hash`] | hash | hashtable |
 //! | 3 | bytes, changed in place before | string | raw |
 //! | 4 | bytes, which Redis does not look at for an integer | string | embstr or raw |
+//! | 7 | bytes: integers in order | set | intset |
+//! | 8 | bytes: members, packed | set | listpack |
+//! | 9 | [`Object::Set`] | set | hashtable |
 
 mod float;
 mod glob;
 mod hash;
+mod int_set;
 mod large_hash;
+mod numbered;
 mod packed;
+mod packed_set;
+mod set;
 
 pub(crate) use float::LongDouble;
 pub(crate) use glob::glob_matches;
 pub(crate) use hash::{Hash, HashEdit, HashLimits};
 pub(crate) use large_hash::LargeHash;
+pub(crate) use set::{LargeSet, Set, SetEdit, SetLimits};
 
 use crate::command::CommandError;
 use crate::data::Item;
@@ -28,6 +36,8 @@ use crate::resp::strict_integer;
 pub(crate) enum Object {
     /// A large hash.
     Hash(LargeHash),
+    /// A large set.
+    Set(LargeSet),
 }
 
 /// Kinds, as the store keeps them with each version.
@@ -39,6 +49,11 @@ pub(crate) mod kind {
     pub(crate) const RAW_STRING: u8 = 3;
     /// A string that OBJECT ENCODING never calls int.
     pub(crate) const TEXT_STRING: u8 = 4;
+    pub(crate) const INT_SET: u8 = 7;
+    pub(crate) const PACKED_SET: u8 = 8;
+    pub(crate) const LARGE_SET: u8 = 9;
+    pub(crate) const PACKED_SORTED_SET: u8 = 10;
+    pub(crate) const LARGE_SORTED_SET: u8 = 11;
 }
 
 /// Longest string that Redis keeps in one allocation with its header.
@@ -57,6 +72,8 @@ pub(crate) fn string_of(entry: Item<'_>) -> Result<&[u8], CommandError> {
 pub(crate) fn type_name(entry: Item<'_>) -> &'static str {
     match entry.kind() {
         kind::STRING | kind::RAW_STRING | kind::TEXT_STRING => "string",
+        kind::INT_SET | kind::PACKED_SET | kind::LARGE_SET => "set",
+        kind::PACKED_SORTED_SET | kind::LARGE_SORTED_SET => "zset",
         _ => "hash",
     }
 }
@@ -67,7 +84,9 @@ pub(crate) fn encoding_name(entry: Item<'_>) -> &'static str {
         (kind::STRING, Some(bytes)) if strict_integer(bytes).is_some() => "int",
         (kind::STRING | kind::TEXT_STRING, Some(bytes)) if bytes.len() <= EMBSTR_BYTES => "embstr",
         (kind::STRING | kind::RAW_STRING | kind::TEXT_STRING, _) => "raw",
-        (kind::PACKED_HASH, _) => "listpack",
+        (kind::INT_SET, _) => "intset",
+        (kind::PACKED_HASH | kind::PACKED_SET | kind::PACKED_SORTED_SET, _) => "listpack",
+        (kind::LARGE_SORTED_SET, _) => "skiplist",
         _ => "hashtable",
     }
 }

@@ -7,7 +7,7 @@
 //! # Invariants
 //! 1. Whatever bytes are read, no read goes past their end; bytes that are no packed hash read as a shorter one.
 
-const COUNT_BYTES: usize = 4;
+pub(super) const COUNT_BYTES: usize = 4;
 
 /// A packed hash.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ impl<'a> Packed<'a> {
     }
 
     pub(crate) fn rows(self) -> Rows<'a> {
-        Rows { bytes: self.bytes, at: COUNT_BYTES }
+        Rows { parts: Parts::new(self.bytes, COUNT_BYTES) }
     }
 
     pub(crate) fn find(self, field: &[u8]) -> Option<Row<'a>> {
@@ -43,12 +43,37 @@ impl<'a> Packed<'a> {
 
 /// The pairs of a packed hash, in order.
 pub(crate) struct Rows<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    parts: Parts<'a>,
 }
 
-impl<'a> Rows<'a> {
-    fn part(&mut self) -> Option<&'a [u8]> {
+impl<'a> Iterator for Rows<'a> {
+    type Item = Row<'a>;
+
+    fn next(&mut self) -> Option<Row<'a>> {
+        let start = self.parts.at;
+        let field = self.parts.next()?;
+        let value = self.parts.next()?;
+        Some(Row { field, value, start, end: self.parts.at })
+    }
+}
+
+/// Byte strings behind their lengths, one after the other.
+pub(super) struct Parts<'a> {
+    bytes: &'a [u8],
+    /// Where the next one begins.
+    pub(super) at: usize,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Parts { bytes, at }
+    }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
         let (mut len, mut shift) = (0usize, 0);
         loop {
             let byte = *self.bytes.get(self.at)?;
@@ -65,17 +90,6 @@ impl<'a> Rows<'a> {
         let part = self.bytes.get(self.at..self.at.checked_add(len)?)?;
         self.at += len;
         Some(part)
-    }
-}
-
-impl<'a> Iterator for Rows<'a> {
-    type Item = Row<'a>;
-
-    fn next(&mut self) -> Option<Row<'a>> {
-        let start = self.at;
-        let field = self.part()?;
-        let value = self.part()?;
-        Some(Row { field, value, start, end: self.at })
     }
 }
 
@@ -136,7 +150,8 @@ impl PackedEdit {
     }
 }
 
-fn push_part(bytes: &mut Vec<u8>, part: &[u8]) {
+/// Appends a byte string behind its length.
+pub(super) fn push_part(bytes: &mut Vec<u8>, part: &[u8]) {
     let mut len = part.len();
     while len > 0x7f {
         bytes.push(len as u8 | 0x80);

@@ -55,12 +55,15 @@ pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
         b"ttl" | b"expiretime" => near(ours, theirs, SLACK_MS / 1000),
         b"pttl" | b"pexpiretime" => near(ours, theirs, SLACK_MS),
         // Whether a small integer is shared, Redis decides by the value's history.
-        b"object" => ours.integer().is_some() && theirs.integer().is_some(),
-        b"randomkey" | b"hrandfield" => alike(ours, theirs),
+        b"object" if ours.integer().is_some() => theirs.integer().is_some(),
+        // Redis 7.0 has no packed sets; 7.2 has.
+        b"object" => ours.text() == b"listpack" && theirs.text() == b"hashtable",
+        b"randomkey" | b"hrandfield" | b"srandmember" => alike(ours, theirs),
         b"hello" => true,
-        b"keys" | b"hkeys" | b"hvals" => sorted(ours) == sorted(theirs),
+        b"keys" | b"hkeys" | b"hvals" | b"smembers" | b"spop" | b"sinter" | b"sunion"
+        | b"sdiff" => sorted(ours) == sorted(theirs),
         b"hgetall" => alike(ours, theirs) && pairs(ours) == pairs(theirs),
-        b"scan" => match (ours.parts(), theirs.parts()) {
+        b"scan" | b"sscan" => match (ours.parts(), theirs.parts()) {
             ([a, ours], [b, theirs]) => a == b && sorted(ours) == sorted(theirs),
             _ => false,
         },

@@ -2,7 +2,7 @@
 //!
 //! | letter | what it stands for |
 //! |---|---|
-//! | K F P | key, field, pattern |
+//! | K F P E | key, field, pattern, member: a field or a number |
 //! | V | a value: numbers, texts, bytes |
 //! | I J N | an integer, right or wrong; one that is no near time; a small one |
 //! | L | a floating-point number, right or wrong |
@@ -103,6 +103,29 @@ const TEMPLATES: &[(u32, &str)] = &[
     (5, "hincrbyfloat K F L"),
     (3, "hrandfield K ~hrandfield"),
     (3, "hscan K 0 COUNT 100000 ~hscan"),
+    (8, "sadd K E E*"),
+    (6, "sadd K I E*"),
+    (4, "srem K E E*"),
+    (3, "smove K K E"),
+    (2, "spop K 0"),
+    (2, "spop K 1000"),
+    (1, "spop K J"),
+    (2, "srandmember K"),
+    (3, "srandmember K N"),
+    (1, "srandmember K J"),
+    (2, "scard K"),
+    (3, "sismember K E"),
+    (2, "smismember K E E*"),
+    (3, "smembers K"),
+    (2, "sscan K 0 COUNT 100000 ~hscan"),
+    (3, "sinter K K*"),
+    (3, "sunion K K*"),
+    (3, "sdiff K K*"),
+    (3, "sinterstore K K K*"),
+    (3, "sunionstore K K K*"),
+    (3, "sdiffstore K K K*"),
+    (4, "sintercard 2 K K ~sintercard"),
+    (1, "sintercard J K K"),
     (6, "multi"),
     (8, "exec"),
     (1, "discard"),
@@ -119,8 +142,12 @@ const OPTIONS: &[(&str, &[&str])] = &[
     ("~expire", &["NX", "XX", "GT", "LT", "nx", "soon"]),
     ("~copy", &["REPLACE", "REPLACE", "DB D", "DB"]),
     ("~lcs", &["LEN", "IDX", "MINMATCHLEN N", "WITHMATCHLEN", "MINMATCHLEN"]),
-    ("~scan", &["MATCH P", "TYPE string", "TYPE hash", "TYPE zset", "COUNT 0", "MATCH"]),
+    (
+        "~scan",
+        &["MATCH P", "TYPE string", "TYPE hash", "TYPE set", "TYPE zset", "COUNT 0", "MATCH"],
+    ),
     ("~hscan", &["MATCH P", "COUNT J", "MATCH", "TYPE hash"]),
+    ("~sintercard", &["LIMIT N", "LIMIT", "LIMIT J", "K"]),
     ("~hrandfield", &["N", "N WITHVALUES", "J", "WITHVALUES"]),
 ];
 
@@ -283,6 +310,8 @@ impl Generator {
             "V" => self.value(),
             "I" => self.pick(INTEGERS).into(),
             "J" => self.pick(NOT_NEAR).into(),
+            "E" if self.below(3) == 0 => self.random.i32(-9..9).to_string().into(),
+            "E" => self.pick(FIELDS).into(),
             "N" => self.random.i32(-12..30).to_string().into(),
             "L" if self.below(3) == 0 => {
                 let digits = self.random.i32(-1_000_000..1_000_000);

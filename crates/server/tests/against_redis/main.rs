@@ -28,8 +28,11 @@ const SHOWN: usize = 25;
 const DATABASES: [&str; 3] = ["0", "1", "2"];
 
 /// Settings that decide encodings, the same in both.
-const SETTINGS: [(&str, &str); 2] =
-    [("hash-max-listpack-entries", "8"), ("hash-max-listpack-value", "32")];
+const SETTINGS: [(&str, &str); 3] = [
+    ("hash-max-listpack-entries", "8"),
+    ("hash-max-listpack-value", "32"),
+    ("set-max-intset-entries", "8"),
+];
 
 /// One connection to each server, and what the servers queue for it.
 struct Pair {
@@ -119,7 +122,8 @@ fn compare_keys(pair: &mut Pair) -> Option<String> {
                 &[b"PEXPIRETIME", &key],
                 &[b"GET", &key],
             ];
-            for words in about.into_iter().chain([&[&b"HGETALL"[..], &key][..]]) {
+            let contents: [&[&[u8]]; 2] = [&[b"HGETALL", &key], &[b"SMEMBERS", &key]];
+            for words in about.into_iter().chain(contents) {
                 let request: Request = words.iter().map(|word| word.to_vec()).collect();
                 if let Some(difference) = pair.compare(&request) {
                     return Some(format!("in database {db}: {difference}"));

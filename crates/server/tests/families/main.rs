@@ -2,6 +2,7 @@
 
 mod hashes;
 mod keys;
+mod sets;
 mod snapshots;
 mod strings;
 mod transactions;

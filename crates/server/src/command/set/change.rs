@@ -1,0 +1,74 @@
+//! Changing sets member by member.
+
+use crate::command::{Context, Outcome};
+use crate::data::atomically;
+use crate::value::{Set, SetEdit, SetLimits};
+
+pub(crate) fn sadd(ctx: &mut Context<'_>) -> Outcome {
+    let args = ctx.args;
+    let limits = SetLimits::of(&ctx.env.settings);
+    let (mut data, out) = ctx.parts();
+    let added: i64 = data.update(args.at(1), |entry, draft| {
+        let mut edit = SetEdit::of(entry)?;
+        edit.expect(args.at(2), args.len() - 2, limits);
+        let added = args.iter_from(2).map(|member| i64::from(edit.add(member, limits))).sum();
+        if added > 0 {
+            edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
+        }
+        Ok(added)
+    })??;
+    out.integer(added);
+    Ok(())
+}
+
+pub(crate) fn srem(ctx: &mut Context<'_>) -> Outcome {
+    let args = ctx.args;
+    let (mut data, out) = ctx.parts();
+    let removed = data.update(args.at(1), |entry, draft| {
+        if entry.is_none() {
+            return Ok(0);
+        }
+        let mut edit = SetEdit::of(entry)?;
+        let removed = args.iter_from(2).map(|member| i64::from(edit.remove(member))).sum();
+        if removed > 0 {
+            edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
+        }
+        Ok(removed)
+    })??;
+    out.integer(removed);
+    Ok(())
+}
+
+pub(crate) fn smove(ctx: &mut Context<'_>) -> Outcome {
+    let (from, to, member) = (ctx.args.at(1), ctx.args.at(2), ctx.args.at(3));
+    let limits = SetLimits::of(&ctx.env.settings);
+    atomically(ctx, |ctx| {
+        let (mut data, out) = ctx.parts();
+        let is_there = data.read(from, |entry| {
+            let set = entry.map(Set::of).transpose()?;
+            Ok(set.map(|set| set.contains(member)))
+        })??;
+        let Some(is_there) = is_there else {
+            out.integer(0);
+            return Ok(());
+        };
+        data.read(to, |entry| entry.map(Set::of).transpose().map(|_| ()))??;
+        out.integer(i64::from(is_there));
+        if !is_there || from == to {
+            return Ok(());
+        }
+        data.update(from, |entry, draft| {
+            let mut edit = SetEdit::of(entry)?;
+            edit.remove(member);
+            edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
+            Ok(())
+        })??;
+        data.update(to, |entry, draft| {
+            let mut edit = SetEdit::of(entry)?;
+            if edit.add(member, limits) {
+                edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
+            }
+            Ok(())
+        })?
+    })
+}

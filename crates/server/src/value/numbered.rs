@@ -1,0 +1,122 @@
+//! Numbered rows that are also found by name: what large hashes and sets are made of. Persistent, so that a version of a table of a million rows
+//! shares all but a few nodes with the one before.
+//!
+//! ```text
+//!  rows   [ row … ]           a persistent vector, in which a row's number says where a SCAN and a random draw find it
+//!  index  name → row number   a persistent hash trie
+//! ```
+//! Removing puts the last row into the gap.
+//!
+//! # Invariants
+//! 1. `index[rows[i].name()] == i` for every row, and nothing else is in the index.
+//! 2. A row's number only ever falls. So a walk from the last row to the first meets every row that is there all the while.
+
+use rpds::{HashTrieMapSync, VectorSync};
+use std::sync::Arc;
+
+pub(crate) type Bytes = Arc<[u8]>;
+
+/// What a table holds: something with a name.
+pub(crate) trait Row: Clone {
+    fn name(&self) -> &Bytes;
+}
+
+impl Row for Bytes {
+    fn name(&self) -> &Bytes {
+        self
+    }
+}
+
+impl Row for (Bytes, Bytes) {
+    fn name(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+/// A table; a clone costs two reference counts, a change O(log n).
+#[derive(Clone)]
+pub(crate) struct Numbered<R> {
+    rows: VectorSync<R>,
+    index: HashTrieMapSync<Bytes, u32>,
+}
+
+impl<R: Row> Numbered<R> {
+    pub(crate) fn new() -> Self {
+        Numbered { rows: VectorSync::new_sync(), index: HashTrieMapSync::new_sync() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn contains(&self, name: &[u8]) -> bool {
+        self.index.contains_key(name)
+    }
+
+    /// The row of that name, and its number.
+    pub(crate) fn find(&self, name: &[u8]) -> Option<(usize, &R)> {
+        let number = *self.index.get(name)? as usize;
+        self.rows.get(number).map(|row| (number, row))
+    }
+
+    /// The row of that number.
+    pub(crate) fn row(&self, number: usize) -> Option<&R> {
+        self.rows.get(number)
+    }
+
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &R> {
+        self.rows.iter()
+    }
+
+    /// Adds a row of a name that is not there.
+    pub(crate) fn push(&mut self, row: R) {
+        debug_assert!(!self.contains(row.name()), "a row of that name is there");
+        self.index.insert_mut(Arc::clone(row.name()), self.rows.len() as u32);
+        self.rows.push_back_mut(row);
+    }
+
+    /// Puts another row of the same name in the place of that number.
+    pub(crate) fn replace(&mut self, number: usize, row: R) {
+        self.rows.set_mut(number, row);
+    }
+
+    /// Removes the row of that name; whether it was there.
+    pub(crate) fn remove(&mut self, name: &[u8]) -> bool {
+        let Some(&number) = self.index.get(name) else { return false };
+        self.index.remove_mut(name);
+        if let Some(last) = self.rows.last().cloned()
+            && number as usize + 1 != self.rows.len()
+        {
+            self.index.insert_mut(Arc::clone(last.name()), number);
+            self.rows.set_mut(number as usize, last);
+        }
+        self.rows.drop_last_mut();
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_index_agree_whatever_is_pushed_and_removed() {
+        let mut table = Numbered::<Bytes>::new();
+        let mut model = std::collections::BTreeSet::new();
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..5_000 {
+            let name = random.u32(..300).to_le_bytes();
+            if random.u8(..3) == 0 {
+                assert_eq!(table.remove(&name), model.remove(&name));
+            } else if model.insert(name) {
+                table.push(Bytes::from(&name[..]));
+            }
+        }
+        assert_eq!(table.len(), model.len());
+        assert!(model.iter().all(|name| table.contains(name)));
+        for number in 0..table.len() {
+            let name = table.row(number).unwrap();
+            assert_eq!(table.find(name).unwrap().0, number);
+        }
+    }
+}
