@@ -175,7 +175,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         self.touch(space, key).write = Some(Write::Removed);
     }
 
-    /// Visits every live key of the space, at least once: the snapshot overlaid with own writes. Which keys there are is not validated at commit.
+    /// Visits every live key of the space: the snapshot overlaid with own writes. Which keys there are is not validated at commit.
     ///
     /// # Errors
     /// The transaction's snapshot was ended.

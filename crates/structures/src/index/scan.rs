@@ -5,7 +5,10 @@
 //!
 //! # Invariants
 //! 1. A key that is present from the first step (cursor 0) to the last (cursor 0 returned) is visited at least once.
-//! 2. A moved bin is visited in the tables it was moved to, all of its descendants within one step.
+//! 2. A moved bin is visited in the tables it was moved to, all of its descendants within one step. They are gathered before the first of their
+//!    keys is visited, so that a step that has to begin again has visited nothing.
+//! 3. So a key that is neither removed nor added meanwhile is visited exactly once: its bin's descendants follow each other in the cursor's order,
+//!    and the table never becomes smaller.
 //!
 //! # Orderings
 //! | tag | sites |
@@ -23,7 +26,8 @@ use stillpoint_reclaim::{Expired, Guard};
 impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     /// Visits the keys of one bin and returns the next cursor; 0 begins, and 0 is returned after the last bin.
     ///
-    /// Every key present during the whole scan is visited at least once; after growth within a scan some are visited twice.
+    /// Every key present during the whole scan is visited exactly once, also if the table grows within it; one that is removed and added
+    /// again may be visited twice.
     ///
     /// # Progress
     /// Lock-free; one bin, plus what it was split into while the index grows.
@@ -82,18 +86,37 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         at: u64,
         visit: &mut impl FnMut(Head<'g, O, D>),
     ) -> Result<(), Expired> {
-        let bin = table.bin(at as usize);
-        match self.places(bin, guard)? {
-            Some(places) => {
-                places.into_iter().flatten().for_each(|place| visit(Head::new(place, guard)));
-                Ok(())
+        let mut gathered = Vec::new();
+        let root = match self.places(table.bin(at as usize), guard)? {
+            Some(places) => places,
+            None => {
+                self.gather(guard, moved_to(table), at, &mut gathered)?;
+                self.gather(guard, moved_to(table), at + table.count() as u64, &mut gathered)?;
+                [None; MAX_SLOTS]
             }
+        };
+        let places = root.into_iter().flatten().chain(gathered);
+        places.for_each(|place| visit(Head::new(place, guard)));
+        Ok(())
+    }
+
+    /// The live slots of a bin and of those it was moved to.
+    fn gather<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        table: &'g Table,
+        at: u64,
+        gathered: &mut Vec<Place<'g>>,
+    ) -> Result<(), Expired> {
+        match self.places(table.bin(at as usize), guard)? {
+            Some(places) => gathered.extend(places.into_iter().flatten()),
             None => {
                 let next = moved_to(table);
-                self.visit_in(guard, next, at, visit)?;
-                self.visit_in(guard, next, at + table.count() as u64, visit)
+                self.gather(guard, next, at, gathered)?;
+                self.gather(guard, next, at + table.count() as u64, gathered)?;
             }
         }
+        Ok(())
     }
 
     /// The live slots of a bin under one header, or None if it was moved.

@@ -104,7 +104,7 @@ pub(crate) fn keys(ctx: &mut Context<'_>) -> Outcome {
     at_one_cut(ctx, |ctx| {
         let pattern = ctx.args.at(1);
         let (mut data, out) = ctx.parts();
-        // A walk during growth may meet a key twice.
+        // Where snapshots are switched off, a key that is removed and set again meanwhile may be met twice.
         let mut found = std::collections::HashSet::<Box<[u8]>>::new();
         data.for_each(|entry| {
             if pattern == b"*" || glob_matches(pattern, entry.key()) {
