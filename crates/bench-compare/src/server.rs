@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     };
     let ours = options.ours.clone().map_or_else(beside_us, Ok)?;
     let servers = [
-        Server::start(OURS, &ours, &[])?,
+        Server::start(OURS, &ours, &["--save", ""])?,
         Server::start(PEER, &options.peer, &["--save", "", "--appendonly", "no"])?,
     ];
     memory(&servers, keys, options)?;

@@ -49,6 +49,11 @@ pub(crate) struct DataState {
 }
 
 impl DataState {
+    /// Whether EXEC, or a command that writes several keys, runs.
+    pub(crate) fn is_in_transaction(&self) -> bool {
+        matches!(self.mode, Mode::Transaction(_))
+    }
+
     fn is_direct(&self) -> bool {
         matches!(self.mode, Mode::Direct)
     }

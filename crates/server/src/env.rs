@@ -15,6 +15,7 @@ use crate::counter::Gauge;
 use crate::listener::Mailbox;
 use crate::log::Log;
 use crate::memory;
+use crate::saving::Saving;
 use crate::session::Scout;
 use crate::slowlog::{LatencyLog, SlowLog};
 use crate::stats::{LoopStats, Totals};
@@ -43,6 +44,7 @@ pub struct Server {
     pub(crate) slowlog: SlowLog,
     pub(crate) latency: LatencyLog,
     pub(crate) log: Log,
+    pub(crate) saving: Saving,
     pub(crate) started_ms: u64,
     pub(crate) run_id: String,
     /// Operations in the last second, by loop 0's cron.
@@ -87,6 +89,7 @@ impl Server {
             slowlog: SlowLog::default(),
             latency: LatencyLog::default(),
             log,
+            saving: Saving::new(clock::now_ms()),
             started_ms: clock::now_ms(),
             run_id: new_run_id(),
             ops_per_sec: Gauge::default(),

@@ -6,6 +6,7 @@
 //! | `session` | a connection without its socket: bytes in, bytes out |
 //! | `command` | the table of commands and their handlers |
 //! | `data`, `value` | keys and values as commands see them |
+//! | `rdb`, `saving` | Redis's files: their bytes; when they are written and read |
 //! | `listener` | sockets, event loops, the process |
 //! | `config`, `cli` | directives, arguments |
 //! | `env`, `clients`, `stats`, `slowlog`, `log` | what the loops share |
@@ -24,7 +25,9 @@ mod harness;
 mod listener;
 mod log;
 mod memory;
+mod rdb;
 mod resp;
+mod saving;
 mod session;
 mod slowlog;
 mod stats;

@@ -47,7 +47,7 @@ pub(crate) fn of(row: &Command) -> Vec<&'static str> {
         "hash" => group(Group::Hash),
         "string" => group(Group::String),
         "pubsub" => is(flag::PUBSUB),
-        "admin" => is(flag::ADMIN),
+        "admin" => is(flag::ADMIN) || has(acl::ADMIN),
         "fast" => is(flag::FAST),
         "slow" => !is(flag::FAST),
         "blocking" => has(acl::BLOCKING),

@@ -6,6 +6,7 @@ use super::row::{Command, Group, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
 use crate::data::Item;
 use crate::resp::{Protocol, strict_integer};
+use crate::saving;
 use crate::value::{Hash as HashView, Set, encoding_name, glob_matches};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -32,6 +33,7 @@ fn debug(ctx: &mut Context<'_>) -> Outcome {
     match (word.as_str(), ctx.args.len()) {
         ("help", 2) => debug_help(ctx),
         ("sleep", 3) => sleep(ctx),
+        ("reload", _) => reload(ctx),
         ("set-active-expire", 3) => set_active_expire(ctx),
         ("object", 3..) => object(ctx),
         ("digest-value", 2..) => digest_value(ctx),
@@ -77,6 +79,47 @@ fn sleep(ctx: &mut Context<'_>) -> Outcome {
     std::thread::sleep(Duration::from_secs_f64(seconds));
     ctx.out.ok();
     Ok(())
+}
+
+/// Saves the data, empties the databases, and loads what was saved.
+fn reload(ctx: &mut Context<'_>) -> Outcome {
+    let (mut saves, mut empties) = (true, true);
+    for option in ctx.args.iter_from(2) {
+        match option.to_ascii_lowercase().as_slice() {
+            b"nosave" => saves = false,
+            b"noflush" => empties = false,
+            // A key of the file replaces one that is there anyway.
+            b"merge" => {}
+            _ => {
+                return Err(CommandError::other(
+                    "DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+                ));
+            }
+        }
+    }
+    let server = ctx.env.server.clone();
+    if saves {
+        saving::save_now(&server)
+            .map_err(|_| CommandError::other("the data could not be saved; see the log"))?;
+    }
+    if empties {
+        for space in 0..ctx.env.settings.databases {
+            server
+                .store
+                .clear(At { space, now_ms: ctx.env.now_ms })
+                .map_err(|error| CommandError::other(error.to_string()))?;
+        }
+    }
+    match saving::load(&server) {
+        Ok(_) => {
+            ctx.out.ok();
+            Ok(())
+        }
+        Err(error) => {
+            server.log.warning(&error.to_string());
+            Err(CommandError::other("Error trying to load the RDB dump, check server logs."))
+        }
+    }
 }
 
 fn set_active_expire(ctx: &mut Context<'_>) -> Outcome {
@@ -251,6 +294,8 @@ fn debug_help(ctx: &mut Context<'_>) -> Outcome {
         "    Show low level info about <key> and associated value.",
         "PROTOCOL <type>",
         "    Reply with a test value of the specified type.",
+        "RELOAD [NOSAVE] [NOFLUSH] [MERGE]",
+        "    Save the data, empty the databases and load what was saved.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Setting it to 0 disables expiring keys in background.",
         "SLEEP <seconds>",

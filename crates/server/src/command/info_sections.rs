@@ -3,6 +3,7 @@
 use super::Context;
 use super::connection::REDIS_VERSION;
 use crate::memory;
+use crate::saving;
 use std::fmt::Display;
 use stillpoint_store::At;
 
@@ -109,13 +110,21 @@ pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
 pub(super) fn persistence(ctx: &Context<'_>, text: &mut String) {
     line(text, "loading", 0);
     line(text, "async_loading", 0);
-    let since = |text: &mut String, field, value: u64| line(text, field, value);
-    since(text, "rdb_changes_since_last_save", ctx.env.server.store.stats().commits);
-    line(text, "rdb_bgsave_in_progress", 0);
-    since(text, "rdb_last_save_time", ctx.env.server.started_ms / 1000);
-    line(text, "rdb_last_bgsave_status", "ok");
-    line(text, "rdb_last_bgsave_time_sec", -1);
-    line(text, "rdb_current_bgsave_time_sec", -1);
+    let (server, now_ms) = (&ctx.env.server, ctx.env.now_ms);
+    let state = server.saving.state();
+    let running_since_ms = state.running_since_ms.filter(|_| state.in_background);
+    let seconds = |ms: Option<u64>| ms.map_or(-1, |ms| (ms / 1000) as i64);
+    line(text, "rdb_changes_since_last_save", saving::changes(server));
+    line(text, "rdb_bgsave_in_progress", u8::from(running_since_ms.is_some()));
+    line(text, "rdb_last_save_time", state.last_saved_ms / 1000);
+    line(text, "rdb_last_bgsave_status", if state.has_failed { "err" } else { "ok" });
+    line(text, "rdb_last_bgsave_time_sec", seconds(state.took_ms));
+    let running_ms = running_since_ms.map(|since_ms| now_ms.saturating_sub(since_ms));
+    line(text, "rdb_current_bgsave_time_sec", seconds(running_ms));
+    line(text, "rdb_saves", state.saves);
+    line(text, "rdb_last_cow_size", 0);
+    line(text, "rdb_last_load_keys_expired", state.loaded.1);
+    line(text, "rdb_last_load_keys_loaded", state.loaded.0);
     line(text, "aof_enabled", 0);
     line(text, "aof_rewrite_in_progress", 0);
     line(text, "aof_rewrite_scheduled", 0);

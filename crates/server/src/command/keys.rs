@@ -1,6 +1,7 @@
 //! Keys of any type.
 
 mod copy;
+mod dump;
 mod expire;
 mod iterate;
 mod object;
@@ -58,6 +59,11 @@ pub(crate) static ROWS: &[Command] = &[
         .doc("6.2.0", "Copies a key's value to another key."),
     row("move", 3, WRITE | FAST, Keys::ONE, copy::move_to)
         .doc("1.0.0", "Moves a key to another database."),
+    row("dump", 2, READONLY, Keys::ONE, dump::dump)
+        .doc("2.6.0", "Returns a serialised form of a key's value."),
+    row("restore", -4, WRITE | DENYOOM, Keys::ONE, dump::restore)
+        .acl(acl::KEYSPACE | acl::DANGEROUS)
+        .doc("2.6.0", "Creates a key from the serialised form of a value."),
     row("scan", -2, READONLY, Keys::NONE, iterate::scan)
         .doc("2.8.0", "Iterates over the keys of the database."),
     row("keys", 2, READONLY, Keys::NONE, iterate::keys)

@@ -24,6 +24,7 @@ mod info;
 mod info_sections;
 mod keys;
 mod meta;
+mod persistence;
 mod row;
 mod server;
 mod set;
@@ -33,6 +34,7 @@ mod table;
 mod transaction;
 mod watching;
 
+pub(crate) use connection::REDIS_VERSION;
 pub(crate) use context::{Context, Outcome};
 pub(crate) use error::CommandError;
 pub(crate) use help::{container, help};

@@ -64,6 +64,7 @@ pub(crate) mod acl {
     pub(crate) const SET: u32 = 1 << 5;
     pub(crate) const SORTED_SET: u32 = 1 << 6;
     pub(crate) const LIST: u32 = 1 << 7;
+    pub(crate) const ADMIN: u32 = 1 << 8;
 }
 
 /// The family that a command belongs to, for COMMAND DOCS and ACL categories.

@@ -1,4 +1,4 @@
-//! TIME, SHUTDOWN, ROLE, LOLWUT, ACL, MODULE: the server itself, as far as it is not INFO, CONFIG or DEBUG.
+//! TIME, ROLE, LOLWUT, ACL, MODULE: the server itself, as far as it is not INFO, CONFIG or DEBUG.
 
 use super::help::{container, help};
 use super::row::{Command, Group, Handler, Keys, acl, flag::*};
@@ -11,8 +11,6 @@ const fn row(name: &'static str, arity: i32, flags: u32, handler: Handler) -> Co
 
 pub(crate) static ROWS: &[Command] = &[
     row("time", 1, LOADING | STALE | FAST, time).doc("2.6.0", "Returns the server time."),
-    row("shutdown", -1, ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | UNPAUSED, shutdown)
-        .doc("1.0.0", "Stops the server."),
     row("role", 1, NOSCRIPT | LOADING | STALE | FAST, role)
         .doc("2.8.12", "Returns the replication role.")
         .acl(acl::DANGEROUS),
@@ -62,21 +60,6 @@ fn time(ctx: &mut Context<'_>) -> Outcome {
     ctx.out.array(2);
     ctx.out.bulk_integer((now_us / 1_000_000) as i64);
     ctx.out.bulk_integer((now_us % 1_000_000) as i64);
-    Ok(())
-}
-
-/// Without persistence there is nothing to save or to abort: the options are checked and change nothing.
-fn shutdown(ctx: &mut Context<'_>) -> Outcome {
-    for option in ctx.args.iter_from(1) {
-        match option.to_ascii_lowercase().as_slice() {
-            b"nosave" | b"save" | b"now" | b"force" => {}
-            b"abort" => return Err(CommandError::other("No shutdown in progress.")),
-            _ => return Err(CommandError::Syntax),
-        }
-    }
-    ctx.env.server.log.warning("User requested shutdown...");
-    ctx.session.close_after_reply = true;
-    ctx.env.server.stop();
     Ok(())
 }
 

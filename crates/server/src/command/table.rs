@@ -7,8 +7,8 @@
 
 use super::row::Command;
 use super::{
-    client, config, connection, database, debug, function, hash, info, keys, meta, server, set,
-    snapshot, string, transaction, watching,
+    client, config, connection, database, debug, function, hash, info, keys, meta, persistence,
+    server, set, snapshot, string, transaction, watching,
 };
 
 /// Add a family here: one line.
@@ -27,6 +27,7 @@ static FAMILIES: &[&[Command]] = &[
     config::ROWS,
     meta::ROWS,
     watching::ROWS,
+    persistence::ROWS,
     debug::ROWS,
     function::ROWS,
 ];

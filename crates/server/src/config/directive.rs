@@ -143,7 +143,7 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     one_of("enable-debug-command", LOCAL_ONLY, "no").at_start(),
     one_of("enable-module-command", LOCAL_ONLY, "no").at_start(),
     // Persistence, as far as clients ask for it.
-    row("save", Kind::Save, "", Change::Live),
+    row("save", Kind::Save, "3600 1 300 100 60 10000", Change::Live),
     one_of("appendonly", &["no"], "no"),
     text("appendfilename", "appendonly.aof").at_start(),
     text("appenddirname", "appendonlydir").at_start(),

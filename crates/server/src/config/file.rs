@@ -35,6 +35,7 @@ impl fmt::Display for FileError {
 /// # Errors
 /// The first line that cannot be applied.
 pub(crate) fn apply_text(mut settings: Settings, text: &str) -> Result<Settings, FileError> {
+    let mut has_saves = false;
     for (i, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -45,7 +46,15 @@ pub(crate) fn apply_text(mut settings: Settings, text: &str) -> Result<Settings,
         let words: Vec<String> =
             words.iter().map(|w| String::from_utf8_lossy(w).into_owned()).collect();
         let Some((name, values)) = words.split_first() else { continue };
-        settings = apply_words(&settings, name, values).map_err(|e| fail(e.to_string()))?;
+        let mut values = values.to_vec();
+        // Lines of save points add up; the first, and an empty one, begin anew.
+        if name.eq_ignore_ascii_case("save") {
+            let is_empty = values.concat().is_empty();
+            if std::mem::replace(&mut has_saves, true) && !is_empty {
+                values.insert(0, settings.text("save").to_owned());
+            }
+        }
+        settings = apply_words(&settings, name, &values).map_err(|e| fail(e.to_string()))?;
     }
     Ok(settings)
 }

@@ -14,6 +14,7 @@ use super::connection::{Connection, Next};
 use super::poller::{Arrival, Interest, Poller};
 use crate::clock;
 use crate::env::Env;
+use crate::saving;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -308,6 +309,7 @@ impl EventLoop {
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.tick(&self.poller);
             self.measure();
+            saving::tick(&self.env.server, &self.env.settings, now_ms);
         }
         let timeout_ms = self.env.settings.timeout_s * 1000;
         let has_soft_limit = self.env.settings.output_limit.soft_bytes > 0;

@@ -5,6 +5,7 @@ use crate::cli::{self, Invocation};
 use crate::config::{self, Settings};
 use crate::env::Server;
 use crate::log::Log;
+use crate::saving::{self, AtEnd};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ fn start(args: impl Iterator<Item = String>) -> Result<(), RunError> {
     let log = Log::to_stdout();
     prepare_files(&settings, &log)?;
     let server = Arc::new(Server::with(settings, file, log));
+    saving::load(&server).map_err(|error| RunError::Load(error.to_string()))?;
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     let handle = signals.handle();
     let serving = serve(&server)?;
@@ -44,10 +46,14 @@ fn start(args: impl Iterator<Item = String>) -> Result<(), RunError> {
         for signal in signals.forever() {
             let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
             watched.log.warning(&format!("Received {name}, shutting down"));
-            watched.stop();
+            match saving::before_the_end(&watched, AtEnd::AsConfigured) {
+                Ok(()) => watched.stop(),
+                Err(_) => watched.log.warning("The data are not saved: the server goes on"),
+            }
         }
     })?;
     let outcome = serving.join();
+    saving::cancel(&server);
     handle.close();
     // The watcher only writes the log and stops the server: a panic of it changes nothing now.
     let _ended = watcher.join();

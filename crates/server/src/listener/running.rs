@@ -6,7 +6,8 @@ use crate::env::Server;
 use crate::log::Log;
 use std::sync::Arc;
 
-/// A server that runs on threads of its own until it is stopped or dropped. It writes no log.
+/// A server that runs on threads of its own until it is stopped or dropped. It writes no log, loads no file, and saves only what it is told to:
+/// by a directive `save`, or by a client.
 ///
 /// # Examples
 /// ```
@@ -31,7 +32,8 @@ impl Running {
     /// # Errors
     /// A directive is unknown or refused, or a socket cannot be opened.
     pub fn start(directives: &[(&str, &str)]) -> Result<Self, RunError> {
-        let mut settings = Settings::defaults();
+        let mut settings = apply_words(&Settings::defaults(), "save", &[String::new()])
+            .map_err(|e| RunError::Config(e.to_string()))?;
         for (name, value) in directives {
             settings = apply_words(&settings, name, &[(*value).to_owned()])
                 .map_err(|e| RunError::Config(e.to_string()))?;
@@ -60,7 +62,9 @@ impl Running {
     }
     fn end(&mut self) -> Result<(), RunError> {
         self.server.stop();
-        self.serving.take().map_or(Ok(()), Serving::join)
+        let outcome = self.serving.take().map_or(Ok(()), Serving::join);
+        crate::saving::cancel(&self.server);
+        outcome
     }
 }
 

@@ -35,6 +35,8 @@ pub enum RunError {
         /// Why.
         error: std::io::Error,
     },
+    /// The data's file cannot be loaded.
+    Load(String),
     /// The system refused something that serving needs.
     System(std::io::Error),
 }
@@ -42,7 +44,7 @@ pub enum RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RunError::Config(text) => f.write_str(text),
+            RunError::Config(text) | RunError::Load(text) => f.write_str(text),
             RunError::Bind { address, error } if error.kind() == std::io::ErrorKind::AddrInUse => {
                 write!(
                     f,

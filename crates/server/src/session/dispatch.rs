@@ -143,6 +143,9 @@ fn admit(
     if session.queue.is_some() && command.has(flag::NO_MULTI) {
         return Err(text("ERR Command not allowed inside a transaction"));
     }
+    if command.has(flag::WRITE) && env.server.saving.refuses_writes(&env.settings) {
+        return Err(text(UNSAVED));
+    }
     if env.out_of_memory {
         within_memory(command, session)?;
     }
@@ -162,6 +165,10 @@ fn within_memory(command: &Command, session: &State) -> Result<(), Vec<u8>> {
     }
     Ok(())
 }
+
+const UNSAVED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands \
+that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails \
+(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.";
 
 const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 

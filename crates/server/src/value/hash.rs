@@ -83,10 +83,14 @@ pub(crate) enum HashEdit {
 }
 
 impl HashEdit {
+    pub(crate) fn new() -> Self {
+        HashEdit::Packed(PackedEdit::new())
+    }
+
     /// Of what a key holds, or empty.
     pub(crate) fn of(entry: Option<Item<'_>>) -> Result<Self, CommandError> {
         Ok(match entry.map(Hash::of).transpose()? {
-            None => HashEdit::Packed(PackedEdit::new()),
+            None => HashEdit::new(),
             Some(Hash::Packed(packed)) => HashEdit::Packed(PackedEdit::of(packed)),
             Some(Hash::Large(large)) => HashEdit::Large(large.clone()),
         })

@@ -25,6 +25,7 @@ pub(crate) use float::LongDouble;
 pub(crate) use glob::glob_matches;
 pub(crate) use hash::{Hash, HashEdit, HashLimits};
 pub(crate) use large_hash::LargeHash;
+pub(crate) use packed::Packed;
 pub(crate) use set::{LargeSet, Set, SetEdit, SetLimits};
 
 use crate::command::CommandError;

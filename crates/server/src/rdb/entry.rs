@@ -1,0 +1,134 @@
+//! From a key of the store to its bytes, and back.
+
+use super::error::Why;
+use super::kind_byte;
+use super::sink::Sink;
+use super::value::Decoded;
+use crate::config::Settings;
+use crate::data::Item;
+use crate::value::{Hash, HashEdit, HashLimits, Object, Packed, Set, SetEdit, SetLimits, kind};
+use stillpoint_store::{At, Draft, Store, Value};
+
+/// A key as it was read.
+pub(super) struct Entry {
+    pub(super) db: u8,
+    pub(super) key: Vec<u8>,
+    pub(super) expire_at_ms: Option<u64>,
+    pub(super) value: Decoded,
+}
+
+/// What the values' forms depend on.
+#[derive(Clone, Copy)]
+pub(crate) struct Forms {
+    hash: HashLimits,
+    set: SetLimits,
+}
+
+impl Forms {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Forms { hash: HashLimits::of(settings), set: SetLimits::of(settings) }
+    }
+}
+
+impl Entry {
+    /// Sets the key, whatever it was.
+    pub(super) fn install(
+        &self,
+        store: &Store<Object>,
+        now_ms: u64,
+        forms: Forms,
+    ) -> Result<(), Why> {
+        let at = At { space: self.db, now_ms };
+        if let Decoded::String(text) = &self.value {
+            let done = store.set(at, &self.key, kind::STRING, text, self.expire_at_ms);
+            return done.map_err(|error| Why::Store(error.to_string()));
+        }
+        store
+            .update(at, &self.key, |_, draft| put(&self.value, draft, self.expire_at_ms, forms))
+            .map_err(|error| Why::Store(error.to_string()))?
+    }
+}
+
+/// Makes a value that was read the key's.
+pub(super) fn put(
+    value: &Decoded,
+    draft: &mut Draft<'_, Object>,
+    expire_at_ms: Option<u64>,
+    forms: Forms,
+) -> Result<(), Why> {
+    match value {
+        Decoded::String(text) => draft.put(kind::STRING, &[text], expire_at_ms),
+        Decoded::Hash(parts) => {
+            let mut edit = HashEdit::new();
+            for pair in parts.chunks_exact(2) {
+                if !edit.set(&pair[0], &pair[1], forms.hash) {
+                    return Err(Why::Corrupt("a field of a hash comes twice"));
+                }
+            }
+            edit.put(draft, expire_at_ms);
+        }
+        Decoded::Set(members) => {
+            let mut edit = SetEdit::new();
+            if let Some(first) = members.first() {
+                edit.expect(first, members.len(), forms.set);
+            }
+            if !members.iter().all(|member| edit.add(member, forms.set)) {
+                return Err(Why::Corrupt("a member of a set comes twice"));
+            }
+            edit.put(draft, expire_at_ms);
+        }
+        Decoded::List(_) | Decoded::SortedSet(_) => {
+            return Err(Why::Corrupt("values of this type are not supported yet"));
+        }
+    }
+    Ok(())
+}
+
+/// Writes the type's byte, the key if there is one, and the value.
+pub(super) fn encode(item: Item<'_>, key: Option<&[u8]>, sink: &mut Sink) {
+    match item.value() {
+        Value::Object(object) => encode_object(object, key, sink),
+        Value::Bytes(bytes) if item.kind() == kind::PACKED_HASH => {
+            encode_hash(Hash::Packed(Packed::new(bytes)), key, sink);
+        }
+        Value::Bytes(_) if matches!(item.kind(), kind::INT_SET | kind::PACKED_SET) => {
+            if let Ok(set) = Set::of(item) {
+                encode_set(set, key, sink);
+            }
+        }
+        Value::Bytes(bytes) => {
+            head(kind_byte::STRING, key, sink);
+            sink.string(bytes);
+        }
+    }
+}
+
+/// As [`encode`], of a value that is not packed.
+pub(super) fn encode_object(object: &Object, key: Option<&[u8]>, sink: &mut Sink) {
+    match object {
+        Object::Hash(hash) => encode_hash(Hash::Large(hash), key, sink),
+        Object::Set(set) => encode_set(Set::Large(set), key, sink),
+    }
+}
+
+fn head(byte: u8, key: Option<&[u8]>, sink: &mut Sink) {
+    sink.byte(byte);
+    if let Some(key) = key {
+        sink.string(key);
+    }
+}
+
+fn encode_hash(hash: Hash<'_>, key: Option<&[u8]>, sink: &mut Sink) {
+    head(kind_byte::HASH, key, sink);
+    sink.length(hash.len() as u64);
+    hash.for_each(|field, value| {
+        sink.string(field);
+        sink.string(value);
+    });
+}
+
+fn encode_set(set: Set<'_>, key: Option<&[u8]>, sink: &mut Sink) {
+    head(kind_byte::SET, key, sink);
+    sink.length(set.len() as u64);
+    set.for_each(|member| sink.string(member));
+}
