@@ -1,6 +1,12 @@
-//! Repository chores. `cargo xtask tidy` checks what the house style promises and no lint covers.
+//! Repository chores.
+//!
+//! | chore | what it does |
+//! |---|---|
+//! | `tidy` | checks what the house style promises and no lint covers |
+//! | `suites` | runs suites that nobody here wrote against the server |
 
 mod source;
+mod suites;
 mod tidy;
 
 use std::path::Path;
@@ -13,8 +19,9 @@ fn main() -> ExitCode {
         .expect("xtask lies two folders below the root");
     match std::env::args().nth(1).as_deref() {
         Some("tidy") => report(&tidy::run(root)),
+        Some("suites") => suites::run(root, std::env::args().skip(2)),
         other => {
-            eprintln!("unknown chore {:?}; there is: tidy", other.unwrap_or(""));
+            eprintln!("unknown chore {:?}; there are: tidy, suites", other.unwrap_or(""));
             ExitCode::from(2)
         }
     }

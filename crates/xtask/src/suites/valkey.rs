@@ -1,0 +1,108 @@
+//! Valkey's own Tcl suite, in external mode, unit by unit.
+
+use super::server::{Server, output_of};
+use super::{Outcome, Unit};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// Units that make sense against one server that runs already.
+pub(crate) const UNITS: &[&str] = &[
+    "unit/type/string",
+    "unit/type/incr",
+    "unit/keyspace",
+    "unit/expire",
+    "unit/type/hash",
+    "unit/multi",
+    "unit/scan",
+    "unit/protocol",
+    "unit/other",
+    "unit/info",
+    "unit/info-command",
+    "unit/dump",
+    "unit/auth",
+    "unit/quit",
+    "unit/querybuf",
+    "unit/type/list",
+    "unit/type/list-2",
+    "unit/type/list-3",
+    "unit/type/set",
+    "unit/type/zset",
+    "unit/sort",
+    "unit/geo",
+    "unit/bitops",
+    "unit/bitfield",
+    "unit/hyperloglog",
+    "unit/type/stream",
+    "unit/type/stream-cgroups",
+    "unit/scripting",
+    "unit/functions",
+    "unit/pubsub",
+    "unit/pubsubshard",
+    "unit/tracking",
+    "unit/introspection",
+    "unit/introspection-2",
+    "unit/slowlog",
+    "unit/latency-monitor",
+    "unit/pause",
+    "unit/maxmemory",
+    "unit/lazyfree",
+    "unit/limits",
+    "unit/acl",
+    "unit/acl-v2",
+    "unit/obuf-limits",
+    "unit/violations",
+];
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+pub(crate) fn run(suite: &Path, unit: &str, binary: &Path) -> Outcome<Unit> {
+    let mut server = Server::start(binary)?;
+    // The suite listens itself: on ports of its own, so that two runs do not meet.
+    let base = 22_000 + server.port % 400 * 64;
+    let mut command = Command::new("./runtest");
+    command
+        .current_dir(suite)
+        .args(["--host", "127.0.0.1", "--port", &server.port.to_string()])
+        .args(["--baseport", &base.to_string()])
+        .args(["--tags", "-slow", "--durable", "--single", unit]);
+    let text = output_of(command, LIMIT)?;
+    let mut result = read(unit, &text);
+    if server.has_ended() {
+        result.failed.push("(the server ended)".to_owned());
+    } else if !text.contains("Execution time of different units") {
+        result.failed.push("(the unit did not come to its end)".to_owned());
+    }
+    Ok(result)
+}
+
+fn read(unit: &str, text: &str) -> Unit {
+    let lines = |mark: &'static str| text.lines().filter_map(move |line| line.strip_prefix(mark));
+    let failed = lines("[err]: ").map(|rest| name_of(rest).to_owned());
+    let broken = lines("[exception]: ").map(|rest| format!("(exception: {})", rest.trim()));
+    Unit {
+        suite: "valkey",
+        name: unit.to_owned(),
+        passed: lines("[ok]: ").count(),
+        ignored: lines("[ignore]: ").count() + lines("[skip]: ").count(),
+        failed: failed.chain(broken).collect(),
+    }
+}
+
+/// `NAME in tests/unit/x.tcl`
+fn name_of(rest: &str) -> &str {
+    rest.rsplit_once(" in tests/").map_or(rest, |(name, _)| name).trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_counted_and_failures_named() {
+        let text = "[ok]: one (0 ms)\n[ok]: two (1 ms)\n[err]: three in four in tests/unit/x.tcl\n[ignore]: five\n";
+        let unit = read("unit/x", text);
+        assert_eq!((unit.passed, unit.ignored), (2, 1));
+        assert_eq!(unit.failed, ["three in four"]);
+    }
+}
