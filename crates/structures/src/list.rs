@@ -180,8 +180,11 @@ impl<K: Ord, V, S: Scheme, A: NodeAlloc> List<K, V, S, A> {
             assert!(!S::PER_POINTER, "the scheme protects per pointer: use `with`");
         }
         self.check(guard);
-        let found = guard.retrying(|guard| self.look_up(key, guard))?;
-        Ok(found.map(|node| &node.value))
+        // A guard of its own: a key's `Ord` could renew the caller's, under which frozen links may not be followed any further then.
+        let own = self.scheme.pin();
+        let found = own.retrying(|own| Ok(self.look_up(key, own)?.map(std::ptr::from_ref)))?;
+        // SAFETY: found under a guard that shares its protection with the caller's, which lives for 'g.
+        Ok(found.map(|node| &unsafe { &*node }.value))
     }
 
     /// Calls `read` with the value of `key`, protected meanwhile. Runs on every scheme.

@@ -7,6 +7,9 @@
 //! 2. What a CAS expects of a slot never has FROZEN, also if the slot was found frozen: a frozen slot is read, not changed.
 //! 3. A table is loaded from the root, or from `next` of a table that was the root under the same guard; on schemes that protect per pointer
 //!    it still is the root after `next` was protected, so `next` has not been retired.
+//! 4. Between the loads of the root and of a `next` no code of the caller's runs: not a key's `Eq`, and no destructor in a `retire`. It might
+//!    use the same guard and renew its lease, and `next` of a table that has been retired meanwhile may be reclaimed before the renewal.
+//!    After such code the way begins at the root again; a bin may be looked through to its end, since what it holds is linked or FROZEN.
 //!
 //! # Orderings
 //! | tag | sites |
@@ -116,7 +119,8 @@ impl<K: Eq, V, H, S: Scheme, A: NodeAlloc> HashMap<K, V, H, S, A> {
             match self.look(bin, header, guard, hash, key)? {
                 Look::Found(place) => return Ok(Some(place.entry)),
                 Look::Absent => return Ok(None),
-                Look::Changed => {}
+                // From the root: invariant 4.
+                Look::Changed => table = self.root(guard)?,
             }
         }
     }

@@ -76,13 +76,7 @@ impl<K: Eq, V, H, S: Scheme, A: NodeAlloc> HashMap<K, V, H, S, A> {
                     continue 'over;
                 }
                 // SAFETY: as in `find`; a valid slot is never unfilled.
-                let entry = unsafe { word.deref() };
-                // A key that was removed and put in again meanwhile may be met in two slots.
-                let again =
-                    entries[from..].iter().any(|e| e.hash == entry.hash && e.key == entry.key);
-                if !again {
-                    entries.push(entry);
-                }
+                entries.push(unsafe { word.deref() });
             }
             return Ok(true);
         }
@@ -103,9 +97,23 @@ impl<'g, K: Eq, V, H, S: Scheme, A: NodeAlloc> Iterator for Iter<'g, '_, K, V, H
                 map.collect(map.root(guard)?, class, guard, entries)
             });
             collected.expect("a collector without a cap renews");
+            forget_doubles(entries);
             self.at += 1;
         }
         self.entries.pop().map(|entry| (&entry.key, &entry.value))
+    }
+}
+
+/// A key that was removed and put in again meanwhile may have been met in two slots. Compares keys when the traversal is over, for
+/// invariant 4 of `find`.
+fn forget_doubles<K: Eq, V>(entries: &mut Vec<&Entry<K, V>>) {
+    let mut at = 1;
+    while let Some(entry) = entries.get(at) {
+        if entries[..at].iter().any(|e| e.hash == entry.hash && e.key == entry.key) {
+            entries.swap_remove(at);
+        } else {
+            at += 1;
+        }
     }
 }
 

@@ -82,14 +82,19 @@ impl<K: Eq, V, H, S: Scheme, A: NodeAlloc> HashMap<K, V, H, S, A> {
             let header = bin.header.load(Ordering::Acquire);
             if header & (MOVED | FROZEN) != 0 {
                 let next = self.next(table, guard)?.expect("a bin is moved into a next table");
-                self.move_bin(table, next, table.at(hash), guard)?;
-                table = next;
+                if header & MOVED != 0 {
+                    table = next;
+                } else {
+                    self.move_bin(table, next, table.at(hash), guard)?;
+                    // From the root: invariant 4 of `find`.
+                    table = self.root(guard)?;
+                }
                 continue;
             }
             match self.look(bin, header, guard, hash, key)? {
                 Look::Found(place) => return Ok(Located::Found(place)),
                 Look::Absent => return Ok(Located::Vacant(Vacant { table, bin, header })),
-                Look::Changed => {}
+                Look::Changed => table = self.root(guard)?,
             }
         }
     }
