@@ -196,7 +196,10 @@ impl<T> ArrayQueue<T> {
     /// # Progress
     /// Wait-free.
     pub fn is_full(&self) -> bool {
-        self.len() == self.capacity()
+        // SeqCst [position]: as below.
+        let tail = self.tail.load(Ordering::SeqCst);
+        // SeqCst [position]: after the tail: if it was a lap behind then, it was no further when the tail was read.
+        self.head.load(Ordering::SeqCst).wrapping_add(self.one_lap) == tail
     }
 
     /// A position as a number of pushes or pops.

@@ -5,7 +5,7 @@
 //! | stack | push/pop, pop/pop, push/push, pop/take all | the retire: a node is freed at once | `a_stack_that_frees_at_once_is_caught` |
 //! | queue | push/pop, pop/pop, push/push | the retire | `a_queue_that_frees_at_once_is_caught` |
 //! | segment queue | push/pop, pop/pop, push/push over the end of a segment of two | a pop that closes the cell it found empty | `a_cell_left_open_loses_a_value` |
-//! | array queue | push/pop over the end of the array, pop/pop, push/push | the stamp after the value | `a_stamp_before_its_value_is_a_race` |
+//! | array queue | push/pop over the end of the array, pop/pop, push/push, `is_full`/push and pop | the stamp after the value | `a_stamp_before_its_value_is_a_race` |
 //! | slot | load/store, update/update | the retire | `a_slot_that_frees_at_once_is_caught` |
 //!
 //! Where memory matters, nodes come from [`Arena`]: it never reuses memory, and a node that is read after it was freed is a failure.
@@ -207,6 +207,26 @@ fn a_cell_left_open_loses_a_value() {
 fn a_stamp_before_its_value_is_a_race() {
     must_fail("a_stamp_before_its_value_is_a_race", 2, "Causality violation", || {
         play(|| ArrayQueue::new(3).weakened(Weakened::StampFirst), 0, [push_10, pop], &[10]);
+    });
+}
+
+#[test]
+fn an_array_queue_that_never_is_full_is_not_called_so() {
+    check(2, || {
+        let queue = quiet(|| {
+            let queue = ArrayQueue::new(2);
+            queue.push(1).unwrap();
+            Arc::new(queue)
+        });
+        let looks = {
+            let queue = queue.clone();
+            thread::spawn(move || assert!(!queue.is_full(), "it held one value at the most"))
+        };
+        for value in 2..4 {
+            assert_eq!(queue.pop(), Some(value - 1));
+            queue.push(value).unwrap();
+        }
+        looks.join().unwrap();
     });
 }
 

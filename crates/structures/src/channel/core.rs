@@ -106,6 +106,13 @@ impl<T, S: Scheme, A: NodeAlloc> Core<T, S, A> {
         }
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        match &self.buffer {
+            Buffer::Bounded(queue) => queue.is_full(),
+            Buffer::Unbounded(_) => false,
+        }
+    }
+
     pub(super) fn capacity(&self) -> Option<usize> {
         match &self.buffer {
             Buffer::Bounded(queue) => Some(queue.capacity()),

@@ -105,7 +105,7 @@ impl<T, S: Scheme, A: NodeAlloc> Sender<T, S, A> {
 
     /// Whether there is no room at this moment; never, in an unbounded channel.
     pub fn is_full(&self) -> bool {
-        self.capacity().is_some_and(|capacity| self.len() == capacity)
+        self.core.is_full()
     }
 
     /// How many values fit; `None` when unbounded.
