@@ -5,6 +5,7 @@
 
 use crate::command;
 use crate::counter::{Counter, Gauge};
+use crate::pubsub::Inbox;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,13 +39,23 @@ pub(crate) struct Card {
     pub(crate) resp3: Counter,
     pub(crate) no_evict: Counter,
     pub(crate) no_touch: Counter,
+    /// Subscriptions to channels, patterns, shard channels.
+    pub(crate) subscribed: [Counter; 3],
+    /// 1: in MONITOR mode.
+    pub(crate) monitors: Counter,
     pub(crate) killed: Gauge,
+    /// What others have for it.
+    pub(crate) inbox: Inbox,
 }
 
 impl Card {
     /// The names, to read or to change.
     pub(crate) fn names(&self) -> std::sync::MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Whether it listens to something: another class of clients.
+    pub(crate) fn is_subscriber(&self) -> bool {
+        self.subscribed.iter().any(|figure| figure.get() > 0)
     }
     /// The line of CLIENT LIST and CLIENT INFO, without its end.
     pub(crate) fn line(&self, now_ms: u64) -> String {
@@ -55,9 +66,13 @@ impl Card {
         };
         let queued = self.queued.get();
         let mut flags = String::new();
-        for (raised, letter) in
-            [(queued > 0, 'x'), (self.no_evict.get() > 0, 'e'), (self.no_touch.get() > 0, 'T')]
-        {
+        for (raised, letter) in [
+            (self.monitors.get() > 0, 'O'),
+            (self.is_subscriber(), 'P'),
+            (queued > 0, 'x'),
+            (self.no_evict.get() > 0, 'e'),
+            (self.no_touch.get() > 0, 'T'),
+        ] {
             if raised {
                 flags.push(letter);
             }
@@ -67,7 +82,7 @@ impl Card {
         }
         let seconds = |since: u64| now_ms.saturating_sub(since) / 1000;
         let mut line = format!(
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={}",
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={}",
             self.id,
             self.address,
             self.local_address,
@@ -76,9 +91,13 @@ impl Card {
             seconds(self.created_ms),
             seconds(self.active_ms.get()),
             self.db.get(),
+            self.subscribed[0].get(),
+            self.subscribed[1].get(),
+            self.subscribed[2].get(),
             queued as i64 - 1,
         );
-        let (input, output) = (self.input_bytes.get(), self.output_bytes.get());
+        let input = self.input_bytes.get();
+        let output = self.output_bytes.get() + self.inbox.waiting() as u64;
         let written = write!(
             line,
             " qbuf={input} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl={output} oll=0 omem={output} tot-mem={} \

@@ -10,11 +10,13 @@
 
 mod atomic;
 mod snapshot;
+mod watched;
 
 pub(crate) use atomic::{at_one_cut, atomically, commit_queue, read_keys};
 pub(crate) use snapshot::OpenSnapshot;
 
 use crate::command::CommandError;
+use crate::event::{Effect, class};
 use crate::stats::LoopStats;
 use crate::value::Object;
 use stillpoint_store::{
@@ -44,6 +46,8 @@ enum Mode {
 pub(crate) struct DataState {
     mode: Mode,
     pub(crate) watched: Vec<Watched>,
+    /// What is to be told once the command has, or its transaction has been committed.
+    pub(crate) effects: Vec<Effect>,
     /// SNAPSHOT BEGIN's; while it is there the mode is its cut.
     pub(crate) snapshot: Option<OpenSnapshot>,
 }
@@ -54,7 +58,8 @@ impl DataState {
         matches!(self.mode, Mode::Transaction(_))
     }
 
-    fn is_direct(&self) -> bool {
+    /// Whether what a command does can be seen at once.
+    pub(crate) fn is_direct(&self) -> bool {
         matches!(self.mode, Mode::Direct)
     }
 
@@ -71,6 +76,8 @@ pub(crate) struct Data<'c> {
     pub(crate) db: u8,
     now_ms: u64,
     stats: &'c LoopStats,
+    /// Classes of events that somebody wants to hear of.
+    events: u32,
 }
 
 impl<'c> Data<'c> {
@@ -80,18 +87,20 @@ impl<'c> Data<'c> {
         db: u8,
         now_ms: u64,
         stats: &'c LoopStats,
+        events: u32,
     ) -> Self {
         let now_ms = match &state.mode {
             Mode::Direct => now_ms,
             Mode::Cut(snapshot) => snapshot.now_ms(),
             Mode::Transaction(transaction) => transaction.now_ms(),
         };
-        Data { state, store, db, now_ms, stats }
+        Data { state, store, db, now_ms, stats, events }
     }
 
     /// The same in another database.
     pub(crate) fn in_db(&mut self, db: u8) -> Data<'_> {
-        Data { state: self.state, store: self.store, db, now_ms: self.now_ms, stats: self.stats }
+        let Data { store, now_ms, stats, events, .. } = *self;
+        Data { state: self.state, store, db, now_ms, stats, events }
     }
 
     /// The time by which expiry is judged.
@@ -117,6 +126,9 @@ impl<'c> Data<'c> {
             figure.add(1);
             f(found)
         };
+        if self.events & (class::KEY_MISS | class::EXPIRED) != 0 {
+            return self.read_watched(key, f);
+        }
         match &mut self.state.mode {
             Mode::Direct => Ok(self.store.get_or_expire_with(
                 At { space: self.db, now_ms: self.now_ms },
@@ -133,6 +145,18 @@ impl<'c> Data<'c> {
     /// Reads a key and writes it, as the draft says. `f` may run more than once.
     #[inline]
     pub(crate) fn update<R>(
+        &mut self,
+        key: &[u8],
+        f: impl FnMut(Option<Item<'_>>, &mut Draft<'_, Object>) -> R,
+    ) -> Result<R, CommandError> {
+        if self.events & (class::NEW | class::EXPIRED) != 0 {
+            return self.update_watched(key, f);
+        }
+        self.update_plainly(key, f)
+    }
+
+    #[inline]
+    fn update_plainly<R>(
         &mut self,
         key: &[u8],
         f: impl FnMut(Option<Item<'_>>, &mut Draft<'_, Object>) -> R,
@@ -156,6 +180,9 @@ impl<'c> Data<'c> {
         value: &[u8],
         expire_at_ms: Option<u64>,
     ) -> Result<(), CommandError> {
+        if self.events & (class::NEW | class::EXPIRED) != 0 {
+            return self.update_watched(key, |_, draft| draft.put(kind, &[value], expire_at_ms));
+        }
         let at = self.at();
         match &mut self.state.mode {
             Mode::Direct => self.store.set(at, key, kind, value, expire_at_ms).map_err(refused),
@@ -194,9 +221,7 @@ impl<'c> Data<'c> {
                         true => {}
                     }
                 });
-                for key in &expired {
-                    self.store.expire(at, key);
-                }
+                expired.iter().for_each(|key| self.shed(key));
                 Ok(next)
             }
             Mode::Cut(snapshot) => snapshot.scan(self.db, cursor, count, show).map_err(expired),

@@ -8,13 +8,16 @@
 //!
 //! Invariant: a loop sees changed settings at its next pass, the loop that changed them at the next command.
 
-use crate::clients::Clients;
+use crate::clients::{Card, Clients};
 use crate::clock;
 use crate::config::{SettingError, Settings, Source};
 use crate::counter::Gauge;
+use crate::expiry_sweep::NO_HORIZON;
 use crate::listener::Mailbox;
 use crate::log::Log;
 use crate::memory;
+use crate::monitors::Monitors;
+use crate::pubsub::{Parcel, Registry};
 use crate::saving::Saving;
 use crate::session::Scout;
 use crate::slowlog::{LatencyLog, SlowLog};
@@ -41,6 +44,8 @@ pub struct Server {
     pause: Mutex<Pause>,
     pub(crate) config_file: Option<PathBuf>,
     pub(crate) clients: Clients,
+    pub(crate) pubsub: Registry,
+    pub(crate) monitors: Monitors,
     pub(crate) slowlog: SlowLog,
     pub(crate) latency: LatencyLog,
     pub(crate) log: Log,
@@ -52,6 +57,8 @@ pub struct Server {
     pub(crate) peak_memory: Gauge,
     /// 0: expired keys stay until somebody meets them (DEBUG SET-ACTIVE-EXPIRE 0).
     pub(crate) active_expire: Gauge,
+    /// Values that expired before this time have been told of.
+    pub(crate) sweep_horizon: Gauge,
     loops: Mutex<Vec<Arc<LoopStats>>>,
     stats_base: Mutex<Totals>,
     mailboxes: Mutex<Vec<Arc<Mailbox>>>,
@@ -79,6 +86,8 @@ impl Server {
         });
         let active_expire = Gauge::default();
         active_expire.set(1);
+        let sweep_horizon = Gauge::default();
+        sweep_horizon.set(NO_HORIZON);
         Server {
             store,
             settings: Mutex::new(Arc::new(settings)),
@@ -86,6 +95,8 @@ impl Server {
             pause: Mutex::default(),
             config_file,
             clients: Clients::default(),
+            pubsub: Registry::default(),
+            monitors: Monitors::default(),
             slowlog: SlowLog::default(),
             latency: LatencyLog::default(),
             log,
@@ -95,6 +106,7 @@ impl Server {
             ops_per_sec: Gauge::default(),
             peak_memory: Gauge::default(),
             active_expire,
+            sweep_horizon,
             loops: Mutex::default(),
             stats_base: Mutex::default(),
             mailboxes: Mutex::default(),
@@ -154,7 +166,7 @@ impl Server {
     }
 
     /// Ends a connection, wherever it is served.
-    pub(crate) fn kill(&self, card: &crate::clients::Card) {
+    pub(crate) fn kill(&self, card: &Card) {
         card.killed.set(1);
         // It may be on its way from one loop to another: all of them look.
         for mailbox in self.mailboxes() {
@@ -217,6 +229,8 @@ pub(crate) struct Env {
     /// Counts commands, to choose those whose duration is measured.
     pub(crate) tick: u32,
     pub(crate) scout: Scout,
+    /// This loop's own; none in a test.
+    pub(crate) mailbox: Option<Arc<Mailbox>>,
     generation: u64,
 }
 
@@ -235,7 +249,13 @@ impl Env {
             out_of_memory: false,
             tick: 0,
             scout: Scout::default(),
+            mailbox: None,
         }
+    }
+    /// Gives a connection something that it has not asked for.
+    pub(crate) fn deliver(&self, card: &Card, parcel: Parcel) {
+        let hard_bytes = self.settings.pubsub_output_limit.hard_bytes;
+        card.inbox.deliver(parcel, hard_bytes, self.mailbox.as_ref());
     }
     /// Turns the clock to a new pass.
     pub(crate) fn begin_pass(&mut self, now_ms: u64) {

@@ -76,6 +76,13 @@ impl TestClient {
         }
         self.send(&request)
     }
+    /// What others have sent to this connection, without it asking.
+    pub fn received(&mut self) -> String {
+        self.session.take_mail(&mut self.out, usize::MAX);
+        let mail = String::from_utf8_lossy(self.out.as_bytes()).into_owned();
+        self.out.take_front(self.out.len());
+        mail
+    }
     /// Lets `ms` milliseconds pass.
     pub fn advance_ms(&mut self, ms: u64) {
         self.env.begin_pass(self.env.now_ms + ms);
@@ -88,7 +95,7 @@ impl TestClient {
 
 impl Drop for TestClient {
     fn drop(&mut self) {
-        self.env.server.clients.leave(self.session.state.id);
+        self.session.state.leave(&self.env);
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `data`, `value` | keys and values as commands see them |
 //! | `rdb`, `saving` | Redis's files: their bytes; when they are written and read |
 //! | `listener` | sockets, event loops, the process |
+//! | `pubsub`, `event`, `monitors` | who listens to what; keyspace events; MONITOR |
 //! | `config`, `cli` | directives, arguments |
 //! | `env`, `clients`, `stats`, `slowlog`, `log` | what the loops share |
 //! | `harness` | a session for tests |
@@ -21,10 +22,14 @@ mod config;
 mod counter;
 mod data;
 mod env;
+mod event;
+mod expiry_sweep;
 mod harness;
 mod listener;
 mod log;
 mod memory;
+mod monitors;
+mod pubsub;
 mod rdb;
 mod resp;
 mod saving;

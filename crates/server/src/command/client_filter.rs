@@ -5,11 +5,12 @@ use crate::clients::Card;
 use crate::resp::strict_integer;
 use std::sync::Arc;
 
-/// Whether clients of this class can exist here; all clients are `normal`.
-fn is_normal_class(word: &[u8]) -> Result<bool, CommandError> {
+/// Which clients are of a class; there are none but these two.
+fn class_of(word: &[u8]) -> Result<fn(&Card) -> bool, CommandError> {
     match word.to_ascii_lowercase().as_slice() {
-        b"normal" => Ok(true),
-        b"master" | b"replica" | b"slave" | b"pubsub" => Ok(false),
+        b"normal" => Ok(|card| !card.is_subscriber()),
+        b"pubsub" => Ok(Card::is_subscriber),
+        b"master" | b"replica" | b"slave" => Ok(|_| false),
         _ => {
             let word = String::from_utf8_lossy(word);
             Err(CommandError::other(format!("Unknown client type '{word}'")))
@@ -24,9 +25,8 @@ pub(crate) fn list(ctx: &mut Context<'_>) -> Outcome {
     match args.len() {
         2 => {}
         4 if args.is(2, "type") => {
-            if !is_normal_class(args.at(3))? {
-                cards.clear();
-            }
+            let is_wanted = class_of(args.at(3))?;
+            cards.retain(|card| is_wanted(card));
         }
         n if n > 3 && args.is(2, "id") => {
             let mut ids = Vec::new();
@@ -53,14 +53,15 @@ struct Filter<'a> {
     id: Option<u64>,
     address: Option<&'a [u8]>,
     local_address: Option<&'a [u8]>,
-    nobody: bool,
+    class: Option<fn(&Card) -> bool>,
     max_age_s: Option<u64>,
     spares_me: bool,
 }
 
 impl Filter<'_> {
     fn matches(&self, card: &Card, me: u64, now_ms: u64) -> bool {
-        !(self.nobody || (self.spares_me && card.id == me))
+        !(self.spares_me && card.id == me)
+            && self.class.is_none_or(|is_wanted| is_wanted(card))
             && self.id.is_none_or(|id| id == card.id)
             && self.address.is_none_or(|a| a == card.address.as_bytes())
             && self.local_address.is_none_or(|a| a == card.local_address.as_bytes())
@@ -85,7 +86,7 @@ fn read_filter<'a>(ctx: &Context<'a>) -> Result<Filter<'a>, CommandError> {
             }
             b"addr" => filter.address = Some(value),
             b"laddr" => filter.local_address = Some(value),
-            b"type" => filter.nobody |= !is_normal_class(value)?,
+            b"type" => filter.class = Some(class_of(value)?),
             b"user" if value == b"default" => {}
             b"user" => {
                 let user = String::from_utf8_lossy(value);

@@ -12,20 +12,26 @@ const fn row(name: &'static str, arity: i32, flags: u32, handler: super::row::Ha
 }
 
 pub(crate) static ROWS: &[Command] = &[
-    row("ping", -1, FAST | QUICK, ping).doc("1.0.0", "Returns the server's liveliness response."),
+    row("ping", -1, FAST | QUICK | WHILE_LISTENING, ping)
+        .doc("1.0.0", "Returns the server's liveliness response."),
     row("echo", 2, LOADING | STALE | FAST | QUICK, echo).doc("1.0.0", "Returns the given string."),
     row("select", 2, LOADING | STALE | FAST | QUICK, select)
         .doc("1.0.0", "Changes the selected database."),
     row("hello", -1, BASE | NO_AUTH, hello).doc("6.0.0", "Handshakes with the server."),
     row("auth", -2, BASE | NO_AUTH, auth).doc("1.0.0", "Authenticates the connection."),
-    row("quit", -1, BASE | NO_AUTH | NOT_QUEUED | UNPAUSED, quit)
+    row("quit", -1, BASE | NO_AUTH | NOT_QUEUED | UNPAUSED | WHILE_LISTENING, quit)
         .doc("1.0.0", "Closes the connection."),
-    row("reset", 1, BASE | NO_AUTH | NOT_QUEUED | UNPAUSED, reset)
+    row("reset", 1, BASE | NO_AUTH | NOT_QUEUED | UNPAUSED | WHILE_LISTENING, reset)
         .doc("6.2.0", "Resets the connection."),
 ];
 
 fn ping(ctx: &mut Context<'_>) -> Outcome {
     match ctx.args.len() {
+        1 | 2 if ctx.session.is_listening(ctx.out) => {
+            ctx.out.array(2);
+            ctx.out.bulk(b"pong");
+            ctx.out.bulk(ctx.args.get(1).unwrap_or_default());
+        }
         1 => ctx.out.simple("PONG"),
         2 => ctx.out.bulk(ctx.args.at(1)),
         _ => return Err(CommandError::Arity("ping")),
@@ -178,6 +184,9 @@ fn reset(ctx: &mut Context<'_>) -> Outcome {
     session.queue = None;
     session.queue_failed = false;
     session.data.reset();
+    session.subscriptions.clear(&ctx.env.server.pubsub, session.id);
+    ctx.env.server.monitors.leave(&session.card);
+    session.card.inbox.drain(ctx.out, usize::MAX);
     session.db = 0;
     session.reply_mode = ReplyMode::On;
     session.authenticated = ctx.env.settings.requirepass.is_empty();

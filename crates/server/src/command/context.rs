@@ -1,9 +1,11 @@
 //! [`Context`]: all that a handler sees of the world.
 
 use super::error::CommandError;
-use super::table::CommandId;
+use super::row::flag;
+use super::table::{CommandId, by_id};
 use crate::data::Data;
 use crate::env::Env;
+use crate::event::{Effect, class};
 use crate::resp::{Args, Reply};
 use crate::session::State;
 
@@ -33,9 +35,32 @@ impl Context<'_> {
     /// The keys of the selected database, and where the reply goes.
     #[inline]
     pub(crate) fn parts(&mut self) -> (Data<'_>, &mut Reply) {
+        let events = self.events();
         let State { data, db, .. } = &mut *self.session;
         let Env { server, stats, now_ms, .. } = &*self.env;
-        (Data::new(data, &server.store, *db, *now_ms, stats), self.out)
+        (Data::new(data, &server.store, *db, *now_ms, stats, events), self.out)
+    }
+
+    /// Classes of events that this command can cause and that somebody wants to hear of.
+    #[inline]
+    fn events(&self) -> u32 {
+        match self.env.settings.events {
+            0 => 0,
+            // Only those who came to read miss a key.
+            events if by_id(self.id).has(flag::READONLY) => events,
+            events => events & !class::KEY_MISS,
+        }
+    }
+
+    /// Tells of a keyspace event, once the command or its transaction has taken effect; see [`event`](crate::event).
+    ///
+    /// # Cost
+    /// One load while nobody wants to hear of the class.
+    pub(crate) fn notify(&mut self, class: u32, name: &'static str, key: &[u8]) {
+        if self.env.settings.events & class != 0 {
+            let effect = Effect::Event { db: self.session.db, name, key: key.into() };
+            self.session.data.effects.push(effect);
+        }
     }
 
     /// Argument `i` as an integer.

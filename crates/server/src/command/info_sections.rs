@@ -3,6 +3,7 @@
 use super::Context;
 use super::connection::REDIS_VERSION;
 use crate::memory;
+use crate::pubsub::Kind;
 use crate::saving;
 use std::fmt::Display;
 use stillpoint_store::At;
@@ -61,6 +62,7 @@ pub(super) fn clients(ctx: &Context<'_>, text: &mut String) {
     line(text, "client_recent_max_output_buffer", most(|c| c.output_bytes.get()));
     line(text, "blocked_clients", 0);
     line(text, "tracking_clients", 0);
+    line(text, "pubsub_clients", cards.iter().filter(|card| card.is_subscriber()).count());
     line(text, "clients_in_timeout_table", 0);
 }
 
@@ -148,8 +150,9 @@ pub(super) fn stats(ctx: &Context<'_>, text: &mut String) {
     line(text, "evicted_clients", 0);
     line(text, "keyspace_hits", totals.keyspace_hits);
     line(text, "keyspace_misses", totals.keyspace_misses);
-    line(text, "pubsub_channels", 0);
-    line(text, "pubsub_patterns", 0);
+    line(text, "pubsub_channels", server.pubsub.count(Kind::Channel));
+    line(text, "pubsub_patterns", server.pubsub.count(Kind::Pattern));
+    line(text, "pubsubshard_channels", server.pubsub.count(Kind::Shard));
     line(text, "latest_fork_usec", 0);
     line(text, "total_forks", 0);
     line(text, "migrate_cached_sockets", 0);

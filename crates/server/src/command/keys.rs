@@ -11,6 +11,7 @@ pub(crate) use iterate::{ScanOptions, cursor};
 use super::row::{Command, Group, Keys, acl, flag::*};
 use super::{Context, Outcome};
 use crate::data::{atomically, read_keys};
+use crate::event::class;
 use crate::value::type_name;
 
 const READ: u32 = READONLY | FAST | QUICK;
@@ -84,6 +85,9 @@ fn del(ctx: &mut Context<'_>) -> Outcome {
             draft.remove();
             entry.is_some()
         })?;
+        if there {
+            data.notify(class::GENERIC, "del", args.at(1));
+        }
         out.integer(i64::from(there));
         return Ok(());
     }
@@ -91,12 +95,16 @@ fn del(ctx: &mut Context<'_>) -> Outcome {
         let mut removed = 0;
         let mut data = ctx.data();
         for key in args.iter_from(1) {
-            removed += i64::from(data.update(key, |entry, draft| {
+            let there = data.update(key, |entry, draft| {
                 if entry.is_some() {
                     draft.remove();
                 }
                 entry.is_some()
-            })?);
+            })?;
+            if there {
+                data.notify(class::GENERIC, "del", key);
+            }
+            removed += i64::from(there);
         }
         ctx.out.integer(removed);
         Ok(())

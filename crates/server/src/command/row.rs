@@ -35,6 +35,9 @@ pub(crate) mod flag {
     /// Goes on while CLIENT PAUSE holds everything else up.
     pub(crate) const UNPAUSED: u32 = 1 << 22;
 
+    /// Allowed to a RESP2 connection that listens to channels.
+    pub(crate) const WHILE_LISTENING: u32 = 1 << 23;
+
     /// Names as COMMAND INFO gives them.
     pub(crate) const NAMES: &[(u32, &str)] = &[
         (WRITE, "write"),
@@ -79,6 +82,7 @@ pub(crate) enum Group {
     SortedSet,
     Geo,
     Transactions,
+    PubSub,
 }
 
 impl Group {
@@ -94,6 +98,7 @@ impl Group {
             Group::SortedSet => "sorted-set",
             Group::Geo => "geo",
             Group::Transactions => "transactions",
+            Group::PubSub => "pubsub",
         }
     }
 }

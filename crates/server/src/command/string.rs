@@ -9,6 +9,7 @@ use super::expiry::Unit;
 use super::row::{Command, Group, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
 use crate::data::{atomically, read_keys};
+use crate::event::class;
 use crate::resp::Args;
 use crate::value::{kind, string_of};
 
@@ -99,7 +100,7 @@ fn getdel(ctx: &mut Context<'_>) -> Outcome {
     let key = ctx.args.at(1);
     let (mut data, out) = ctx.parts();
     let mark = out.mark();
-    data.update(key, |entry, draft| {
+    let removed = data.update(key, |entry, draft| {
         out.rewind(mark);
         match entry.map(string_of).transpose()? {
             Some(bytes) => {
@@ -108,8 +109,12 @@ fn getdel(ctx: &mut Context<'_>) -> Outcome {
             }
             None => out.null(),
         }
-        Ok(())
-    })?
+        Ok::<_, CommandError>(entry.is_some())
+    })??;
+    if removed {
+        data.notify(class::GENERIC, "del", key);
+    }
+    Ok(())
 }
 
 /// What GETEX does with the expiry.
@@ -147,25 +152,37 @@ fn getex(ctx: &mut Context<'_>) -> Outcome {
     }
     let (mut data, out) = ctx.parts();
     let (mark, now_ms) = (out.mark(), data.now_ms());
-    data.update(args.at(1), |entry, draft| {
+    let event = data.update(args.at(1), |entry, draft| {
         out.rewind(mark);
         let Some(bytes) = entry.map(string_of).transpose()? else {
             out.null();
-            return Ok(());
+            return Ok(None);
         };
+        let mut event = None;
         match change {
             Change::To(unit, number) => match unit.future(number, now_ms, "getex")? {
-                at if at <= now_ms => draft.remove(),
-                at => draft.set_expiry(Some(at)),
+                at if at <= now_ms => {
+                    draft.remove();
+                    event = Some("del");
+                }
+                at => {
+                    draft.set_expiry(Some(at));
+                    event = Some("expire");
+                }
             },
             Change::Persist if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) => {
-                draft.set_expiry(None)
+                draft.set_expiry(None);
+                event = Some("persist");
             }
             _ => {}
         }
         out.bulk(bytes);
-        Ok(())
-    })?
+        Ok::<_, CommandError>(event)
+    })??;
+    if let Some(event) = event {
+        data.notify(class::GENERIC, event, args.at(1));
+    }
+    Ok(())
 }
 
 fn mget(ctx: &mut Context<'_>) -> Outcome {
@@ -189,7 +206,9 @@ fn mset(ctx: &mut Context<'_>) -> Outcome {
         return Err(CommandError::Arity("mset"));
     }
     if args.len() == 3 {
-        ctx.data().set(args.at(1), kind::STRING, args.at(2), None)?;
+        let mut data = ctx.data();
+        data.set(args.at(1), kind::STRING, args.at(2), None)?;
+        data.notify(class::STRING, "set", args.at(1));
     } else {
         atomically(ctx, set_pairs)?;
     }
@@ -200,9 +219,11 @@ fn mset(ctx: &mut Context<'_>) -> Outcome {
 fn set_pairs(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let mut data = ctx.data();
-    (1..args.len())
-        .step_by(2)
-        .try_for_each(|at| data.set(args.at(at), kind::STRING, args.at(at + 1), None))
+    for at in (1..args.len()).step_by(2) {
+        data.set(args.at(at), kind::STRING, args.at(at + 1), None)?;
+        data.notify(class::STRING, "set", args.at(at));
+    }
+    Ok(())
 }
 
 fn msetnx(ctx: &mut Context<'_>) -> Outcome {

@@ -7,8 +7,8 @@
 
 use super::row::Command;
 use super::{
-    client, config, connection, database, debug, function, hash, info, keys, meta, persistence,
-    server, set, snapshot, string, transaction, watching,
+    client, config, connection, database, debug, function, hash, info, keys, meta, monitor,
+    persistence, pubsub, server, set, snapshot, string, transaction, watching,
 };
 
 /// Add a family here: one line.
@@ -21,11 +21,13 @@ static FAMILIES: &[&[Command]] = &[
     hash::ROWS,
     set::ROWS,
     transaction::ROWS,
+    pubsub::ROWS,
     snapshot::ROWS,
     server::ROWS,
     info::ROWS,
     config::ROWS,
     meta::ROWS,
+    monitor::ROWS,
     watching::ROWS,
     persistence::ROWS,
     debug::ROWS,

@@ -9,6 +9,7 @@
 
 use super::directive::{Change, DIRECTIVES, find};
 use super::value::{merge_output_limits, normalise};
+use crate::event::class;
 use std::fmt;
 
 /// Limits of what may wait in a client's output buffer; 0 = none.
@@ -49,6 +50,9 @@ pub(crate) struct Settings {
     pub(crate) timeout_s: u64,
     pub(crate) tcp_keepalive_s: u64,
     pub(crate) output_limit: OutputLimit,
+    pub(crate) pubsub_output_limit: OutputLimit,
+    /// Classes of keyspace events; 0: none go anywhere.
+    pub(crate) events: u32,
     pub(crate) slowlog_us: i64,
     pub(crate) slowlog_max_len: usize,
     /// Slow or late is what even a quick command may be: time each one.
@@ -170,7 +174,10 @@ impl Settings {
         self.maxclients = size(&self, "maxclients");
         self.timeout_s = self.number("timeout") as u64;
         self.tcp_keepalive_s = self.number("tcp-keepalive") as u64;
-        self.output_limit = normal_output_limit(self.text("client-output-buffer-limit"));
+        let limits = self.text("client-output-buffer-limit");
+        (self.output_limit, self.pubsub_output_limit) =
+            (output_limit(limits, "normal"), output_limit(limits, "pubsub"));
+        self.events = class::parse(self.text("notify-keyspace-events"));
         self.slowlog_us = self.number("slowlog-log-slower-than");
         self.slowlog_max_len = size(&self, "slowlog-max-len");
         self.latency_ms = self.number("latency-monitor-threshold") as u64;
@@ -194,9 +201,9 @@ impl Settings {
 /// Ranges into the read buffer have 32 bits: a request may not grow beyond.
 const MAX_QUERY_BYTES: usize = u32::MAX as usize - (1 << 20);
 
-fn normal_output_limit(text: &str) -> OutputLimit {
+fn output_limit(text: &str, class: &str) -> OutputLimit {
     let words: Vec<&str> = text.split(' ').collect();
-    let number = |i: usize| words.get(i).and_then(|w| w.parse().ok()).unwrap_or(0);
-    // Normal form begins with the class `normal`.
+    let at = words.iter().position(|word| *word == class).unwrap_or(words.len());
+    let number = |i: usize| words.get(at + i).and_then(|w| w.parse().ok()).unwrap_or(0);
     OutputLimit { hard_bytes: number(1), soft_bytes: number(2), soft_seconds: number(3) as u64 }
 }

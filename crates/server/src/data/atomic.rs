@@ -1,8 +1,8 @@
 //! Several keys as one: transactions around commands, and one cut for commands that read several keys.
 
 use super::{Mode, Watched, refused};
-use crate::command::{CommandError, Context, Outcome};
-use crate::session::{Queue, run};
+use crate::command::{CommandError, Context, Outcome, by_id, flag};
+use crate::session::{Queue, run, show};
 use stillpoint_store::CommitError;
 
 /// Conflicts after which a transaction asks for priority.
@@ -29,9 +29,9 @@ pub(crate) fn read_keys(
 ) -> Outcome {
     at_one_cut(ctx, f)?;
     if ctx.session.data.is_direct() {
-        for key in ctx.args.iter_from(1) {
-            ctx.data().read(key, |_| ())?;
-        }
+        let args = ctx.args;
+        let mut data = ctx.data();
+        args.iter_from(1).for_each(|key| data.shed(key));
     }
     Ok(())
 }
@@ -44,15 +44,17 @@ pub(crate) fn atomically(
     if !ctx.session.data.is_direct() {
         return f(ctx);
     }
-    let mark = ctx.out.mark();
+    let (mark, effects) = (ctx.out.mark(), ctx.session.data.effects.len());
     for attempt in 0.. {
         begin(ctx, attempt);
         let outcome = f(ctx);
         let committed = end(ctx, outcome.is_ok());
-        outcome?;
-        if committed? {
+        if outcome.is_ok() && committed == Ok(true) {
             break;
         }
+        ctx.session.data.effects.truncate(effects);
+        outcome?;
+        committed?;
         ctx.out.rewind(mark);
     }
     Ok(())
@@ -85,11 +87,14 @@ fn end(ctx: &mut Context<'_>, commit: bool) -> Result<bool, CommandError> {
 pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watched]) -> Outcome {
     let mark = ctx.out.mark();
     let db = ctx.session.db;
+    let effects = ctx.session.data.effects.len();
     if !ctx.session.data.is_direct() {
         // Inside a SNAPSHOT everything is read at its cut anyway.
         run_queue(ctx, queue);
         return Ok(());
     }
+    let subscribes = queue.iter().any(|(id, _)| by_id(id).has(flag::PUBSUB));
+    let subscriptions = subscribes.then(|| ctx.session.subscriptions.clone());
     for attempt in 0.. {
         begin(ctx, attempt);
         if !expect_all(ctx, watched) {
@@ -99,10 +104,16 @@ pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watc
         }
         run_queue(ctx, queue);
         if end(ctx, true)? {
+            show_queue(ctx, queue);
             break;
         }
         ctx.out.rewind(mark);
         ctx.session.db = db;
+        ctx.session.data.effects.truncate(effects);
+        if let Some(before) = &subscriptions {
+            let session = &mut *ctx.session;
+            session.subscriptions.restore(before, &ctx.env.server.pubsub, &session.card);
+        }
     }
     Ok(())
 }
@@ -113,6 +124,14 @@ fn expect_all(ctx: &mut Context<'_>, watched: &[Watched]) -> bool {
     watched.iter().all(|watched| {
         matches!(transaction.expect(watched.db, &watched.key, watched.stamp), Ok(true))
     })
+}
+
+fn show_queue(ctx: &mut Context<'_>, queue: &Queue) {
+    if !ctx.env.server.monitors.is_empty() {
+        for (id, args) in queue.iter() {
+            show(&Context { args, session: ctx.session, out: ctx.out, env: ctx.env, id });
+        }
+    }
 }
 
 fn run_queue(ctx: &mut Context<'_>, queue: &Queue) {

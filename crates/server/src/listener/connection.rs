@@ -28,6 +28,8 @@ const MAX_AHEAD_BYTES: usize = 1 << 20;
 const OUTPUT_BOUND_BYTES: usize = 1 << 20;
 /// Replies made in one turn before they are sent.
 const TURN_OUTPUT_BYTES: usize = 256 * 1024;
+/// Output above which messages wait in the inbox.
+const MAIL_BYTES: usize = 64 * 1024;
 /// Requests answered in one turn, so that other connections get theirs.
 const TURN_REQUESTS: usize = 1024;
 
@@ -111,6 +113,14 @@ impl Connection {
         true
     }
 
+    /// Moves what others have for it to the output, a piece at a time: the rest waits in the inbox, which has a bound.
+    pub(crate) fn take_mail(&mut self) {
+        self.session.take_mail(&mut self.output, MAIL_BYTES);
+    }
+    fn has_room_for_mail(&self) -> bool {
+        self.output.len() < MAIL_BYTES && self.card().inbox.waiting() > 0
+    }
+
     /// Answers what has been received, within the turn's budget.
     pub(crate) fn execute(&mut self, env: &mut Env) -> Next {
         if self.ending {
@@ -189,7 +199,7 @@ impl Connection {
     }
     /// Whether there is more to execute at once.
     pub(crate) fn wants_another_turn(&self, env: &Env) -> bool {
-        self.has_requests && self.output.len() <= output_bound(env)
+        self.has_room_for_mail() || self.has_requests && self.output.len() <= output_bound(env)
     }
     /// What the socket is to be watched for now.
     pub(crate) fn wanted_interest(&self, env: &Env) -> Interest {
@@ -200,10 +210,15 @@ impl Connection {
         }
     }
 
-    /// Applies `client-output-buffer-limit normal`; tells whether the connection lives on.
+    /// Applies `client-output-buffer-limit`; tells whether the connection lives on.
     pub(crate) fn within_limits(&mut self, env: &Env) -> bool {
-        let (limit, len) = (env.settings.output_limit, self.output.len());
-        let over_hard = limit.hard_bytes > 0 && len > limit.hard_bytes;
+        let inbox = &self.card().inbox;
+        let len = self.output.len() + inbox.waiting();
+        let limit = match self.session.state.subscriptions.is_empty() {
+            true => env.settings.output_limit,
+            false => env.settings.pubsub_output_limit,
+        };
+        let over_hard = limit.hard_bytes > 0 && len > limit.hard_bytes || inbox.is_overfull();
         if limit.soft_bytes == 0 || len <= limit.soft_bytes {
             self.over_soft_since_ms = None;
         } else {

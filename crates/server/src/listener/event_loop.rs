@@ -14,6 +14,7 @@ use super::connection::{Connection, Next};
 use super::poller::{Arrival, Interest, Poller};
 use crate::clock;
 use crate::env::Env;
+use crate::expiry_sweep::Sweep;
 use crate::saving;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,6 +52,7 @@ pub(crate) struct EventLoop {
     /// Empty buffers.
     spare: Vec<Vec<u8>>,
     next_tick_ms: u64,
+    sweep: Sweep,
     processed_at_tick: (u64, u64),
 }
 
@@ -60,12 +62,13 @@ fn split(token: u64) -> (usize, u32) {
 
 impl EventLoop {
     pub(crate) fn new(
-        env: Env,
+        mut env: Env,
         me: usize,
         balance: Arc<Balance>,
         acceptor: Option<Acceptor>,
     ) -> std::io::Result<Self> {
         let poller = Poller::new()?;
+        env.mailbox = Some(balance.homes[me].mailbox.clone());
         poller.add(
             balance.homes[me].mailbox.bell(),
             BELL,
@@ -86,6 +89,7 @@ impl EventLoop {
             paused: Vec::new(),
             spare: Vec::new(),
             next_tick_ms: 0,
+            sweep: Sweep::default(),
             processed_at_tick: (0, 0),
         };
         if let Some(acceptor) = &mut this.acceptor {
@@ -140,10 +144,11 @@ impl EventLoop {
                 self.on_ready(ready);
             }
         }
-        let served = std::mem::take(&mut self.listed);
+        let mut served = std::mem::take(&mut self.listed);
         for &token in &served {
             self.serve(token);
         }
+        self.answer_calls(&mut served);
         for &token in &served {
             self.settle(token);
         }
@@ -188,8 +193,21 @@ impl EventLoop {
         let Some(connection) = place.connection.as_deref_mut() else { return };
         connection.is_listed = false;
         connection.lend(&mut self.spare);
+        connection.take_mail();
         if connection.execute(&mut self.env) == Next::Paused {
             self.paused.push(token);
+        }
+    }
+
+    /// Passes on what connections of this loop, served or not, have been given in the meantime.
+    fn answer_calls(&mut self, served: &mut Vec<u64>) {
+        for token in self.home().mailbox.take_calls() {
+            let (i, turn) = split(token);
+            let Some(place) = self.places.get_mut(i).filter(|p| p.turn == turn) else { continue };
+            let Some(connection) = place.connection.as_deref_mut() else { continue };
+            connection.lend(&mut self.spare);
+            connection.take_mail();
+            served.push(token);
         }
     }
 
@@ -203,7 +221,7 @@ impl EventLoop {
             return self.close(token);
         }
         connection.give_back(&mut self.spare);
-        if connection.wants_another_turn(&self.env) {
+        if !connection.is_listed && connection.wants_another_turn(&self.env) {
             connection.is_listed = true;
             self.listed.push(token);
         }
@@ -219,11 +237,11 @@ impl EventLoop {
     fn close(&mut self, token: u64) {
         let (i, turn) = split(token);
         let Some(place) = self.places.get_mut(i).filter(|p| p.turn == turn) else { return };
-        if let Some(connection) = place.connection.take() {
+        if let Some(mut connection) = place.connection.take() {
             place.turn = place.turn.wrapping_add(1) & (u32::MAX >> 1);
             self.free.push(i as u32);
             self.home().connections.subtract(1);
-            self.env.server.clients.leave(connection.card().id);
+            connection.session.state.leave(&self.env);
         }
     }
 
@@ -257,6 +275,7 @@ impl EventLoop {
         let watched = self.poller.add(&connection.socket, token, connection.interest);
         // A kill may have looked for it while it was between two loops.
         let killed = connection.card().killed.get() != 0;
+        connection.card().inbox.settle(&self.balance.homes[self.me].mailbox, token);
         self.places[i].connection = Some(connection);
         if watched.is_err() || killed {
             return self.close(token);
@@ -308,18 +327,23 @@ impl EventLoop {
         self.balance_load();
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.tick(&self.poller);
+            self.sweep.tick(&self.env);
             self.measure();
             saving::tick(&self.env.server, &self.env.settings, now_ms);
         }
         let timeout_ms = self.env.settings.timeout_s * 1000;
-        let has_soft_limit = self.env.settings.output_limit.soft_bytes > 0;
+        let settings = &self.env.settings;
+        let has_soft_limit = settings.output_limit.soft_bytes > 0
+            || settings.pubsub_output_limit.soft_bytes > 0 && !self.env.server.pubsub.is_empty();
         if timeout_ms == 0 && !has_soft_limit {
             return;
         }
         let env = &self.env;
         let doomed = tokens_where(&mut self.places, |c| {
             let idle_ms = now_ms.saturating_sub(c.card().active_ms.get());
-            (timeout_ms > 0 && idle_ms > timeout_ms) || !c.within_limits(env)
+            let may_idle =
+                timeout_ms == 0 || c.card().is_subscriber() || c.card().monitors.get() > 0;
+            (!may_idle && idle_ms > timeout_ms) || !c.within_limits(env)
         });
         for token in doomed {
             self.env.server.log.verbose("Closing idle or overfull client");

@@ -118,13 +118,22 @@ pub(crate) enum Arrival {
 pub(crate) struct Mailbox {
     bell: OwnedFd,
     arrivals: Mutex<Vec<Arrival>>,
+    /// Tokens of connections that have something in their inbox.
+    calls: Mutex<Vec<u64>>,
+    calls_waiting: Gauge,
     kills: Gauge,
 }
 
 impl Mailbox {
     pub(crate) fn new() -> std::io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Mailbox { bell, arrivals: Mutex::default(), kills: Gauge::default() })
+        Ok(Mailbox {
+            bell,
+            arrivals: Mutex::default(),
+            calls: Mutex::default(),
+            calls_waiting: Gauge::default(),
+            kills: Gauge::default(),
+        })
     }
     /// What to watch for word from others.
     pub(crate) fn bell(&self) -> &OwnedFd {
@@ -144,6 +153,25 @@ impl Mailbox {
     pub(crate) fn give(&self, arrival: Arrival) {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
         self.wake();
+    }
+    /// Has the loop look at a connection's inbox; `wakes`: it may be asleep.
+    pub(crate) fn call(&self, token: u64, wakes: bool) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.push(token);
+        self.calls_waiting.set(calls.len() as u64);
+        drop(calls);
+        if wakes {
+            self.wake();
+        }
+    }
+    /// Tokens called since the last time.
+    pub(crate) fn take_calls(&self) -> Vec<u64> {
+        if self.calls_waiting.get() == 0 {
+            return Vec::new();
+        }
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        self.calls_waiting.set(0);
+        std::mem::take(&mut *calls)
     }
     /// Stops the bell; to be called before the mail is read.
     pub(crate) fn silence(&self) {

@@ -105,10 +105,9 @@ pub(crate) fn serve(server: &Arc<Server>) -> Result<Serving, RunError> {
     let listening = open_all(&settings)?;
     raise_descriptor_limit(server);
     let weak = Arc::downgrade(server);
-    server.store.start_maintenance(move || match weak.upgrade() {
-        Some(server) if server.active_expire.get() != 0 => clock::now_ms(),
-        // At the beginning of time nothing is due.
-        _ => 0,
+    server.store.start_maintenance(move || {
+        let now_ms = clock::now_ms();
+        weak.upgrade().map_or(0, |server| server.maintenance_ms(now_ms))
     });
     let names = listening.iter().map(|l| l.name.clone()).collect();
     let port = listening.iter().find_map(|l| l.port);

@@ -49,6 +49,10 @@ impl Reply {
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
+    /// Whole replies that somebody else has encoded.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
     /// Removes the first `n` bytes, which have been sent.
     pub(crate) fn take_front(&mut self, n: usize) {
         if n == self.bytes.len() {

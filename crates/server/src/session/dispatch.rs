@@ -17,7 +17,7 @@ const TIMED_EVERY: u32 = 64;
 
 /// Answers one request.
 pub(crate) fn reply_to(args: Args<'_>, session: &mut State, out: &mut Reply, env: &mut Env) {
-    let (id, command) = match admit(args, session, env) {
+    let (id, command) = match admit(args, session, out, env) {
         Ok(found) => found,
         Err(refusal) => return refuse(&refusal, args, session, out, env),
     };
@@ -82,6 +82,12 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
         ctx.out.rewind(mark);
         error.write(ctx.out);
     }
+    if !ctx.session.data.effects.is_empty() && !ctx.session.data.is_in_transaction() {
+        take_effect(ctx);
+    }
+    if !ctx.env.server.monitors.is_empty() && !ctx.session.data.is_in_transaction() {
+        show(ctx);
+    }
     let stats = &ctx.env.stats;
     stats.processed.add(1);
     stats.command(id).calls.add(1);
@@ -95,6 +101,24 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
         if !command.has(flag::SKIP_SLOWLOG) {
             note_if_slow(args, command, elapsed, ctx);
         }
+    }
+}
+
+/// Shows a command to those who monitor; those of a transaction once it has been committed.
+#[cold]
+pub(crate) fn show(ctx: &Context<'_>) {
+    let command = crate::command::by_id(ctx.id);
+    if !command.has(flag::ADMIN | flag::SKIP_MONITOR) {
+        let (db, who) = (ctx.session.db, &ctx.session.card.address);
+        ctx.env.server.monitors.show(ctx.env, command, ctx.args, db, who);
+    }
+}
+
+/// Tells what there is to tell of a command that has been run, or of a transaction that has been committed.
+#[cold]
+fn take_effect(ctx: &mut Context<'_>) {
+    for effect in std::mem::take(&mut ctx.session.data.effects) {
+        effect.happen(ctx.env);
     }
 }
 
@@ -124,6 +148,7 @@ fn note_if_slow(args: Args<'_>, command: &Command, elapsed: Duration, ctx: &Cont
 fn admit(
     args: Args<'_>,
     session: &State,
+    out: &Reply,
     env: &Env,
 ) -> Result<(CommandId, &'static Command), Vec<u8>> {
     let (mut id, mut command) = lookup(args.at(0)).ok_or_else(|| unknown_command(args))?;
@@ -139,6 +164,9 @@ fn admit(
     if !session.authenticated && !command.has(flag::NO_AUTH) && !env.settings.requirepass.is_empty()
     {
         return Err(text("NOAUTH Authentication required."));
+    }
+    if session.is_listening(out) && !command.has(flag::WHILE_LISTENING) {
+        return Err(only_subscriptions(command));
     }
     if session.queue.is_some() && command.has(flag::NO_MULTI) {
         return Err(text("ERR Command not allowed inside a transaction"));
@@ -169,6 +197,13 @@ fn within_memory(command: &Command, session: &State) -> Result<(), Vec<u8>> {
 const UNSAVED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands \
 that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails \
 (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.";
+#[cold]
+fn only_subscriptions(command: &Command) -> Vec<u8> {
+    text(&format!(
+        "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+        command.name
+    ))
+}
 
 const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 

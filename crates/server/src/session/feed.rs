@@ -85,7 +85,14 @@ impl Session {
         }
     }
 
+    /// Moves what others have for this connection to `out`, until that holds `limit` bytes.
+    pub(crate) fn take_mail(&self, out: &mut Reply, limit: usize) {
+        self.state.card.inbox.drain(out, limit);
+    }
+
     fn answer(&mut self, input: &ReadBuffer, out: &mut Reply, env: &mut Env) {
+        // What came before the request goes before its reply, what it caused itself goes behind.
+        self.take_mail(out, usize::MAX);
         let mark = out.mark();
         let before = self.state.reply_mode;
         reply_to(self.parser.args(input.unread()), &mut self.state, out, env);
@@ -95,8 +102,10 @@ impl Session {
                 out.rewind(mark);
                 self.state.reply_mode = ReplyMode::On;
             }
-            (ReplyMode::Off, ReplyMode::Off) => out.rewind(mark),
+            (ReplyMode::Off, ReplyMode::Off) if !self.state.pushes => out.rewind(mark),
             _ => {}
         }
+        self.state.pushes = false;
+        self.take_mail(out, usize::MAX);
     }
 }

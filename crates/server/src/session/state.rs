@@ -4,6 +4,7 @@ use super::queue::Queue;
 use crate::clients::Card;
 use crate::data::DataState;
 use crate::env::Env;
+use crate::pubsub::{Kind, Subscriptions};
 use crate::resp::{Protocol, Reply};
 use std::sync::Arc;
 
@@ -35,6 +36,9 @@ pub(crate) struct State {
     pub(crate) queue_failed: bool,
     /// What the data commands keep here.
     pub(crate) data: DataState,
+    pub(crate) subscriptions: Subscriptions,
+    /// The command that runs writes what CLIENT REPLY OFF does not silence.
+    pub(crate) pushes: bool,
 }
 
 impl State {
@@ -50,6 +54,8 @@ impl State {
             queue: None,
             queue_failed: false,
             data: DataState::default(),
+            subscriptions: Subscriptions::default(),
+            pushes: false,
         }
     }
 
@@ -60,6 +66,18 @@ impl State {
         self.data.watched.clear();
     }
 
+    /// Leaves whatever the server knows this connection by; it is over.
+    pub(crate) fn leave(&mut self, env: &Env) {
+        self.subscriptions.clear(&env.server.pubsub, self.id);
+        env.server.monitors.leave(&self.card);
+        env.server.clients.leave(self.id);
+    }
+
+    /// Whether only commands about subscriptions are allowed.
+    pub(crate) fn is_listening(&self, out: &Reply) -> bool {
+        out.protocol() == Protocol::Resp2 && !self.subscriptions.is_empty()
+    }
+
     /// Brings the card up to date; once per turn, and before a command shows it.
     pub(crate) fn update_card(&self, out: &Reply, env: &Env) {
         let card = &self.card;
@@ -68,6 +86,10 @@ impl State {
         card.db.set(u64::from(self.db));
         card.queued.set(self.queue.as_ref().map_or(0, |q| q.len() as u64 + 1));
         card.queued_bytes.set(self.queue.as_ref().map_or(0, |q| q.bytes() as u64));
+        let kinds = [Kind::Channel, Kind::Pattern, Kind::Shard];
+        for (figure, kind) in card.subscribed.iter().zip(kinds) {
+            figure.set(self.subscriptions.of(kind).len() as u64);
+        }
         card.output_bytes.set(out.len() as u64);
         card.resp3.set(u64::from(out.protocol() == Protocol::Resp3));
     }

@@ -1,6 +1,7 @@
 //! Changing hashes.
 
 use crate::command::{CommandError, Context, Outcome};
+use crate::event::class;
 use crate::resp::strict_integer;
 use crate::value::{HashEdit, HashLimits, LongDouble};
 
@@ -21,10 +22,12 @@ fn set_fields(ctx: &mut Context<'_>, name: &'static str) -> Result<i64, CommandE
     if !args.len().is_multiple_of(2) {
         return Err(CommandError::Arity(name));
     }
-    change(ctx, |edit, limits| {
+    let added = change(ctx, |edit, limits| {
         let pairs = (2..args.len()).step_by(2);
         Ok(pairs.map(|at| i64::from(edit.set(args.at(at), args.at(at + 1), limits))).sum())
-    })
+    })?;
+    ctx.notify(class::HASH, "hset", args.at(1));
+    Ok(added)
 }
 
 /// Changes the hash at argument 1 as `f` does; if `f` fails, nothing.
@@ -53,8 +56,11 @@ pub(crate) fn hsetnx(ctx: &mut Context<'_>) -> Outcome {
             edit.set(field, value, limits);
             edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         }
-        Ok(is_new)
+        Ok::<_, CommandError>(is_new)
     })??;
+    if is_new {
+        data.notify(class::HASH, "hset", key);
+    }
     out.integer(i64::from(is_new));
     Ok(())
 }
@@ -62,17 +68,24 @@ pub(crate) fn hsetnx(ctx: &mut Context<'_>) -> Outcome {
 pub(crate) fn hdel(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let (mut data, out) = ctx.parts();
-    let removed = data.update(args.at(1), |entry, draft| {
+    let (removed, is_last) = data.update(args.at(1), |entry, draft| {
         if entry.is_none() {
-            return Ok(0);
+            return Ok((0, false));
         }
         let mut edit = HashEdit::of(entry)?;
-        let removed = args.iter_from(2).map(|field| i64::from(edit.remove(field))).sum();
+        let removed: i64 = args.iter_from(2).map(|field| i64::from(edit.remove(field))).sum();
+        let is_last = removed > 0 && edit.view().len() == 0;
         if removed > 0 {
             edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         }
-        Ok(removed)
+        Ok::<_, CommandError>((removed, is_last))
     })??;
+    if removed > 0 {
+        data.notify(class::HASH, "hdel", args.at(1));
+    }
+    if is_last {
+        data.notify(class::GENERIC, "del", args.at(1));
+    }
     out.integer(removed);
     Ok(())
 }
@@ -92,6 +105,7 @@ pub(crate) fn hincrby(ctx: &mut Context<'_>) -> Outcome {
         edit.set(field, itoa::Buffer::new().format(sum).as_bytes(), limits);
         Ok(sum)
     })?;
+    ctx.notify(class::HASH, "hincrby", ctx.args.at(1));
     ctx.out.integer(sum);
     Ok(())
 }
@@ -113,6 +127,7 @@ pub(crate) fn hincrbyfloat(ctx: &mut Context<'_>) -> Outcome {
         edit.set(field, sum.as_bytes(), limits);
         Ok(sum)
     })?;
+    ctx.notify(class::HASH, "hincrbyfloat", ctx.args.at(1));
     ctx.out.bulk(sum.as_bytes());
     Ok(())
 }

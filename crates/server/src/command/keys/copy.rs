@@ -2,6 +2,7 @@
 
 use crate::command::{CommandError, Context, Outcome};
 use crate::data::{Data, Item, atomically};
+use crate::event::class;
 use crate::value::Object;
 use std::sync::Arc;
 use stillpoint_store::{Draft, Value};
@@ -86,6 +87,8 @@ fn rename_over(ctx: &mut Context<'_>, over: bool) -> Result<bool, CommandError> 
         done = put_to(&mut data, to, &carried, over)?;
         if done {
             remove(&mut data, from)?;
+            data.notify(class::GENERIC, "rename_from", from);
+            data.notify(class::GENERIC, "rename_to", to);
         }
         Ok(())
     })?;
@@ -124,6 +127,9 @@ pub(crate) fn copy(ctx: &mut Context<'_>) -> Outcome {
             Some(carried) => put_to(&mut data.in_db(db), args.at(2), &carried, replace)?,
             None => false,
         };
+        if done {
+            data.in_db(db).notify(class::GENERIC, "copy_to", args.at(2));
+        }
         ctx.out.integer(i64::from(done));
         Ok(())
     })
@@ -143,6 +149,8 @@ pub(crate) fn move_to(ctx: &mut Context<'_>) -> Outcome {
         };
         if done {
             remove(&mut data, key)?;
+            data.notify(class::GENERIC, "move_from", key);
+            data.in_db(db).notify(class::GENERIC, "move_to", key);
         }
         ctx.out.integer(i64::from(done));
         Ok(())

@@ -2,6 +2,7 @@
 
 use crate::command::expiry::Unit;
 use crate::command::{CommandError, Context, Outcome};
+use crate::event::class;
 use crate::resp::Args;
 
 /// When EXPIRE changes what there is.
@@ -76,17 +77,25 @@ fn set_expiry(ctx: &mut Context<'_>, unit: Unit, name: &str) -> Outcome {
     let now_ms = data.now_ms();
     let moment = unit.moment(args.at(2), now_ms, name)?;
     let done = data.update(args.at(1), |entry, draft| {
-        let Some(entry) = entry else { return false };
+        let entry = entry?;
         if !conditions.allow(entry.expire_at_ms(), moment) {
-            return false;
+            return None;
         }
         match u64::try_from(moment) {
-            Ok(at) if at > now_ms => draft.set_expiry(Some(at)),
-            _ => draft.remove(),
+            Ok(at) if at > now_ms => {
+                draft.set_expiry(Some(at));
+                Some("expire")
+            }
+            _ => {
+                draft.remove();
+                Some("del")
+            }
         }
-        true
     })?;
-    out.integer(i64::from(done));
+    if let Some(event) = done {
+        data.notify(class::GENERIC, event, args.at(1));
+    }
+    out.integer(i64::from(done.is_some()));
     Ok(())
 }
 
@@ -100,6 +109,9 @@ pub(crate) fn persist(ctx: &mut Context<'_>) -> Outcome {
         }
         expires
     })?;
+    if done {
+        data.notify(class::GENERIC, "persist", key);
+    }
     out.integer(i64::from(done));
     Ok(())
 }

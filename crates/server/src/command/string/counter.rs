@@ -1,6 +1,7 @@
 //! Numbers in strings.
 
 use crate::command::{CommandError, Context, Outcome};
+use crate::event::class;
 use crate::resp::strict_integer;
 use crate::value::{LongDouble, kind, string_of};
 
@@ -40,6 +41,7 @@ fn add(ctx: &mut Context<'_>, by: i64) -> Outcome {
         draft.put(kind::STRING, &[itoa::Buffer::new().format(sum).as_bytes()], expire_at_ms);
         Ok(sum)
     })??;
+    data.notify(class::STRING, "incrby", key);
     out.integer(sum);
     Ok(())
 }
@@ -59,6 +61,7 @@ pub(crate) fn incrbyfloat(ctx: &mut Context<'_>) -> Outcome {
         draft.put(kind::TEXT_STRING, &[sum.as_bytes()], expire_at_ms);
         Ok(sum)
     })??;
+    data.notify(class::STRING, "incrbyfloat", args.at(1));
     out.bulk(sum.as_bytes());
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Parts of strings: APPEND, SETRANGE, GETRANGE.
 
 use crate::command::{CommandError, Context, Outcome};
+use crate::event::class;
 use crate::value::{kind, string_of};
 
 /// Refuses lengths above `proto-max-bulk-len`.
@@ -27,6 +28,7 @@ pub(crate) fn append(ctx: &mut Context<'_>) -> Outcome {
             Ok(bytes.len() + more.len())
         }
     })??;
+    data.notify(class::STRING, "append", key);
     out.integer(len as i64);
     Ok(())
 }
@@ -51,6 +53,9 @@ pub(crate) fn setrange(ctx: &mut Context<'_>) -> Outcome {
         draft.put(kind::RAW_STRING, &[before, &padding, part, behind], expire_at_ms);
         Ok(offset + part.len() + behind.len())
     })??;
+    if !part.is_empty() {
+        data.notify(class::STRING, "setrange", key);
+    }
     out.integer(len as i64);
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use crate::command::expiry::Unit;
 use crate::command::{CommandError, Context, Outcome};
+use crate::data::Data;
+use crate::event::class;
 use crate::resp::Args;
 use crate::value::{kind, string_of};
 
@@ -26,6 +28,7 @@ pub(crate) fn set(ctx: &mut Context<'_>) -> Outcome {
     if args.len() == 3 {
         let (mut data, out) = ctx.parts();
         data.set(args.at(1), kind::STRING, args.at(2), None)?;
+        data.notify(class::STRING, "set", args.at(1));
         out.ok();
         return Ok(());
     }
@@ -71,11 +74,12 @@ fn set_with(ctx: &mut Context<'_>, options: &Options) -> Outcome {
     let (mut data, out) = ctx.parts();
     if options.condition == Condition::Always && !options.get && !options.keep_ttl {
         data.set(args.at(1), kind::STRING, args.at(2), options.expire_at_ms)?;
+        tell_of_set(&mut data, args.at(1), options.expire_at_ms.is_some());
         out.ok();
         return Ok(());
     }
     let mark = out.mark();
-    data.update(args.at(1), |entry, draft| {
+    let wrote = data.update(args.at(1), |entry, draft| {
         out.rewind(mark);
         let writes = match options.condition {
             Condition::Always => true,
@@ -92,8 +96,19 @@ fn set_with(ctx: &mut Context<'_>, options: &Options) -> Outcome {
             let kept = entry.filter(|_| options.keep_ttl).and_then(|entry| entry.expire_at_ms());
             draft.put(kind::STRING, &[args.at(2)], options.expire_at_ms.or(kept));
         }
-        Ok(())
-    })?
+        Ok::<_, CommandError>(writes)
+    })??;
+    if wrote {
+        tell_of_set(&mut data, args.at(1), options.expire_at_ms.is_some());
+    }
+    Ok(())
+}
+
+fn tell_of_set(data: &mut Data<'_>, key: &[u8], expires: bool) {
+    data.notify(class::STRING, "set", key);
+    if expires {
+        data.notify(class::GENERIC, "expire", key);
+    }
 }
 
 pub(crate) fn setnx(ctx: &mut Context<'_>) -> Outcome {
@@ -105,6 +120,9 @@ pub(crate) fn setnx(ctx: &mut Context<'_>) -> Outcome {
         }
         entry.is_none()
     })?;
+    if absent {
+        data.notify(class::STRING, "set", args.at(1));
+    }
     out.integer(i64::from(absent));
     Ok(())
 }
@@ -122,6 +140,7 @@ fn set_until(ctx: &mut Context<'_>, unit: Unit, name: &str) -> Outcome {
     let (mut data, out) = ctx.parts();
     let expire_at_ms = unit.future(args.at(2), data.now_ms(), name)?;
     data.set(args.at(1), kind::STRING, args.at(3), Some(expire_at_ms))?;
+    tell_of_set(&mut data, args.at(1), true);
     out.ok();
     Ok(())
 }

@@ -1,0 +1,220 @@
+//! Publish/subscribe and keyspace events.
+
+use super::check;
+use stillpoint_server::TestClient;
+
+/// A message in its RESP2 form.
+fn message(parts: &[&str]) -> String {
+    let body: String = parts.iter().map(|p| format!("${}\r\n{p}\r\n", p.len())).collect();
+    format!("*{}\r\n{body}", parts.len())
+}
+
+#[test]
+fn messages_reach_those_who_listen_and_nobody_else() {
+    let mut publisher = TestClient::new();
+    let (mut one, mut two) = (publisher.another(), publisher.another());
+    check(
+        &mut one,
+        &[
+            (
+                "SUBSCRIBE news sport",
+                "*3\n$9\nsubscribe\n$4\nnews\n:1\n*3\n$9\nsubscribe\n$5\nsport\n:2",
+            ),
+            ("PSUBSCRIBE n*", "*3\n$10\npsubscribe\n$2\nn*\n:3"),
+            (
+                "GET a",
+                "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            ),
+            ("PING", "*2\n$4\npong\n$0\n"),
+            ("PING hi", "*2\n$4\npong\n$2\nhi"),
+        ],
+    );
+    check(&mut two, &[("SSUBSCRIBE news", "*3\n$10\nssubscribe\n$4\nnews\n:1")]);
+    check(
+        &mut publisher,
+        &[
+            ("PUBLISH news hello", ":2"),
+            ("PUBLISH weather rain", ":0"),
+            ("SPUBLISH news shard", ":1"),
+            ("PUBSUB NUMSUB news sport x", "*6\n$4\nnews\n:1\n$5\nsport\n:1\n$1\nx\n:0"),
+            ("PUBSUB NUMPAT", ":1"),
+            ("PUBSUB CHANNELS s*", "*1\n$5\nsport"),
+            ("PUBSUB SHARDCHANNELS", "*1\n$4\nnews"),
+            ("PUBSUB SHARDNUMSUB news", "*2\n$4\nnews\n:1"),
+        ],
+    );
+    let expected =
+        message(&["message", "news", "hello"]) + &message(&["pmessage", "n*", "news", "hello"]);
+    assert_eq!(one.received(), expected);
+    assert_eq!(two.received(), message(&["smessage", "news", "shard"]));
+    check(
+        &mut one,
+        &[
+            ("UNSUBSCRIBE news", "*3\n$11\nunsubscribe\n$4\nnews\n:2"),
+            ("UNSUBSCRIBE", "*3\n$11\nunsubscribe\n$5\nsport\n:1"),
+            ("UNSUBSCRIBE", "*3\n$11\nunsubscribe\n$-1\n:1"),
+            ("PUNSUBSCRIBE", "*3\n$12\npunsubscribe\n$2\nn*\n:0"),
+            ("GET a", "$-1"),
+        ],
+    );
+    drop(two);
+    check(&mut publisher, &[("PUBLISH news a", ":0"), ("SPUBLISH news a", ":0")]);
+}
+
+#[test]
+fn a_resp3_client_gets_pushes_after_the_reply_and_may_do_everything() {
+    let mut client = TestClient::new();
+    client.run(&["HELLO", "3"]);
+    check(
+        &mut client,
+        &[
+            ("SUBSCRIBE c", ">3\n$9\nsubscribe\n$1\nc\n:1"),
+            ("PUBLISH c x", ":1\n>3\n$7\nmessage\n$1\nc\n$1\nx"),
+            ("SET a 1", "+OK"),
+            ("PING", "+PONG"),
+        ],
+    );
+}
+
+#[test]
+fn a_message_of_a_transaction_is_sent_at_its_commit() {
+    let mut publisher = TestClient::new();
+    let mut listener = publisher.another();
+    listener.run(&["SUBSCRIBE", "c"]);
+    check(
+        &mut publisher,
+        &[("MULTI", "+OK"), ("PUBLISH c one", "+QUEUED"), ("PUBLISH c two", "+QUEUED")],
+    );
+    assert_eq!(listener.received(), "");
+    check(&mut publisher, &[("EXEC", "*2\n:1\n:1")]);
+    assert_eq!(
+        listener.received(),
+        message(&["message", "c", "one"]) + &message(&["message", "c", "two"])
+    );
+}
+
+#[test]
+fn client_reply_off_silences_no_messages() {
+    let mut client = TestClient::new();
+    client.run(&["HELLO", "3"]);
+    assert_eq!(client.run(&["CLIENT", "REPLY", "OFF"]), "");
+    assert_eq!(client.run(&["SUBSCRIBE", "c"]), ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    assert_eq!(client.run(&["PUBLISH", "c", "x"]), ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n");
+}
+
+/// A client, and another one that hears of all events.
+fn listened_to(classes: &str) -> (TestClient, TestClient) {
+    let mut client = TestClient::new();
+    client.run(&["CONFIG", "SET", "notify-keyspace-events", classes]);
+    let mut listener = client.another();
+    listener.run(&["PSUBSCRIBE", "__key*"]);
+    (client, listener)
+}
+
+/// The events heard of since the last time, each as `event key`.
+fn events(listener: &mut TestClient) -> Vec<String> {
+    let heard = listener.received();
+    let lines: Vec<&str> = heard.split("\r\n").collect();
+    let of = |chunk: &[&str]| {
+        let event = chunk[6].strip_prefix("__keyevent@0__:").unwrap_or(chunk[6]);
+        format!("{event} {}", chunk[8])
+    };
+    lines.chunks_exact(9).map(of).collect()
+}
+
+#[test]
+fn every_write_tells_of_its_event() {
+    let (mut client, mut listener) = listened_to("EA");
+    let steps: &[(&str, &[&str])] = &[
+        ("SET a 1", &["set a"]),
+        ("SET a 1 EX 100", &["set a", "expire a"]),
+        ("SET a 1 NX", &[]),
+        ("SETNX b 1", &["set b"]),
+        ("SETEX b 100 1", &["set b", "expire b"]),
+        ("GETSET a 2", &["set a"]),
+        ("GETEX b PERSIST", &["persist b"]),
+        ("GETEX b EX 5", &["expire b"]),
+        ("MSET c 1 d 2", &["set c", "set d"]),
+        ("APPEND a x", &["append a"]),
+        ("SETRANGE a 1 y", &["setrange a"]),
+        ("INCR c", &["incrby c"]),
+        ("INCRBYFLOAT c 1", &["incrbyfloat c"]),
+        ("GETDEL c", &["del c"]),
+        ("DEL a nothing d", &["del a", "del d"]),
+        ("RENAME b e", &["rename_from b", "rename_to e"]),
+        ("COPY e f", &["copy_to f"]),
+        ("EXPIRE f 100", &["expire f"]),
+        ("EXPIRE f -1", &["del f"]),
+        ("HSET h f 1 g 2", &["hset h"]),
+        ("HSETNX h f 1", &[]),
+        ("HINCRBY h f 1", &["hincrby h"]),
+        ("HINCRBYFLOAT h f 1", &["hincrbyfloat h"]),
+        ("HDEL h f g", &["hdel h", "del h"]),
+        ("GET nothing", &[]),
+    ];
+    for (line, expected) in steps {
+        client.run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(events(&mut listener), *expected, "{line}");
+    }
+}
+
+#[test]
+fn new_missed_and_expired_keys_are_told_of() {
+    let (mut client, mut listener) = listened_to("E$xnm");
+    client.run(&["SET", "a", "1", "PX", "10"]);
+    assert_eq!(events(&mut listener), ["new a", "set a"]);
+    client.run(&["INCR", "a"]);
+    assert_eq!(events(&mut listener), ["incrby a"]);
+    client.advance_ms(20);
+    client.run(&["GET", "a"]);
+    assert_eq!(events(&mut listener), ["expired a", "keymiss a"]);
+    client.run(&["SET", "a", "1", "PX", "10"]);
+    client.advance_ms(20);
+    client.run(&["INCR", "a"]);
+    assert_eq!(events(&mut listener), ["new a", "set a", "expired a", "new a", "incrby a"]);
+}
+
+#[test]
+fn events_of_a_transaction_come_at_its_commit() {
+    let (mut client, mut listener) = listened_to("E$gn");
+    check(&mut client, &[("MULTI", "+OK"), ("SET a 1", "+QUEUED"), ("DEL a", "+QUEUED")]);
+    assert!(events(&mut listener).is_empty());
+    client.run(&["EXEC"]);
+    assert_eq!(events(&mut listener), ["new a", "set a", "del a"]);
+}
+
+#[test]
+fn both_forms_of_an_event_are_published() {
+    let (mut client, mut listener) = listened_to("KE$");
+    client.run(&["SELECT", "3"]);
+    client.run(&["SET", "a", "1"]);
+    let expected = message(&["pmessage", "__key*", "__keyspace@3__:a", "set"])
+        + &message(&["pmessage", "__key*", "__keyevent@3__:set", "a"]);
+    assert_eq!(listener.received(), expected);
+}
+
+#[test]
+fn a_monitor_sees_commands_and_no_secrets() {
+    let mut client = TestClient::new();
+    let mut monitor = client.another();
+    assert_eq!(monitor.run(&["MONITOR"]), "+OK\r\n");
+    client.run(&["SET", "a b", "\"\n\x01"]);
+    client.run(&["AUTH", "secret"]);
+    client.run(&["CONFIG", "GET", "port"]);
+    for words in [&["MULTI"][..], &["GET", "a"], &["EXEC"]] {
+        client.run(words);
+    }
+    let seen = monitor.received();
+    let seen: Vec<&str> = seen.lines().map(|line| line.split_once("] ").unwrap().1).collect();
+    let expected = [
+        r#""SET" "a b" "\"\n\x01""#,
+        r#""AUTH" "(redacted)""#,
+        r#""MULTI""#,
+        r#""GET" "a""#,
+        r#""EXEC""#,
+    ];
+    assert_eq!(seen, expected);
+    assert!(monitor.run(&["RESET"]).ends_with("+RESET\r\n"));
+    client.run(&["GET", "a"]);
+    assert_eq!(monitor.received(), "");
+}
