@@ -99,7 +99,9 @@ impl Session {
         // CLIENT REPLY itself answers only when it switches replies on.
         match (before, self.state.reply_mode) {
             (ReplyMode::SkipNext, ReplyMode::SkipNext) => {
-                out.rewind(mark);
+                if !self.state.pushes {
+                    out.rewind(mark);
+                }
                 self.state.reply_mode = ReplyMode::On;
             }
             (ReplyMode::Off, ReplyMode::Off) if !self.state.pushes => out.rewind(mark),
