@@ -174,6 +174,10 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 self.abandon(&guard, installed);
             }
         }
+        // Twice as many as it may have left behind, so that they do not become more and more where nobody else looks after them.
+        if self.limbo.own_waits() {
+            self.tidy_own(2 * plan.writes.len());
+        }
         result
     }
 

@@ -31,6 +31,9 @@ use stillpoint_structures::{Guard, NewValue, NewVersion, Refused, RefusedReason}
 const PATIENCE: u32 = 256;
 /// The same, in turns given to other threads, for the holder of the priority token: some milliseconds.
 const PRIORITY_PATIENCE: u32 = 2_000;
+/// A thread looks after its share of old versions once in so many writes, and then at twice as many as those may have left behind.
+const TIDY_EVERY: i64 = 16;
+const TIDIED: usize = 2 * TIDY_EVERY as usize;
 
 /// A key of a space, found by its hash.
 pub(crate) struct Place<'k, O: Send + Sync + 'static> {
@@ -225,8 +228,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
         self.written(guard, place, version, stamp, target.base);
         let own = self.counters.own();
         own.add(Figure::Commits, 1);
-        if self.limbo.own_waits() && own.get(Figure::Commits) % 16 == 0 {
-            self.tidy_own(4);
+        if self.limbo.own_waits() && own.get(Figure::Commits) % TIDY_EVERY == 0 {
+            self.tidy_own(TIDIED);
         }
         Ok(())
     }

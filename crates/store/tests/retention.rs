@@ -150,3 +150,31 @@ fn snapshots_may_be_switched_off_and_transactions_go_on() {
     store.set_mvcc_enabled(true);
     assert!(store.try_snapshot(1).is_ok());
 }
+
+#[test]
+fn notes_of_old_versions_do_not_become_more_and_more_without_a_maintenance_thread() {
+    let store = Store::<()>::new(Config::default());
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let snapshot = store.snapshot(1);
+                for number in 0..50 {
+                    snapshot.get_with(0, &key(number), |_| ()).unwrap();
+                }
+            }
+        });
+        for number in 0..60_000u64 {
+            let mut transaction = store.begin(1);
+            transaction.set(0, &key(number * 7 % 50), 0, b"a", None);
+            transaction.set(0, &key(number * 13 % 50), 0, b"b", None);
+            transaction.commit().unwrap();
+            if number % 4 == 0 {
+                store.set(AT, &key(number % 50), 0, b"c", None).unwrap();
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let waiting = store.stats().waiting_versions;
+    assert!(waiting <= 2_000, "{waiting} notes for 50 keys");
+}
