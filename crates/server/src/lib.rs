@@ -25,6 +25,7 @@ mod env;
 mod event;
 mod expiry_sweep;
 mod harness;
+mod histogram;
 mod listener;
 mod log;
 mod memory;

@@ -9,8 +9,9 @@
 
 use crate::command::{self, CommandId};
 use crate::counter::Counter;
+use crate::histogram::{Durations, Histogram};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Counters of one command.
 #[derive(Debug, Default)]
@@ -19,6 +20,15 @@ pub(crate) struct CommandStats {
     pub(crate) nanoseconds: Counter,
     pub(crate) rejected: Counter,
     pub(crate) failed: Counter,
+    durations: OnceLock<Histogram>,
+}
+
+impl CommandStats {
+    /// Notes a measured run that stands for `weight` runs.
+    pub(crate) fn took(&self, nanoseconds: u64, weight: u32) {
+        self.nanoseconds.add(nanoseconds * u64::from(weight));
+        self.durations.get_or_init(Histogram::default).record(nanoseconds, u64::from(weight));
+    }
 }
 
 /// Counters of one loop.
@@ -67,12 +77,13 @@ impl LoopStats {
 }
 
 /// Sums of one command.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CommandTotals {
     pub(crate) calls: u64,
     pub(crate) nanoseconds: u64,
     pub(crate) rejected: u64,
     pub(crate) failed: u64,
+    pub(crate) durations: Durations,
 }
 
 /// Sums over all loops.
@@ -103,6 +114,7 @@ impl Totals {
                 total.nanoseconds += one.nanoseconds.get();
                 total.rejected += one.rejected.get();
                 total.failed += one.failed.get();
+                one.durations.get().into_iter().for_each(|one| total.durations.add(one));
             }
             for (code, n) in stats.errors.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 *sum.errors.entry(code.clone()).or_default() += n;
@@ -125,6 +137,7 @@ impl Totals {
             now.nanoseconds = now.nanoseconds.saturating_sub(then.nanoseconds);
             now.rejected = now.rejected.saturating_sub(then.rejected);
             now.failed = now.failed.saturating_sub(then.failed);
+            now.durations.subtract(&then.durations);
         }
         for (code, n) in &mut self.errors {
             *n = n.saturating_sub(base.errors.get(code).copied().unwrap_or(0));

@@ -31,6 +31,30 @@ fn info_counts_what_happens() {
 }
 
 #[test]
+fn latencies_are_told_by_percentiles_and_as_a_histogram() {
+    let mut c = TestClient::new();
+    c.run(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]);
+    for _ in 0..10 {
+        c.run(&["SET", "a", "1"]);
+    }
+    let percentiles = info(&mut c, "latencystats", "latency_percentiles_usec_set");
+    let figures: Vec<f64> = percentiles
+        .split(',')
+        .zip(["p50=", "p99=", "p99.9="])
+        .map(|(figure, name)| figure.strip_prefix(name).unwrap().parse().unwrap())
+        .collect();
+    assert!(figures.is_sorted() && figures[0] > 0.0, "{percentiles}");
+    let histogram = c.run(&["LATENCY", "HISTOGRAM", "set", "nothing", "config|get"]);
+    assert!(
+        histogram.starts_with("*2\r\n$3\r\nset\r\n*4\r\n$5\r\ncalls\r\n:10\r\n"),
+        "{histogram}"
+    );
+    assert!(histogram.ends_with(":10\r\n"), "{histogram}");
+    c.run(&["CONFIG", "RESETSTAT"]);
+    assert_eq!(c.run(&["LATENCY", "HISTOGRAM", "set"]), "*0\r\n");
+}
+
+#[test]
 fn info_gives_the_sections_asked_for() {
     let mut c = TestClient::new();
     let all = c.run(&["INFO", "everything"]);

@@ -24,6 +24,7 @@ const SECTIONS: &[(&str, &str, bool, Section)] = &[
     ("cpu", "CPU", true, sections::cpu),
     ("modules", "Modules", true, |_, _| ()),
     ("commandstats", "Commandstats", false, sections::commandstats),
+    ("latencystats", "Latencystats", false, sections::latencystats),
     ("errorstats", "Errorstats", true, sections::errorstats),
     ("cluster", "Cluster", true, sections::cluster),
     ("keyspace", "Keyspace", true, sections::keyspace),

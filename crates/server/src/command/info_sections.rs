@@ -216,7 +216,7 @@ pub(super) fn cpu(_ctx: &Context<'_>, text: &mut String) {
 pub(super) fn commandstats(ctx: &Context<'_>, text: &mut String) {
     let totals = ctx.env.server.totals();
     for (id, row) in super::rows() {
-        let t = totals.commands[id.index()];
+        let t = &totals.commands[id.index()];
         if t.calls + t.rejected == 0 {
             continue;
         }
@@ -270,5 +270,24 @@ pub(super) fn keyspace(ctx: &Context<'_>, text: &mut String) {
             expires = expires * keys / seen.max(1);
         }
         text.push_str(&format!("db{space}:keys={keys},expires={expires},avg_ttl={average}\r\n"));
+    }
+}
+
+pub(super) fn latencystats(ctx: &Context<'_>, text: &mut String) {
+    let totals = ctx.env.server.totals();
+    let percents = ctx.env.settings.text("latency-tracking-info-percentiles");
+    for (id, row) in super::rows() {
+        let durations = &totals.commands[id.index()].durations;
+        if durations.count() == 0 {
+            continue;
+        }
+        let figures: Vec<String> = percents
+            .split_ascii_whitespace()
+            .filter_map(|percent| {
+                let us = durations.percentile(percent.parse().ok()?) as f64 / 1000.0;
+                Some(format!("p{percent}={us:.3}"))
+            })
+            .collect();
+        line(text, &format!("latency_percentiles_usec_{}", row.name), figures.join(","));
     }
 }

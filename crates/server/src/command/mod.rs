@@ -23,6 +23,7 @@ mod help;
 mod info;
 mod info_sections;
 mod keys;
+mod latency_histogram;
 mod meta;
 mod monitor;
 mod persistence;

@@ -2,6 +2,7 @@
 
 use super::debug::content_bytes;
 use super::help::{container, help};
+use super::latency_histogram::latency_histogram;
 use super::row::{Command, Group, Handler, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
 use crate::memory;
@@ -73,6 +74,14 @@ static LATENCY: &[Command] = &[
         latency_help,
         "2.8.13",
         "Returns helpful text about the different subcommands.",
+    ),
+    row(
+        "latency|histogram",
+        -2,
+        FLAGS,
+        latency_histogram,
+        "7.0.0",
+        "Returns the cumulative distribution of latencies of commands.",
     ),
     row(
         "latency|history",
@@ -231,6 +240,8 @@ fn latency_help(ctx: &mut Context<'_>) -> Outcome {
         "    Return a human readable latency analysis report.",
         "HISTORY <event>",
         "    Return time-latency samples for the <event> class.",
+        "HISTOGRAM [COMMAND ...]",
+        "    Return a cumulative histogram of command latencies in microseconds.",
         "LATEST",
         "    Return the latest latency samples for all events.",
         "RESET [<event> ...]",

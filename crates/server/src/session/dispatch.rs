@@ -97,7 +97,7 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
     }
     if let Some(begun) = begun {
         let elapsed = begun.elapsed();
-        stats.command(id).nanoseconds.add(elapsed.as_nanos() as u64 * u64::from(weight));
+        stats.command(id).took(elapsed.as_nanos() as u64, weight);
         if !command.has(flag::SKIP_SLOWLOG) {
             note_if_slow(args, command, elapsed, ctx);
         }
