@@ -72,6 +72,9 @@ impl Sample {
     }
 }
 
+/// A setting for cases that measure less than huge pages do.
+pub(crate) const NO_THP: (&str, u64) = ("no_thp", 1);
+
 /// A workload, and who does it.
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -103,10 +106,11 @@ impl Case {
         let program = std::env::current_exe().map_err(|error| format!("own path: {error}"))?;
         let threads = ("threads", self.threads);
         let settings = self.settings.iter().chain([&threads]);
+        let no_thp = options.no_thp || self.settings.contains(&NO_THP);
         let output = Command::new(program)
             .args(["sample", suite, &self.name, subject])
             .args(settings.map(|(name, value)| format!("{name}={value}")))
-            .envs(options.no_thp.then_some(("MIMALLOC_ALLOW_THP", "0")))
+            .envs(no_thp.then_some(("MIMALLOC_ALLOW_THP", "0")))
             .stderr(Stdio::inherit())
             .output()
             .map_err(|error| format!("starting a sample: {error}"))?;

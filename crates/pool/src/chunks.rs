@@ -8,7 +8,7 @@ pub(crate) struct Chunks<T> {
     chunks: [OnceLock<Box<[T]>>; CHUNKS],
 }
 
-const CHUNKS: usize = 26;
+pub(crate) const CHUNKS: usize = 26;
 /// Elements of the first chunk; few enough for a model.
 const FIRST: u32 = if cfg!(stillpoint_loom) { 4 } else { 64 };
 
@@ -24,6 +24,11 @@ impl<T> Chunks<T> {
         (chunk as usize, (number - before) as usize)
     }
 
+    /// How many elements a chunk has.
+    pub(crate) fn len_of(chunk: usize) -> usize {
+        (FIRST as usize) << chunk
+    }
+
     /// The element, if its chunk has been made.
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
@@ -34,7 +39,7 @@ impl<T> Chunks<T> {
     /// The element; makes its chunk if need be. `None` past the end of what the array can be.
     pub(crate) fn get_or_make(&self, number: u32, make: impl Fn() -> T) -> Option<&T> {
         let (chunk, index) = Self::place(number);
-        let elements = || (0..FIRST << chunk).map(|_| make()).collect();
+        let elements = || (0..Self::len_of(chunk)).map(|_| make()).collect();
         self.chunks.get(chunk)?.get_or_init(elements).get(index)
     }
 

@@ -1,14 +1,14 @@
-//! [`FreeCount`] and [`Remaining`]: how the last block frees the core once the last handle is gone.
+//! [`Announcement`] and [`Remaining`]: how the last block frees the core once the last handle is gone.
 //!
 //! ```text
-//! a free     count |= 1 ── light fence ── closed? ── no:  … put the block away …  count += 2     (the last touch of the core)
-//!                                                └─ yes: count as before;  remaining -= 1;  0: free the core
-//! the close  closed on every local ── heavy fence ── wait for even counts ── remaining += allocated - freed;  0: free the core
+//! a free     freeing = 1 ── light fence ── closed? ── no:  … put the block away …  freeing = 0     (the last touch of the core)
+//!                                                  └─ yes: freeing = 0;  remaining -= 1;  0: free the core
+//! the close  closed on every local ── heavy fence ── wait for freeing == 0 ── remaining += blocks in use;  0: free the core
 //! ```
-//! 1. A free has announced itself before it looks whether the pool is closed. So the close either waits for it and counts its block as
-//!    freed, or is seen by it; never both, since who sees the close takes its announcement back.
-//! 2. A free does not touch the core after its count has moved on (or after `remaining` went down), except who brings `remaining` to 0.
-//! 3. Allocations need a handle, so none is under way during the close.
+//! 1. A free has announced itself before it looks whether the pool is closed. So the close either waits for it and finds its block put
+//!    away, or is seen by it; never both, since who sees the close puts nothing away.
+//! 2. A free does not touch the core after its announcement has ended (or after `remaining` went down), except who brings `remaining` to 0.
+//! 3. Allocations need a handle, so none is under way during the close; nor is a free that has a handle, which announces nothing.
 //!
 //! `remaining` starts high, so that frees which see the close before the sum has been added cannot bring it to 0.
 //!
@@ -16,7 +16,7 @@
 //! put away is there; `[remaining]` AcqRel: who brings it to 0 comes after everything that the others did.
 
 use stillpoint_primitive::fence::Fences;
-use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
+use stillpoint_primitive::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use stillpoint_primitive::sync::thread;
 
 /// What a model may take out, to show that it is needed.
@@ -31,58 +31,44 @@ pub(crate) enum Mutation {
     NoBias,
 }
 
-/// Blocks that one thread has freed, times two; one more while it frees.
+/// Whether a thread frees a block without a handle of the pool.
 #[derive(Default)]
-pub(crate) struct FreeCount(AtomicU64);
+pub(crate) struct Announcement(AtomicU32);
 
-impl FreeCount {
-    /// Announces a free; returns what to give to [`finish`](Self::finish). By the owner.
+impl Announcement {
+    /// Begins. By the owner.
     #[inline(always)]
-    pub(crate) fn begin(&self, fences: Fences) -> u64 {
-        self.begin_mutated(fences, Mutation::None)
+    pub(crate) fn begin(&self, fences: Fences) {
+        self.begin_mutated(fences, Mutation::None);
     }
 
     #[inline(always)]
-    fn begin_mutated(&self, fences: Fences, mutation: Mutation) -> u64 {
-        // Relaxed [close]: the owner's own.
-        let count = self.0.load(Ordering::Relaxed);
-        debug_assert_eq!(count & 1, 0, "a free within a free");
+    fn begin_mutated(&self, fences: Fences, mutation: Mutation) {
         match mutation {
             Mutation::None => {
                 // Relaxed [close]: the fence orders it before the look at `closed`.
-                self.0.store(count | 1, Ordering::Relaxed);
+                self.0.store(1, Ordering::Relaxed);
                 fences.light();
             }
             #[cfg(all(test, stillpoint_loom))]
             Mutation::NoAnnouncement => fences.light(),
             #[cfg(all(test, stillpoint_loom))]
             // Relaxed [close]: on purpose without the fence.
-            _ => self.0.store(count | 1, Ordering::Relaxed),
+            _ => self.0.store(1, Ordering::Relaxed),
         }
-        count
     }
 
-    /// `blocks` more have been freed. The last touch of the core.
+    /// Ends. The last touch of the core.
     #[inline(always)]
-    pub(crate) fn finish(&self, begun: u64, blocks: u64) {
+    pub(crate) fn end(&self) {
         // Release [close]: what has been put away is there for who counts it.
-        self.0.store(begun.wrapping_add(2 * blocks), Ordering::Release);
+        self.0.store(0, Ordering::Release);
     }
 
-    /// How many have been freed, about.
-    pub(crate) fn get(&self) -> u64 {
-        // Relaxed [close]: a figure.
-        self.0.load(Ordering::Relaxed) / 2
-    }
-
-    /// How many have been freed, when no free is under way.
-    pub(crate) fn settled(&self) -> u64 {
-        loop {
-            // Acquire [close]: see the header.
-            let count = self.0.load(Ordering::Acquire);
-            if count & 1 == 0 {
-                return count / 2;
-            }
+    /// Waits until no free is under way.
+    pub(crate) fn wait(&self) {
+        // Acquire [close]: see the header.
+        while self.0.load(Ordering::Acquire) != 0 {
             thread::yield_now();
         }
     }

@@ -12,9 +12,10 @@
 use crate::carve::Carving;
 use crate::class;
 use crate::closing::Remaining;
-use crate::depot::{Depot, Loaded};
+use crate::depot::Depot;
 use crate::local::{CLOSED, Local, Locals, READY, SLOW, UNREGISTERED};
-use crate::pool::{AllocError, PoolConfig};
+use crate::magazine::Loaded;
+use crate::pool::PoolConfig;
 use crate::quarantine::Quarantine;
 use crate::segment::Segments;
 use crate::shelf::Shelf;
@@ -44,6 +45,8 @@ pub(crate) struct Core {
     /// Held by the one trim under way.
     pub(crate) trimming: Mutex<()>,
     pub(crate) segments: Segments,
+    /// Blocks too large for slabs in use, and their bytes.
+    pub(crate) large_blocks: AtomicU64,
     pub(crate) large_bytes: AtomicU64,
     registry: Mutex<Registry>,
     remaining: Remaining,
@@ -74,6 +77,7 @@ impl Core {
             slabs: Mutex::new(Slabs::default()),
             trimming: Mutex::new(()),
             segments: Segments::default(),
+            large_blocks: AtomicU64::new(0),
             large_bytes: AtomicU64::new(0),
             registry: Mutex::new(Registry::default()),
             remaining: Remaining::new(),
@@ -92,8 +96,9 @@ impl Core {
         self.slabs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn as_owner(&self) -> NonNull<()> {
-        NonNull::from(self).cast()
+    /// What a slab's header says of its pool.
+    fn as_owner(&self) -> (NonNull<()>, NonNull<()>) {
+        (NonNull::from(self).cast(), NonNull::from(self.locals.first()).cast())
     }
 
     /// The shelf of the calling thread, if nothing stands in the way of a fast path.
@@ -103,36 +108,33 @@ impl Core {
     }
 
     #[inline(always)]
-    pub(crate) fn alloc(&self, bytes: usize) -> Result<NonNull<u8>, AllocError> {
+    pub(crate) fn alloc(&self, bytes: usize) -> Option<NonNull<u8>> {
         let class = class::class_for(bytes);
         if let Some(local) = self.fast_local()
+            && let Some(shelf) = local.shelves.get(class)
             && local.state() == READY
-        {
             // SAFETY: the slot is ours.
-            if let Some(block) = unsafe { local.shelves[class].take() } {
-                return Ok(block);
-            }
+            && let Some(block) = unsafe { shelf.take() }
+        {
+            return Some(block);
         }
         self.alloc_slow(class, bytes)
     }
 
     #[cold]
-    fn alloc_slow(&self, class: usize, bytes: usize) -> Result<NonNull<u8>, AllocError> {
+    fn alloc_slow(&self, class: usize, bytes: usize) -> Option<NonNull<u8>> {
         let block = self
             .with_local(|local| self.alloc_on(local, class, bytes))
-            .expect("the caller has a handle, so the pool is not closed")
-            .ok_or(AllocError { bytes })?;
+            .expect("the caller has a handle, so the pool is not closed")?;
         if let Some(quarantine) = &self.quarantine {
             quarantine.leave(block);
         }
-        Ok(block)
+        Some(block)
     }
 
     fn alloc_on(&self, local: &Local, class: usize, bytes: usize) -> Option<NonNull<u8>> {
         if class == class::LARGE || self.config.system {
-            let block = self.alloc_large(bytes)?;
-            local.shelves[class::LARGE].allocated.add(1);
-            return Some(block);
+            return self.alloc_large(bytes);
         }
         let shelf = &local.shelves[class];
         // SAFETY: the slot is ours.
@@ -165,8 +167,7 @@ impl Core {
             if let Some((slab, range)) = carving.take(depot.capacity(), geometry.blocks) {
                 let mut magazine = depot.take_empty();
                 // Reversed, so that allocation walks upwards.
-                let blocks = range.rev().map(|index| geometry.block(slab, index));
-                magazine.with(|magazine| magazine.extend(blocks));
+                range.rev().for_each(|index| magazine.push(geometry.block(slab, index)));
                 return Some(magazine);
             }
             self.bring_slab(class, geometry)?;
@@ -200,34 +201,74 @@ impl Core {
         let memory = NonNull::new(unsafe { std::alloc::alloc(layout) })?;
         // SAFETY: fresh memory, large and aligned enough.
         unsafe { memory.cast::<Slab>().write(Slab::large(self.as_owner(), total)) };
+        // Relaxed [count]: a figure, and for the close, which comes after.
+        self.large_blocks.fetch_add(1, Ordering::Relaxed);
         // Relaxed [count]: a figure.
         self.large_bytes.fetch_add(total as u64, Ordering::Relaxed);
         // SAFETY: inside the allocation, which is at least a header long.
         Some(unsafe { memory.add(header) })
     }
 
+    /// The local of the calling thread, by way of a block's header, if nothing stands in the way of a fast path.
+    ///
+    /// # Safety
+    /// The header's core is there as long as the result is used.
+    #[inline(always)]
+    unsafe fn local_of<'l>(header: &Slab) -> Option<&'l Local> {
+        let slot = thread_slot::current_or_max();
+        if slot >= Locals::FIRST_LEN {
+            return None;
+        }
+        // SAFETY: the first segment has so many elements.
+        let local = unsafe { header.locals.cast::<Local>().add(slot) };
+        // SAFETY: there as long as the core.
+        Some(unsafe { local.as_ref() })
+    }
+
     /// Takes a block back.
     ///
     /// # Safety
-    /// `block` came from `alloc` of this core, lies in `slab`, and is freed once.
+    /// `block` came from `alloc` of a core, lies in `slab`, and is freed once.
     #[inline(always)]
-    pub(crate) unsafe fn free(core: NonNull<Core>, block: NonNull<u8>, slab: NonNull<Slab>) {
-        // SAFETY: a core stays while a block of it is in use.
-        let this = unsafe { core.as_ref() };
+    pub(crate) unsafe fn free(block: NonNull<u8>, slab: NonNull<Slab>) {
         // SAFETY: the block is in use, so its header is there.
-        let class = unsafe { slab.as_ref() }.class as usize;
-        if let Some(local) = this.fast_local()
+        let header = unsafe { slab.as_ref() };
+        let (core, class) = (header.owner.cast::<Core>(), header.class as usize);
+        // SAFETY: a core stays while a block of it is in use.
+        if let Some(local) = unsafe { Self::local_of(header) }
             && let Some(shelf) = local.shelves.get(class)
         {
-            let begun = shelf.freed.begin(this.fences);
+            // SAFETY: as above.
+            local.freeing.begin(unsafe { core.as_ref() }.fences);
             // SAFETY: the slot is ours.
-            if local.state() == READY && unsafe { shelf.put(block) } {
-                return shelf.freed.finish(begun, 1);
+            let done = local.state() == READY && unsafe { shelf.put(block) };
+            local.freeing.end();
+            if done {
+                return;
             }
-            shelf.freed.finish(begun, 0);
         }
         // SAFETY: the caller's promise.
         unsafe { Self::free_slow(core, class, &[block]) };
+    }
+
+    /// As [`free`](Core::free), for who knows the core, of which there is a handle, and how much was asked for.
+    ///
+    /// # Safety
+    /// As there; `block` came from `alloc(bytes)` of this core, or of another request of the same class.
+    #[inline(always)]
+    pub(crate) unsafe fn free_sized(&self, block: NonNull<u8>, bytes: usize) {
+        let class = class::class_for(bytes);
+        if let Some(local) = self.fast_local()
+            && let Some(shelf) = local.shelves.get(class)
+            // SAFETY: the slot is ours.
+            && local.state() == READY && unsafe { shelf.put(block) }
+        {
+            return;
+        }
+        // SAFETY: the block is in use, so its header is there.
+        let class = unsafe { Slab::of(block).as_ref() }.class as usize;
+        // SAFETY: the caller's promise.
+        unsafe { Self::free_slow(NonNull::from(self), class, &[block]) };
     }
 
     /// Takes blocks of one class back (one block, if it is a large one).
@@ -235,23 +276,26 @@ impl Core {
     /// # Safety
     /// As [`free`](Core::free), for each.
     #[inline]
-    pub(crate) unsafe fn free_run(core: NonNull<Core>, class: usize, blocks: &[NonNull<u8>]) {
+    pub(crate) unsafe fn free_run(slab: NonNull<Slab>, blocks: &[NonNull<u8>]) {
+        // SAFETY: the blocks are in use, so their header is there.
+        let header = unsafe { slab.as_ref() };
+        let (core, class) = (header.owner.cast::<Core>(), header.class as usize);
         // SAFETY: a core stays while a block of it is in use.
         let this = unsafe { core.as_ref() };
-        if let Some(local) = this.fast_local()
+        // SAFETY: as above.
+        if let Some(local) = unsafe { Self::local_of(header) }
             && let Some(shelf) = local.shelves.get(class)
         {
-            let begun = shelf.freed.begin(this.fences);
-            if local.state() == READY && class != class::LARGE {
+            local.freeing.begin(this.fences);
+            if local.state() == READY {
                 // SAFETY: the slot is ours.
                 let others = unsafe { shelf.put_many(blocks) };
-                if others.is_empty() {
-                    return shelf.freed.finish(begun, blocks.len() as u64);
+                if !others.is_empty() {
+                    this.spill(shelf, class, others);
                 }
-                this.spill(shelf, class, others);
-                return shelf.freed.finish(begun, blocks.len() as u64);
+                return local.freeing.end();
             }
-            shelf.freed.finish(begun, 0);
+            local.freeing.end();
         }
         // SAFETY: the caller's promise.
         unsafe { Self::free_slow(core, class, blocks) };
@@ -279,27 +323,38 @@ impl Core {
 
     /// Whether the blocks have been put away; not if the pool is closed.
     fn free_on(&self, local: &Local, class: usize, blocks: &[NonNull<u8>]) -> bool {
-        let shelf = &local.shelves[class];
-        let mut freeing = Freeing { shelf, begun: shelf.freed.begin(self.fences), blocks: 0 };
+        let _freeing = Freeing::begin(local, self.fences);
         if local.state() == CLOSED {
             return false;
         }
-        if class == class::LARGE {
-            blocks.iter().for_each(|block| self.uncount_large(*block));
-        }
-        if let Some(quarantine) = &self.quarantine {
-            for block in blocks {
-                quarantine.hold(local, *block);
-                freeing.blocks += 1;
-                if let Some(block) = quarantine.release(local, false) {
-                    self.put_away(local, block);
-                }
+        let Some(quarantine) = &self.quarantine else {
+            if class == class::LARGE {
+                blocks.iter().for_each(|block| self.uncount_large(*block));
             }
-        } else {
             blocks.iter().for_each(|block| self.put_away(local, *block));
-            freeing.blocks = blocks.len() as u64;
+            return true;
+        };
+        for block in blocks {
+            quarantine.hold(local, *block);
+            match local.shelves.get(class) {
+                Some(shelf) => shelf.passed_by(1),
+                None => self.uncount_large(*block),
+            }
+            if let Some(block) = quarantine.release(local, false) {
+                self.put_away_held(local, block);
+            }
         }
         true
+    }
+
+    /// Puts a block away that came out of quarantine, and went out of use when it got there.
+    fn put_away_held(&self, local: &Local, block: NonNull<u8>) {
+        // SAFETY: a block of ours, so its header is there.
+        let class = unsafe { Slab::of(block).as_ref() }.class as usize;
+        if let Some(shelf) = local.shelves.get(class) {
+            shelf.expects_one();
+        }
+        self.put_away(local, block);
     }
 
     fn put_away(&self, local: &Local, block: NonNull<u8>) {
@@ -323,9 +378,10 @@ impl Core {
         unsafe { shelf.turn() };
         // SAFETY: as above.
         let others = unsafe { shelf.put_many(blocks) };
+        shelf.passed_by(others.len());
         for chunk in others.chunks(depot.capacity()) {
             let mut magazine = depot.take_empty();
-            magazine.with(|blocks| blocks.extend_from_slice(chunk));
+            magazine.extend(chunk);
             if chunk.len() == depot.capacity() {
                 depot.give(magazine);
                 continue;
@@ -340,6 +396,8 @@ impl Core {
     fn uncount_large(&self, block: NonNull<u8>) {
         // SAFETY: the header stands in front of the block.
         let total = unsafe { Slab::of(block).as_ref() }.large_bytes;
+        // Relaxed [count]: a figure, and for the close, which waits for the end of this free.
+        self.large_blocks.fetch_sub(1, Ordering::Relaxed);
         // Relaxed [count]: a figure.
         self.large_bytes.fetch_sub(total as u64, Ordering::Relaxed);
     }
@@ -378,9 +436,11 @@ impl Core {
         }
         // Past the thread's exit: a slot for this one call, which a close waits for.
         let temporary = Temporary::claim();
-        let local = self.join(temporary.slot());
-        let result = f(local);
-        self.leave(local);
+        let mut visit = Visit { core: self, local: self.join(temporary.slot()), ended: false };
+        let result = f(visit.local);
+        self.leave(visit.local);
+        visit.ended = true;
+        drop(visit);
         drop(temporary);
         drop(registry);
         Some(result)
@@ -399,7 +459,7 @@ impl Core {
     pub(crate) fn leave(&self, local: &Local) {
         if let Some(quarantine) = &self.quarantine {
             while let Some(block) = quarantine.release(local, true) {
-                self.put_away(local, block);
+                self.put_away_held(local, block);
             }
         }
         self.clear_shelves(local);
@@ -433,10 +493,12 @@ impl Core {
         this.registry().closed = true;
         this.locals.iter().for_each(|local| local.set_state(CLOSED));
         this.fences.heavy();
-        let shelves = || this.locals.iter().flat_map(|local| &local.shelves);
-        let freed: u64 = shelves().map(|shelf| shelf.freed.settled()).sum();
-        let allocated: u64 = shelves().map(|shelf| shelf.allocated.get()).sum();
-        if this.remaining.add(allocated.wrapping_sub(freed)) {
+        this.locals.iter().for_each(|local| local.freeing.wait());
+        let shelves = this.locals.iter().flat_map(|local| &local.shelves);
+        // Relaxed [count]: all that counted have been waited for.
+        let large = this.large_blocks.load(Ordering::Relaxed);
+        let in_use = shelves.map(Shelf::in_use).fold(large, u64::wrapping_add);
+        if this.remaining.add(in_use) {
             // SAFETY: no handle, no block is left.
             unsafe { Self::destroy(core) };
         }
@@ -461,15 +523,34 @@ impl Core {
     }
 }
 
+/// A temporary slot's membership. After a panic (the quarantine's) what is held stays so for the next who gets the slot.
+struct Visit<'c> {
+    core: &'c Core,
+    local: &'c Local,
+    ended: bool,
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.core.clear_shelves(self.local);
+            self.local.set_state(UNREGISTERED);
+        }
+    }
+}
+
 /// A free under way; ends when it goes out of scope, also by a panic.
-struct Freeing<'l> {
-    shelf: &'l Shelf,
-    begun: u64,
-    blocks: u64,
+struct Freeing<'l>(&'l Local);
+
+impl Freeing<'_> {
+    fn begin(local: &Local, fences: Fences) -> Freeing<'_> {
+        local.freeing.begin(fences);
+        Freeing(local)
+    }
 }
 
 impl Drop for Freeing<'_> {
     fn drop(&mut self) {
-        self.shelf.freed.finish(self.begun, self.blocks);
+        self.0.freeing.end();
     }
 }

@@ -2,76 +2,35 @@
 //!
 //! ```text
 //! full, empty   stacks of magazines by number
-//! table         number ──▶ Magazine, in place, never freed while the depot lives
+//! links         number ──▶ the next one in its stack           arena   number ──▶ the magazine itself
 //! ```
 //! A magazine that is in no stack belongs to whoever popped it. Numbers and a tag in one word make the stacks safe against ABA without a
 //! 128-bit CAS (see `index_stack`).
 
 use crate::chunks::Chunks;
 use crate::index_stack::{IndexStack, Mutation};
-use std::ptr::NonNull;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use crate::magazine::{Arena, Loaded};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 use stillpoint_primitive::OwnerCounter;
 use stillpoint_primitive::sync::UnsafeCell;
 use stillpoint_primitive::sync::atomic::AtomicU32;
 
-/// A stack of free blocks of one class, moved between threads as a whole.
-pub(crate) struct Magazine {
-    id: u32,
+/// What is kept of a magazine beside its memory.
+struct Link {
     next: AtomicU32,
-    blocks: UnsafeCell<Vec<NonNull<u8>>>,
+    /// Stands for what the magazine holds, where a model looks on; nothing otherwise.
+    watched: UnsafeCell<()>,
 }
 
-// SAFETY: a magazine's blocks are touched only by whoever popped it, until it is pushed again.
-unsafe impl Send for Magazine {}
-// SAFETY: `next` is atomic; for `blocks` see above.
-unsafe impl Sync for Magazine {}
+// SAFETY: `watched` is touched only by whoever popped the magazine, until it is pushed again.
+unsafe impl Send for Link {}
+// SAFETY: as above.
+unsafe impl Sync for Link {}
 
-/// A magazine that is out of its depot, hence one's own.
-pub(crate) struct Loaded(NonNull<Magazine>);
-
-impl Loaded {
-    #[inline(always)]
-    pub(crate) fn with<R>(&mut self, f: impl FnOnce(&mut Vec<NonNull<u8>>) -> R) -> R {
-        // SAFETY: magazines live as long as the depot, which outlives what it has lent (the pool's core owns both).
-        let magazine = unsafe { self.0.as_ref() };
-        magazine.blocks.with_mut(|blocks| {
-            // SAFETY: popped, so ours alone, and `&mut self` keeps us from doing it twice.
-            f(unsafe { &mut *blocks })
-        })
-    }
-}
-
-/// Magazines by number.
-struct Table {
-    magazines: Chunks<OnceLock<Magazine>>,
-    count: Mutex<u32>,
-}
-
-impl Table {
-    fn get(&self, id: u32) -> &Magazine {
-        let magazine = self.magazines.get(id).and_then(OnceLock::get);
-        magazine.expect("numbers are handed out after their magazine is in place")
-    }
-
-    fn make(&self, capacity: usize) -> NonNull<Magazine> {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = *count;
-        let place = self.magazines.get_or_make(id, OnceLock::new);
-        let place = place.expect("a depot of 2^32 magazines exceeds the address space");
-        let magazine = place.get_or_init(|| Magazine {
-            id,
-            next: AtomicU32::new(0),
-            blocks: UnsafeCell::new(Vec::with_capacity(capacity)),
-        });
-        *count = id + 1;
-        NonNull::from(magazine)
-    }
-
-    /// Pops a magazine from a stack of numbers.
-    fn pop_from(&self, stack: &IndexStack) -> Option<Loaded> {
-        let id = stack.pop(|id| &self.get(id).next)?;
-        Some(Loaded(NonNull::from(self.get(id))))
+impl Link {
+    fn new() -> Link {
+        Link { next: AtomicU32::new(0), watched: UnsafeCell::new(()) }
     }
 }
 
@@ -79,7 +38,10 @@ impl Table {
 pub(crate) struct Depot {
     full: IndexStack,
     empty: IndexStack,
-    table: Table,
+    links: Chunks<Link>,
+    arena: Arena,
+    /// Magazines there are.
+    count: Mutex<u32>,
     capacity: usize,
     /// Magazines that went into `full`, and out of it.
     given: OwnerCounter,
@@ -96,7 +58,9 @@ impl Depot {
         Depot {
             full: IndexStack::new(),
             empty: IndexStack::new(),
-            table: Table { magazines: Chunks::new(), count: Mutex::new(0) },
+            links: Chunks::new(),
+            arena: Arena::new(capacity),
+            count: Mutex::new(0),
             capacity,
             given: OwnerCounter::new(),
             taken: OwnerCounter::new(),
@@ -117,35 +81,75 @@ impl Depot {
 
     /// A magazine with blocks in it.
     pub(crate) fn take_full(&self) -> Option<Loaded> {
-        let magazine = self.table.pop_from(&self.full)?;
+        let magazine = self.pop_from(&self.full)?;
         self.taken.add_shared(1);
         Some(magazine)
     }
 
     /// A magazine without blocks; makes one if need be.
     pub(crate) fn take_empty(&self) -> Loaded {
-        let Some(mut magazine) = self.table.pop_from(&self.empty) else {
-            return Loaded(self.table.make(self.capacity));
-        };
-        // A trim takes the memory of empty ones away.
-        magazine.with(|blocks| {
-            if blocks.capacity() == 0 {
-                blocks.reserve_exact(self.capacity);
-            }
-        });
-        magazine
+        self.take_left_empty().unwrap_or_else(|| self.make())
+    }
+
+    /// A magazine without blocks, if there is one.
+    pub(crate) fn take_left_empty(&self) -> Option<Loaded> {
+        self.pop_from(&self.empty)
     }
 
     /// Gives a magazine back: to the full ones if it has blocks, else to the empty ones.
-    pub(crate) fn give(&self, mut magazine: Loaded) {
-        let empty = magazine.with(|blocks| blocks.is_empty());
-        let stack = if empty { &self.empty } else { &self.full };
-        if !empty {
+    pub(crate) fn give(&self, magazine: Loaded) {
+        let stack = if magazine.len() == 0 { &self.empty } else { &self.full };
+        if magazine.len() > 0 {
             self.given.add_shared(1);
         }
-        // SAFETY: lives as long as the depot.
-        let magazine = unsafe { magazine.0.as_ref() };
-        stack.push(magazine.id, &magazine.next, self.mutation);
+        self.push_to(stack, magazine.id());
+    }
+
+    /// Gives magazines back that hold nothing, and their memory to the system. The lowest is the next to be taken.
+    ///
+    /// # Safety
+    /// They are the caller's and empty.
+    pub(crate) unsafe fn give_without_memory(&self, ids: Range<u32>) {
+        // SAFETY: the caller's promise; made, since somebody has had them.
+        unsafe { self.arena.decommit(ids.clone()) };
+        ids.rev().for_each(|id| self.push_to(&self.empty, id));
+    }
+
+    /// A magazine that is the caller's already, by its number.
+    ///
+    /// # Safety
+    /// It is the caller's, who has one [`Loaded`] of it at a time.
+    pub(crate) unsafe fn own(&self, id: u32) -> Loaded {
+        // SAFETY: the caller's promise; made, since somebody has had it.
+        unsafe { self.arena.loaded(id) }
+    }
+
+    fn link(&self, id: u32) -> &Link {
+        self.links.get(id).expect("numbers are handed out after their link is in place")
+    }
+
+    fn make(&self) -> Loaded {
+        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = *count;
+        let link = self.links.get_or_make(id, Link::new);
+        assert!(link.is_some(), "a depot of 2^32 magazines exceeds the address space");
+        self.arena.make(id);
+        *count = id + 1;
+        // SAFETY: made just now, for us.
+        unsafe { self.arena.loaded(id) }
+    }
+
+    fn push_to(&self, stack: &IndexStack, id: u32) {
+        let link = self.link(id);
+        link.watched.with_mut(|_| ());
+        stack.push(id, &link.next, self.mutation);
+    }
+
+    fn pop_from(&self, stack: &IndexStack) -> Option<Loaded> {
+        let id = stack.pop(|id| &self.link(id).next)?;
+        self.link(id).watched.with_mut(|_| ());
+        // SAFETY: popped, so ours; it was made before it was pushed.
+        Some(unsafe { self.arena.loaded(id) })
     }
 }
 

@@ -12,6 +12,7 @@
 //! Tags: `[close]` Relaxed: `closing` says what orders it.
 
 use crate::class;
+use crate::closing::Announcement;
 use crate::quarantine::Held;
 use crate::shelf::Shelf;
 use std::cell::RefCell;
@@ -27,8 +28,8 @@ pub(crate) const CLOSED: u32 = 3;
 #[repr(align(128))]
 pub(crate) struct Local {
     state: AtomicU32,
-    /// One a class, and a last one that only counts large blocks.
-    pub(crate) shelves: [Shelf; class::COUNT + 1],
+    pub(crate) freeing: Announcement,
+    pub(crate) shelves: [Shelf; class::COUNT],
     pub(crate) held: RefCell<VecDeque<Held>>,
 }
 
@@ -41,6 +42,7 @@ impl Default for Local {
     fn default() -> Self {
         Local {
             state: AtomicU32::new(UNREGISTERED),
+            freeing: Announcement::default(),
             shelves: std::array::from_fn(|_| Shelf::default()),
             held: RefCell::default(),
         }

@@ -3,6 +3,7 @@
 //! Slabs are handed out one after the other, all zeroes; a trimmed slab gives its pages back, which makes it all zeroes again, and waits
 //! here for the next class that needs one. Slow path only (once in 64 KiB), so a mutex guards it.
 
+use crate::mapping::{Mapping, decommit};
 use crate::slab::SLAB_BYTES;
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,8 +13,8 @@ const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
 #[derive(Default)]
 struct Memory {
-    /// Mappings: start and length.
-    mapped: Vec<(usize, usize)>,
+    /// Unmapped with the segments: no block is in use then (the core drops with the last one).
+    mapped: Vec<Mapping>,
     /// Slabs never used, or given back: all zero.
     fresh: Vec<usize>,
 }
@@ -36,7 +37,8 @@ impl Segments {
 
     /// Takes a slab back that nobody can name any more; its pages go to the system.
     pub(crate) fn give(&self, slab: NonNull<u8>) {
-        decommit(slab);
+        // SAFETY: a slab of a mapping of ours, by the caller nobody's any more.
+        unsafe { decommit(slab, SLAB_BYTES) };
         self.lock().fresh.push(slab.as_ptr().expose_provenance());
     }
 
@@ -54,56 +56,19 @@ impl Segments {
 
 impl Memory {
     fn map(&mut self) -> Option<()> {
-        let (start, length, first) = map_aligned()?;
-        self.mapped.push((start, length));
+        let (mapping, first) = map_aligned()?;
+        self.mapped.push(mapping);
         let first = first.as_ptr().expose_provenance();
         self.fresh.extend((0..SEGMENT_BYTES / SLAB_BYTES).rev().map(|i| first + i * SLAB_BYTES));
         Some(())
     }
 }
 
-impl Drop for Segments {
-    fn drop(&mut self) {
-        for (start, length) in std::mem::take(&mut self.lock().mapped) {
-            unmap(start, length);
-        }
-    }
-}
-
-/// Maps a segment whose first slab is aligned: (start, length of the mapping, first slab).
-fn map_aligned() -> Option<(usize, usize, NonNull<u8>)> {
-    let length = SEGMENT_BYTES + SLAB_BYTES;
-    // SAFETY: an anonymous private mapping at an address of the system's choice touches nothing of ours.
-    let start = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            length,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-            -1,
-            0,
-        )
-    };
-    if start == libc::MAP_FAILED {
-        return None;
-    }
-    let first = start.map_addr(|addr| addr.next_multiple_of(SLAB_BYTES)).cast::<u8>();
-    Some((start.expose_provenance(), length, NonNull::new(first)?))
-}
-
-/// Gives the pages of a slab back to the system; they read as zeroes from now on.
-fn decommit(slab: NonNull<u8>) {
-    // SAFETY: pages of a private anonymous mapping of ours that hold nothing any more.
-    let outcome = unsafe { libc::madvise(slab.as_ptr().cast(), SLAB_BYTES, libc::MADV_DONTNEED) };
-    if outcome != 0 {
-        // The system keeps the pages then, and the zeroes are ours to write.
-        // SAFETY: as above.
-        unsafe { slab.as_ptr().write_bytes(0, SLAB_BYTES) };
-    }
-}
-
-fn unmap(start: usize, length: usize) {
-    // SAFETY: a mapping made by `map_aligned`, with no block in use (the core drops with the last one).
-    let outcome = unsafe { libc::munmap(std::ptr::with_exposed_provenance_mut(start), length) };
-    debug_assert_eq!(outcome, 0, "a mapping of our own can be unmapped");
+/// Maps a segment; returns it and its first slab, which is aligned.
+fn map_aligned() -> Option<(Mapping, NonNull<u8>)> {
+    let mapping = Mapping::new(SEGMENT_BYTES + SLAB_BYTES)?;
+    let before = mapping.start().as_ptr().align_offset(SLAB_BYTES);
+    // SAFETY: less than a slab, by which the mapping is longer than a segment.
+    let first = unsafe { mapping.start().add(before) };
+    Some((mapping, first))
 }

@@ -1,23 +1,21 @@
-//! [`Shelf`]: what a thread has of one class: two magazines and two counters, in one cache line.
+//! [`Shelf`]: what a thread has of one class: two magazines, in one cache line.
 //!
 //! Two magazines (Bonwick): allocation pops from the loaded one, freeing pushes to it; when that cannot be done it changes places with
 //! the spare; only when that does not help either is a magazine exchanged with the depot. So a thread that alternates around a
 //! magazine's edge does not visit the depot each time.
 //!
-//! 1. `blocks`, `len`, `capacity` describe the loaded magazine, whose own length is 0 meanwhile; without one they are 0.
-//! 2. `allocated` counts what this thread took, `freed` what it gave back, wherever it was allocated: differences over all threads are
-//!    what is in use.
+//! 1. `blocks`, `len`, `capacity` describe the loaded magazine, whose own length is out of date meanwhile; without one they are 0.
+//! 2. `lent − len`, summed over all threads, is the number of blocks of the class in use: a hit changes `len` alone, and whatever else
+//!    changes `len` changes `lent` by as much, unless blocks come into use or go out of it. Each word has one writer, the owner.
 
-use crate::closing::FreeCount;
-use crate::depot::Loaded;
+use crate::magazine::Loaded;
 use std::ptr::NonNull;
 use stillpoint_primitive::OwnerCounter;
 use stillpoint_primitive::sync::UnsafeCell;
 
 struct Magazines {
-    blocks: *mut NonNull<u8>,
-    len: u32,
-    capacity: u32,
+    blocks: NonNull<NonNull<u8>>,
+    capacity: u64,
     loaded: Option<Loaded>,
     spare: Option<Loaded>,
 }
@@ -25,23 +23,20 @@ struct Magazines {
 #[repr(align(64))]
 pub(crate) struct Shelf {
     magazines: UnsafeCell<Magazines>,
-    pub(crate) allocated: OwnerCounter,
-    pub(crate) freed: FreeCount,
+    len: OwnerCounter,
+    lent: OwnerCounter,
 }
+
+const _: () = assert!(size_of::<Shelf>() == 64 || cfg!(stillpoint_loom));
 
 impl Default for Shelf {
     fn default() -> Self {
-        let magazines = Magazines {
-            blocks: NonNull::dangling().as_ptr(),
-            len: 0,
-            capacity: 0,
-            loaded: None,
-            spare: None,
-        };
+        let magazines =
+            Magazines { blocks: NonNull::dangling(), capacity: 0, loaded: None, spare: None };
         Shelf {
             magazines: UnsafeCell::new(magazines),
-            allocated: OwnerCounter::new(),
-            freed: FreeCount::default(),
+            len: OwnerCounter::new(),
+            lent: OwnerCounter::new(),
         }
     }
 }
@@ -57,18 +52,36 @@ impl Shelf {
         })
     }
 
-    /// A block from the loaded magazine, counted.
+    /// What this thread's share in the number of blocks in use is (2); it may be below 0, and wraps around.
+    pub(crate) fn in_use(&self) -> u64 {
+        self.lent.get().wrapping_sub(self.len.get())
+    }
+
+    /// So many blocks went out of use without getting into the loaded magazine.
+    pub(crate) fn passed_by(&self, blocks: usize) {
+        self.lent.add((blocks as u64).wrapping_neg());
+    }
+
+    /// A block that had gone out of use is going to be put here.
+    pub(crate) fn expects_one(&self) {
+        self.lent.add(1);
+    }
+
+    /// A block from the loaded magazine.
     ///
     /// # Safety
     /// By the owner of the local (L1).
     #[inline(always)]
     pub(crate) unsafe fn take(&self) -> Option<NonNull<u8>> {
-        // SAFETY: the caller's promise; `pop` touches nothing else.
-        let block = unsafe { self.with(Magazines::pop) };
-        if block.is_some() {
-            self.allocated.add(1);
-        }
-        block
+        let left = self.len.get().checked_sub(1)?;
+        // SAFETY: the caller's promise; nothing else is touched.
+        let blocks = unsafe { self.with(|magazines| magazines.blocks) };
+        // SAFETY: a place of the loaded magazine, since there was one block more.
+        let at = unsafe { blocks.add(left as usize) };
+        // SAFETY: the first `len` places hold blocks.
+        let block = unsafe { at.read() };
+        self.len.set(left);
+        Some(block)
     }
 
     /// Puts `block` into the loaded magazine, if there is room.
@@ -77,18 +90,36 @@ impl Shelf {
     /// By the owner of the local (L1).
     #[inline(always)]
     pub(crate) unsafe fn put(&self, block: NonNull<u8>) -> bool {
-        // SAFETY: the caller's promise; `push` touches nothing else.
-        unsafe { self.with(|magazines| magazines.push(block)) }
+        let len = self.len.get();
+        // SAFETY: the caller's promise; nothing else is touched.
+        let (blocks, capacity) = unsafe { self.with(|m| (m.blocks, m.capacity)) };
+        if len == capacity {
+            return false;
+        }
+        // SAFETY: a place of the loaded magazine, since `len < capacity`.
+        let at = unsafe { blocks.add(len as usize) };
+        // SAFETY: as above.
+        unsafe { at.write(block) };
+        self.len.set(len + 1);
+        true
     }
 
-    /// Puts as many of `blocks` into the loaded magazine as there is room for; returns the others.
+    /// Puts as many of `given` into the loaded magazine as there is room for; returns the others.
     ///
     /// # Safety
     /// By the owner of the local (L1).
     #[inline(always)]
-    pub(crate) unsafe fn put_many<'b>(&self, blocks: &'b [NonNull<u8>]) -> &'b [NonNull<u8>] {
-        // SAFETY: the caller's promise; `push_many` touches nothing else.
-        unsafe { self.with(|magazines| magazines.push_many(blocks)) }
+    pub(crate) unsafe fn put_many<'b>(&self, given: &'b [NonNull<u8>]) -> &'b [NonNull<u8>] {
+        let len = self.len.get();
+        // SAFETY: the caller's promise; nothing else is touched.
+        let (blocks, capacity) = unsafe { self.with(|m| (m.blocks, m.capacity)) };
+        let (fitting, others) = given.split_at(((capacity - len) as usize).min(given.len()));
+        // SAFETY: a place of the loaded magazine, or the end of it.
+        let at = unsafe { blocks.add(len as usize) };
+        // SAFETY: so many places of the loaded magazine are free, and the caller's slice is not part of it.
+        unsafe { at.as_ptr().copy_from_nonoverlapping(fitting.as_ptr(), fitting.len()) };
+        self.len.set(len + fitting.len() as u64);
+        others
     }
 
     /// Lets the magazines change places.
@@ -100,7 +131,7 @@ impl Shelf {
         unsafe {
             self.with(|magazines| {
                 let other = magazines.spare.take();
-                magazines.spare = magazines.load(other);
+                magazines.spare = self.load(magazines, other);
             });
         }
     }
@@ -114,7 +145,7 @@ impl Shelf {
         unsafe {
             self.with(|magazines| {
                 let old = magazines.spare.take();
-                magazines.spare = magazines.load(Some(magazine));
+                magazines.spare = self.load(magazines, Some(magazine));
                 old
             })
         }
@@ -126,59 +157,25 @@ impl Shelf {
     /// By the owner of the local (L1).
     pub(crate) unsafe fn clear(&self) -> impl Iterator<Item = Loaded> {
         // SAFETY: the caller's promise; the closure only moves magazines.
-        let both = unsafe { self.with(|magazines| [magazines.load(None), magazines.spare.take()]) };
+        let both = unsafe { self.with(|m| [self.load(m, None), m.spare.take()]) };
         both.into_iter().flatten()
-    }
-}
-
-impl Magazines {
-    #[inline(always)]
-    fn pop(&mut self) -> Option<NonNull<u8>> {
-        self.len = self.len.checked_sub(1)?;
-        let at = self.blocks.wrapping_add(self.len as usize);
-        // SAFETY: the first `len` places hold blocks, and it was one more.
-        Some(unsafe { at.read() })
-    }
-
-    #[inline(always)]
-    fn push(&mut self, block: NonNull<u8>) -> bool {
-        if self.len == self.capacity {
-            return false;
-        }
-        let at = self.blocks.wrapping_add(self.len as usize);
-        // SAFETY: a place of the loaded magazine, since `len < capacity`.
-        unsafe { at.write(block) };
-        self.len += 1;
-        true
-    }
-
-    #[inline(always)]
-    fn push_many<'b>(&mut self, blocks: &'b [NonNull<u8>]) -> &'b [NonNull<u8>] {
-        let room = (self.capacity - self.len) as usize;
-        let (fitting, others) = blocks.split_at(room.min(blocks.len()));
-        let at = self.blocks.wrapping_add(self.len as usize);
-        // SAFETY: so many places of the loaded magazine are free, and the caller's slice is not part of it.
-        unsafe { at.copy_from_nonoverlapping(fitting.as_ptr(), fitting.len()) };
-        self.len += fitting.len() as u32;
-        others
     }
 
     /// Loads another magazine, or none, and returns the one before.
-    fn load(&mut self, magazine: Option<Loaded>) -> Option<Loaded> {
-        let len = self.len as usize;
-        let mut before = std::mem::replace(&mut self.loaded, magazine);
+    fn load(&self, magazines: &mut Magazines, magazine: Option<Loaded>) -> Option<Loaded> {
+        let len = self.len.get();
+        let mut before = std::mem::replace(&mut magazines.loaded, magazine);
         if let Some(before) = &mut before {
-            // SAFETY: the first `len` places were written by `push`, or were there when it was loaded.
-            before.with(|blocks| unsafe { blocks.set_len(len) });
+            // SAFETY: the first `len` places were written by `put`, or held blocks when it was loaded.
+            unsafe { before.set_len(len as usize) };
         }
-        (self.blocks, self.len, self.capacity) = match &mut self.loaded {
-            Some(loaded) => loaded.with(|blocks| {
-                let len = blocks.len() as u32;
-                blocks.clear();
-                (blocks.as_mut_ptr(), len, blocks.capacity() as u32)
-            }),
-            None => (NonNull::dangling().as_ptr(), 0, 0),
+        let loaded = magazines.loaded.as_ref().map_or(0, |loaded| loaded.len() as u64);
+        (magazines.blocks, magazines.capacity) = match &magazines.loaded {
+            Some(loaded) => (loaded.places(), loaded.capacity() as u64),
+            None => (NonNull::dangling(), 0),
         };
+        self.lent.add(loaded.wrapping_sub(len));
+        self.len.set(loaded);
         before
     }
 }

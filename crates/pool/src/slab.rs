@@ -31,6 +31,8 @@ const HEADER_BYTES: usize = size_of::<Slab>();
 pub(crate) struct Slab {
     /// The pool's core, as an opaque pointer.
     pub(crate) owner: NonNull<()>,
+    /// Its locals of the first segment, likewise: freeing goes there without a way through the core.
+    pub(crate) locals: NonNull<()>,
     pub(crate) class: u32,
     pub(crate) block_bytes: u32,
     first: u32,
@@ -83,7 +85,7 @@ impl Slab {
     /// `at` is the start of [`SLAB_BYTES`] of zeroed memory, aligned to that, and nobody else's.
     pub(crate) unsafe fn format(
         at: NonNull<u8>,
-        owner: NonNull<()>,
+        (owner, locals): (NonNull<()>, NonNull<()>),
         class: usize,
         number: u32,
     ) -> NonNull<Slab> {
@@ -91,6 +93,7 @@ impl Slab {
         let slab = at.cast::<Slab>();
         let header = Slab {
             owner,
+            locals,
             class: class as u32,
             block_bytes: geometry.block_bytes as u32,
             first: geometry.first as u32,
@@ -106,9 +109,10 @@ impl Slab {
     }
 
     /// A header for a large block of `bytes` in all.
-    pub(crate) fn large(owner: NonNull<()>, bytes: usize) -> Slab {
+    pub(crate) fn large((owner, locals): (NonNull<()>, NonNull<()>), bytes: usize) -> Slab {
         Slab {
             owner,
+            locals,
             class: class::LARGE as u32,
             block_bytes: 0,
             first: HEADER_BYTES as u32,

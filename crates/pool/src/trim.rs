@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! depots ──▶ all free blocks in hand ──▶ counted a slab ──▶ all that were ever carved? ──▶ long enough? ──▶ to the system
-//!        ◀── the others, in full magazines
+//!        ◀── the others, in the lowest magazines; the memory of those that are empty then goes as well
 //! ```
 //! 1. A slab goes only while every block carved from it is in the trimmer's hands (and it is not carved from meanwhile, see `carve`):
 //!    nobody else can name it, header and all.
@@ -12,11 +12,14 @@
 //! What threads have on their shelves counts as used, except the caller's.
 
 use crate::core::Core;
-use crate::depot::{Depot, Loaded};
+use crate::depot::Depot;
+use crate::magazine::Loaded;
+use crate::numbers::Numbers;
 use crate::slab::{Geometry, SLAB_BYTES, Slab};
 use crate::slabs::Entry;
 use std::ptr::NonNull;
 use std::sync::PoisonError;
+use stillpoint_primitive::SideWord;
 
 /// Which slabs go.
 #[derive(Clone, Copy)]
@@ -32,11 +35,9 @@ impl Core {
     pub(crate) fn trim(&self, patience: Patience) -> usize {
         let trimming = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
         self.clear_own_shelves();
-        let free: Vec<_> = self.depots.iter().map(take_magazines).collect();
+        let free: Vec<_> = self.depots.iter().map(InHand::of).collect();
         let gone = self.choose(patience);
-        for (depot, magazines) in self.depots.iter().zip(free) {
-            put_back(depot, magazines);
-        }
+        free.iter().for_each(InHand::give_back);
         for slab in &gone {
             if let Some(quarantine) = &self.quarantine {
                 quarantine.forget(slab.as_ptr().addr(), SLAB_BYTES);
@@ -86,60 +87,89 @@ impl Core {
     }
 }
 
-fn header(block: &NonNull<u8>) -> &Slab {
+fn seen(block: &NonNull<u8>) -> &SideWord {
     // SAFETY: the block is in the trimmer's hands, and the slab not given back yet.
-    unsafe { Slab::of(*block).as_ref() }
+    unsafe { &Slab::of(*block).as_ref().seen }
 }
 
-/// Empties a depot; counts its blocks by slab.
-fn take_magazines(depot: &Depot) -> Vec<Loaded> {
-    let count = |mut magazine: Loaded| {
-        magazine.with(|blocks| {
-            for block in blocks {
-                let seen = &header(block).seen;
+/// All magazines of a depot, by number.
+struct InHand<'d> {
+    depot: &'d Depot,
+    all: Numbers,
+    full: Numbers,
+}
+
+impl InHand<'_> {
+    /// Empties a depot; counts its blocks by slab.
+    fn of(depot: &Depot) -> InHand<'_> {
+        let mut hand = InHand { depot, all: Numbers::default(), full: Numbers::default() };
+        while let Some(magazine) = depot.take_full() {
+            for block in magazine.blocks() {
+                let seen = seen(block);
                 seen.set(seen.get() + 1);
             }
-        });
-        magazine
-    };
-    std::iter::from_fn(|| depot.take_full()).map(count).collect()
-}
-
-/// Gives the blocks that stay back, in full magazines; the memory of magazines that become empty goes.
-fn put_back(depot: &Depot, magazines: Vec<Loaded>) {
-    let mut filling: Option<Loaded> = None;
-    for mut magazine in magazines {
-        magazine.with(|blocks| {
-            blocks.retain(|block| header(block).seen.get() != Slab::GONE);
-        });
-        let Some(mut into) = filling.take() else {
-            filling = Some(magazine);
-            continue;
-        };
-        // The fuller one is filled up from the other.
-        magazine.with(|blocks| {
-            into.with(|into| {
-                let room = depot.capacity() - into.len();
-                into.extend(blocks.drain(blocks.len().saturating_sub(room)..));
-                if into.len() == depot.capacity() {
-                    std::mem::swap(into, blocks);
-                }
-            });
-        });
-        // A full one goes to the depot, an empty one without its memory; the other is filled further.
-        if magazine.with(|blocks| blocks.is_empty()) {
-            magazine.with(|blocks| *blocks = Vec::new());
+            hand.full.add(magazine.id());
+            hand.all.add(magazine.id());
         }
-        depot.give(magazine);
-        filling = Some(into);
+        while let Some(magazine) = depot.take_left_empty() {
+            hand.all.add(magazine.id());
+        }
+        hand
     }
-    if let Some(mut last) = filling {
-        last.with(|blocks| {
-            if blocks.is_empty() {
-                *blocks = Vec::new();
+
+    fn own(&self, id: u32) -> Loaded {
+        // SAFETY: in hand; whoever calls has no other of that number.
+        unsafe { self.depot.own(id) }
+    }
+
+    /// Gives everything back, without the blocks whose slabs go.
+    fn give_back(&self) {
+        let filled = self.move_down();
+        for id in self.all.iter().take(filled) {
+            self.depot.give(self.own(id));
+        }
+        for run in self.all.runs(filled) {
+            // SAFETY: in hand, and empty by `move_down`.
+            unsafe { self.depot.give_without_memory(run) };
+        }
+    }
+
+    /// Moves the blocks that stay into the lowest magazines; returns how many have any.
+    ///
+    /// Of `n` full magazines that have been looked through, the blocks fit into the `n` lowest in hand, so no place is written to before
+    /// it has been read.
+    fn move_down(&self) -> usize {
+        let capacity = self.depot.capacity();
+        let mut targets = self.all.iter().map(|id| self.own(id).places());
+        let (mut target, mut stay) = (None, 0);
+        for source in self.full.iter().map(|id| self.own(id)) {
+            for at in 0..source.len() {
+                // SAFETY: inside a magazine in hand.
+                let place = unsafe { source.places().add(at) };
+                // SAFETY: it holds a block, not overwritten yet.
+                let block = unsafe { place.read() };
+                if seen(&block).get() == Slab::GONE {
+                    continue;
+                }
+                if stay % capacity == 0 {
+                    target = targets.next();
+                }
+                let to = target.expect("all in hand are at least as many as the full ones");
+                // SAFETY: inside a magazine in hand.
+                let place = unsafe { to.add(stay % capacity) };
+                // SAFETY: as above.
+                unsafe { place.write(block) };
+                stay += 1;
             }
-        });
-        depot.give(last);
+        }
+        for (at, id) in self.all.iter().enumerate() {
+            let len = stay.saturating_sub(at * capacity).min(capacity);
+            if len > 0 || self.full.contains(id) {
+                // SAFETY: so many blocks have been written to it.
+                unsafe { self.own(id).set_len(len) };
+            }
+        }
+        stay.div_ceil(capacity)
     }
 }
 

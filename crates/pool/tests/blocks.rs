@@ -193,6 +193,33 @@ fn batches_of_all_classes_come_back() {
 }
 
 #[test]
+fn blocks_freed_by_size_come_back_on_any_thread() {
+    for config in [
+        PoolConfig::default(),
+        PoolConfig { quarantine_blocks: 7, ..PoolConfig::default() },
+        PoolConfig { system: true, ..PoolConfig::default() },
+    ] {
+        let pool = Pool::with_config(config);
+        let made: Vec<_> = (0..3_000)
+            .map(|i: usize| Owned::new(&pool, [64, 1_000, 40_000, i % 300][i % 4], i as u8))
+            .collect();
+        let used = pool.stats().blocks;
+        assert_eq!(used, 3_000);
+        let halves = std::sync::Mutex::new(made);
+        let free = || {
+            for _ in 0..1_500 {
+                let Owned { block, bytes, .. } = halves.lock().unwrap().pop().unwrap();
+                // SAFETY: allocated by this pool, with this size, freed once.
+                unsafe { pool.free_sized(block, bytes) };
+            }
+        };
+        std::thread::scope(|scope| _ = scope.spawn(free));
+        free();
+        assert_eq!((pool.stats().blocks, pool.stats().bytes), (0, 0));
+    }
+}
+
+#[test]
 fn blocks_are_aligned_to_what_divides_their_size() {
     let pool = Pool::new();
     for align in [8, 16, 32, 64] {

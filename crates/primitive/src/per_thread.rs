@@ -99,6 +99,11 @@ impl<L, const LEN: usize> PerThread<L, LEN> {
         self.first.elements.get(slot)
     }
 
+    /// The elements of the first segment: where they are for as long as the list.
+    pub fn first(&self) -> &[L] {
+        &self.first.elements
+    }
+
     /// As [`get_first`](PerThread::get_first), for a slot that is known to lie there.
     ///
     /// # Safety

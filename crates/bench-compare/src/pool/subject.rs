@@ -40,11 +40,30 @@ impl Subject for Stillpoint {
     #[inline(always)]
     unsafe fn free(&self, block: NonNull<u8>) {
         // SAFETY: the caller's promise.
-        unsafe { Pool::free(block) };
+        unsafe { self.0.free_sized(block, BLOCK.size()) };
     }
     unsafe fn free_many(&self, blocks: &[NonNull<u8>]) {
         // SAFETY: the caller's promise.
         unsafe { Pool::free_batch(blocks) };
+    }
+    fn trim(&self) {
+        self.0.trim();
+    }
+}
+
+/// The pool, told nothing but where a block is.
+#[derive(Default)]
+pub(crate) struct ByAddress(Stillpoint);
+
+impl Subject for ByAddress {
+    #[inline(always)]
+    fn alloc(&self) -> NonNull<u8> {
+        self.0.alloc()
+    }
+    #[inline(always)]
+    unsafe fn free(&self, block: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        unsafe { Pool::free(block) };
     }
     fn trim(&self) {
         self.0.trim();

@@ -5,10 +5,10 @@ use super::*;
 #[test]
 #[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 fn counts() {
-    let (count, remaining) = (FreeCount::default(), Remaining::new());
-    let begun = count.begin(Fences::Strict);
-    count.finish(begun, 3);
-    assert_eq!((count.get(), count.settled()), (3, 3));
+    let (free, remaining) = (Announcement::default(), Remaining::new());
+    free.begin(Fences::Strict);
+    free.end();
+    free.wait();
     assert!(!remaining.take(1));
     assert!(!remaining.add(3));
     assert!(remaining.take(2));
@@ -21,13 +21,16 @@ mod model {
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
     use std::process::Command;
+    use stillpoint_primitive::OwnerCounter;
     use stillpoint_primitive::sync::atomic::AtomicBool;
 
     const FREERS: usize = 2;
 
     /// A core that owns two blocks, one with each freeing thread.
     struct Core {
-        counts: [FreeCount; FREERS],
+        frees: [Announcement; FREERS],
+        /// Blocks put away, as the shelves say it.
+        put_away: [OwnerCounter; FREERS],
         closed: AtomicBool,
         remaining: Remaining,
         /// Stands for the core's memory.
@@ -45,9 +48,9 @@ mod model {
         }
 
         fn free(&self, thread: usize) {
-            let begun = self.counts[thread].begin_mutated(Fences::Strict, self.mutation);
+            self.frees[thread].begin_mutated(Fences::Strict, self.mutation);
             if self.closed.load(Ordering::Relaxed) {
-                self.counts[thread].finish(begun, 0);
+                self.frees[thread].end();
                 if self.remaining.take(1) {
                     self.drop_it();
                 }
@@ -56,13 +59,15 @@ mod model {
             // Putting the block away uses the core.
             // SAFETY: the model reports it if the core has been freed.
             self.memory.with(|memory| assert_eq!(unsafe { *memory }, 0, "the core was freed"));
-            self.counts[thread].finish(begun, 1);
+            self.put_away[thread].add(1);
+            self.frees[thread].end();
         }
 
         fn close(&self) {
             self.closed.store(true, Ordering::Relaxed);
             Fences::Strict.heavy();
-            let freed: u64 = self.counts.iter().map(FreeCount::settled).sum();
+            self.frees.iter().for_each(Announcement::wait);
+            let freed: u64 = self.put_away.iter().map(OwnerCounter::get).sum();
             if self.remaining.add_from_bias(FREERS as u64 - freed, self.bias) {
                 self.drop_it();
             }
@@ -74,7 +79,8 @@ mod model {
         model.preemption_bound = Some(3);
         model.check(move || {
             let core = Arc::new(Core {
-                counts: Default::default(),
+                frees: Default::default(),
+                put_away: Default::default(),
                 closed: AtomicBool::new(false),
                 remaining: Remaining::from_bias(bias),
                 memory: UnsafeCell::new(0),

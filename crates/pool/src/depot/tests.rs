@@ -1,6 +1,7 @@
 //! The depot alone; under loom, with and without its tag.
 
 use super::*;
+use std::ptr::NonNull;
 
 #[test]
 #[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
@@ -8,10 +9,10 @@ fn full_magazines_come_back_with_their_blocks() {
     let depot = Depot::new(2);
     assert!(depot.take_full().is_none());
     let mut magazine = depot.take_empty();
-    magazine.with(|blocks| blocks.push(NonNull::<u64>::dangling().cast()));
+    magazine.push(NonNull::<u64>::dangling().cast());
     depot.give(magazine);
-    let mut again = depot.take_full().expect("given just now");
-    assert_eq!(again.with(|blocks| blocks.len()), 1);
+    let again = depot.take_full().expect("given just now");
+    assert_eq!(again.blocks(), [NonNull::<u64>::dangling().cast()]);
 }
 
 #[cfg(stillpoint_loom)]
@@ -19,21 +20,21 @@ fn aba(mutation: Mutation) {
     loom::model(move || {
         let depot = std::sync::Arc::new(Depot::with_mutation(1, mutation));
         for _ in 0..2 {
-            let mut magazine = Loaded(depot.table.make(1));
-            magazine.with(|blocks| blocks.push(NonNull::<u64>::dangling().cast()));
+            let mut magazine = depot.make();
+            magazine.push(NonNull::<u64>::dangling().cast());
             depot.give(magazine);
         }
         let other = depot.clone();
         // One thread pops one magazine; the other pops both and gives the first back.
-        let thread = loom::thread::spawn(move || other.take_full().map(|m| m.0));
+        let thread = loom::thread::spawn(move || other.take_full().map(|m| m.id()));
         let (first, second) = (depot.take_full(), depot.take_full());
-        let kept = second.as_ref().map(|m| m.0);
+        let kept = second.as_ref().map(|m| m.id());
         if let Some(first) = first {
             depot.give(first);
         }
         let theirs = thread.join().unwrap();
         assert!(theirs.is_none() || theirs != kept, "one magazine, two owners");
-        let last = depot.take_full().map(|m| m.0);
+        let last = depot.take_full().map(|m| m.id());
         assert!(last.is_none() || (last != kept && last != theirs), "one magazine, two owners");
     });
 }
