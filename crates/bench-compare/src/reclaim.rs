@@ -52,8 +52,8 @@ const SUBJECTS: [&str; 11] = [
 macro_rules! with_scheme {
     ($subject:expr, $run:ident($($arg:expr),*)) => {
         match $subject {
-            "stillpoint-leased" => Ok($run::<leased::Leased<0>>($($arg),*)),
-            "stillpoint-capped" => Ok($run::<leased::Leased<64>>($($arg),*)),
+            "stillpoint-leased" => Ok($run::<leased::Leased<true>>($($arg),*)),
+            "stillpoint-uncapped" => Ok($run::<leased::Leased<false>>($($arg),*)),
             "stillpoint-pooled" => Ok($run::<ours::Ours<Collector, Pool>>($($arg),*)),
             "stillpoint-ebr" => Ok($run::<ours::Ours<Ebr>>($($arg),*)),
             "stillpoint-hp" => Ok($run::<ours::Ours<Hazard>>($($arg),*)),
@@ -133,7 +133,7 @@ impl<S> Subject for S where S: scheme::Scheme<Plain> + scheme::Scheme<Counted> +
 /// Who is in the pictures of the suite `stall`: not who only differs in where nodes come from.
 pub(crate) fn stall_subjects() -> Vec<&'static str> {
     let mut subjects = SUBJECTS.to_vec();
-    subjects[1] = "stillpoint-capped";
+    subjects[1] = "stillpoint-uncapped";
     subjects
 }
 

@@ -10,8 +10,8 @@
 //! | `nobody` | there is no reader |
 //!
 //! `unreclaimed_nodes@t` is what was retired and not yet dropped at `t` milliseconds, the largest of 20 looks in each interval; a subject
-//! that has 24 M retires nothing more. `stillpoint-capped` is the leased collector with a longest lease of 64 ticks: a reader that has
-//! reached it is told so and pins anew.
+//! that has 24 M retires nothing more. A reader of `stillpoint-leased` that has reached the longest lease is told so and pins anew;
+//! `stillpoint-uncapped` is the same collector without a longest lease.
 
 use crate::Outcome;
 use crate::options::Options;

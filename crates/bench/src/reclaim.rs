@@ -22,7 +22,7 @@ fn pin_load() -> Box<dyn FnMut(u64)> {
     Box::new(move |ops| {
         for _ in 0..ops {
             let guard = collector.pin();
-            let node = guard.protect(&slot).expect("a lease without a longest span renews");
+            let node = guard.protect(&slot).expect("nobody else moves the epoch");
             // SAFETY: protected just now, never replaced.
             black_box(unsafe { node.deref() });
         }

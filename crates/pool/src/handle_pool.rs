@@ -291,7 +291,7 @@ impl<T: Send + Sync + 'static> Pinned<'_, T> {
     #[inline]
     fn find(&self, handle: Handle) -> Option<(&Slot<T>, Shared<'_, Node<T>>)> {
         let slot = self.pool.slots.get(handle.index)?;
-        let node = self.guard.protect(&slot.place).expect("the collector has no longest lease");
+        let node = self.guard.insisting(|guard| guard.protect(&slot.place));
         // SAFETY: protected by the guard.
         let found = unsafe { node.as_ref() }?;
         (found.generation == handle.generation).then_some((slot, node))

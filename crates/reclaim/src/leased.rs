@@ -8,7 +8,7 @@
 //! # The contract of a load
 //! | where from | call | when the lease has run out |
 //! |---|---|---|
-//! | a root (a place that is never itself reclaimed while reachable) | [`Guard::protect`] | renewed in place, at most 64 rounds |
+//! | a root (a place that is never itself reclaimed while reachable) | [`Guard::protect`] | renewed in place, at most 64 rounds; [`Expired`] past the longest lease |
 //! | a link inside a node | [`Guard::follow`] | [`Expired`]: [`Guard::renew`], then restart from the root |
 //! | the value of a failed CAS or a swap | [`Guard::still_valid`] | as for the place it came from |
 //!
@@ -29,9 +29,16 @@
 //! └ reachable at its pin  └ born inside its lease       └ on their way: open, sealed, ready (10); unlinked before the pin (2)
 //! ```
 //! nodes, whatever is retired afterwards: a thread's `R`-th birth in one epoch moves the epoch on, so at most `R·T` nodes are born in
-//! an epoch. `upper - lower` is [`Builder::lease_ticks`] for a guard that never renewed and never more than
-//! [`Builder::max_lease_ticks`]. Several stalled guards add up. [`Collector::bound`] computes the formula, [`Stats::bound`] shows it
-//! for the guards there are, the tests assert it. It presumes that nodes carry their birth (one retired with [`Epoch::ZERO`](crate::Epoch::ZERO) is
+//! an epoch. `upper - lower` is [`Builder::lease_ticks`] (4) for a guard that never renewed, stalled as it may be, and never more than
+//! [`Builder::max_lease_ticks`] (256) for one that goes on loading: past that every load says [`Expired`], until the guard is
+//! [pinned anew](Guard::repin). Several such guards add up. [`Collector::bound`] and [`Collector::bound_at_cap`] compute the formula for
+//! the two, [`Stats::bound`] shows it for the guards there are, the tests assert it.
+//!
+//! What cannot say `Expired` (an iterator, a facade: [`Guard::insisting`]; an operation inside another guard; one longer than the longest
+//! lease) goes on past the cap and is counted as an [overdraft](Stats::overdrafts): such a guard holds back what a classic one does. Both
+//! at once, never failing and always bounded, no scheme has to give (the ERA theorem, below); so the choice is the caller's, per call.
+//!
+//! The formula presumes that nodes carry their birth (one retired with [`Epoch::ZERO`](crate::Epoch::ZERO) is
 //! held back by any older guard), that a guard whose lease has run out loads or renews before it makes `R` more nodes (their birth is
 //! stamped with the lease's end), and that destructors retire no more than they free. When a guard goes, what it held back is
 //! reclaimed four nodes a retirement, by all threads that retire; and a thread that is stopped in the middle of a sweep or a flush has in
@@ -60,7 +67,7 @@
 //! let collector = Collector::new();
 //! let guard = collector.pin();
 //! let cell = Atomic::new(Owned::new(&guard, 7));
-//! let seen = guard.protect(&cell).unwrap();
+//! let seen = guard.insisting(|guard| guard.protect(&cell));
 //! // SAFETY: protected by `guard`, and only ever replaced, never freed in place.
 //! assert_eq!(unsafe { seen.deref() }, &7);
 //! let old = cell.swap(Owned::new(&guard, 8), Ordering::AcqRel);

@@ -7,7 +7,7 @@
 //! # Which scheme
 //! | scheme | one load | behind a stalled reader | carries | choose it |
 //! |---|---|---|---|---|
-//! | [`leased`] | one compare | bounded: the nodes of a lease | everything; may say [`Restart`] | by default |
+//! | [`leased`] | one compare | bounded: the nodes of a lease; so behind one that goes on loading | everything; may say [`Restart`] | by default |
 //! | [`ebr`] | nothing | **unbounded** | everything | guards are short and cannot stall |
 //! | [`hp`] | a store and a reload | bounded: its slots | what marks links before unlinking; may say [`Restart`] | few links, the tightest bound |
 //! | [`rcu`] | nothing; nor does a pin | everything; also behind an idle thread that does not say so | everything | for loops with a resting point |
@@ -43,7 +43,7 @@
 //! let collector = Collector::new();
 //! let guard = collector.pin();
 //! let cell = Atomic::new(Owned::new(&guard, 7));
-//! let seen = guard.protect(&cell).unwrap();
+//! let seen = guard.insisting(|guard| guard.protect(&cell));
 //! // SAFETY: protected by `guard`, and only ever replaced, never freed in place.
 //! assert_eq!(unsafe { seen.deref() }, &7);
 //! let old = cell.swap(Owned::new(&guard, 8), Ordering::AcqRel);

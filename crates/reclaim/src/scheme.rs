@@ -185,6 +185,13 @@ pub unsafe trait Protect: Sized {
     /// under that one even past a cap.
     fn repin(&mut self);
 
+    /// Makes ready for another attempt even past a cap: from then on this guard, and those around it, hold back everything retired after
+    /// they began, as a guard of plain epochs does. A collector with a cap counts it ([`Stats::overdrafts`](crate::Stats::overdrafts)).
+    ///
+    /// # Progress
+    /// Wait-free.
+    fn overdraw(&self) {}
+
     /// Runs `attempt` until it does not say [`Restart`]: the restart is written once. What it returns may borrow from the guard.
     ///
     /// # Progress
@@ -205,19 +212,42 @@ pub unsafe trait Protect: Sized {
         }
     }
 
+    /// As [`retrying`](Protect::retrying), for what borrows from the guard and cannot fail: past a cap it
+    /// [overdraws](Protect::overdraw). For faces that hide the restart (an iterator, a map's `get` without a `Result`).
+    ///
+    /// # Progress
+    /// As [`retrying`](Protect::retrying).
+    #[inline]
+    fn insisting<'g, R>(&'g self, mut attempt: impl FnMut(&'g Self) -> Result<R, Restart>) -> R {
+        loop {
+            match attempt(self) {
+                Ok(result) => return result,
+                Err(Restart) if self.renew().is_ok() => {}
+                Err(Restart) => self.overdraw(),
+            }
+        }
+    }
+
     /// As [`retrying`](Protect::retrying), for what does not borrow from the guard: past a cap it pins anew, so it always ends with a
-    /// result.
+    /// result. An attempt that is longer than the longest lease would never come to its end that way: it goes on
+    /// [past the cap](Protect::overdraw) the third time, and ends with a fresh guard.
     ///
     /// # Progress
     /// As [`retrying`](Protect::retrying).
     #[inline]
     fn complete<R>(&mut self, mut attempt: impl FnMut(&Self) -> Result<R, Restart>) -> R {
-        loop {
-            match attempt(self) {
-                Ok(result) => return result,
-                Err(Restart) if self.renew().is_ok() => {}
-                Err(Restart) => self.repin(),
+        for last in [false, true] {
+            loop {
+                match attempt(self) {
+                    Ok(result) => return result,
+                    Err(Restart) if self.renew().is_ok() => {}
+                    Err(Restart) if last => break self.overdraw(),
+                    Err(Restart) => break self.repin(),
+                }
             }
         }
+        let result = self.insisting(attempt);
+        self.repin();
+        result
     }
 }

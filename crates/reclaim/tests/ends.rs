@@ -95,7 +95,7 @@ impl Drop for Late {
         let inner = self.collector.pin();
         retire_new(&inner, &self.drops);
         drop(inner);
-        let seen = guard.protect(&cell).expect("no cap");
+        let seen = guard.insisting(|guard| guard.protect(&cell));
         // SAFETY: protected.
         let seen = unsafe { *seen.deref() };
         // SAFETY: unlinked by the take.

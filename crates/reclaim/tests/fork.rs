@@ -52,7 +52,7 @@ fn use_in_child(collector: &Collector, cell: &Atomic<u64>) {
     for value in 0..5_000 {
         let guard = collector.pin();
         // SAFETY: protected.
-        let _ = unsafe { *guard.protect(cell).unwrap().deref() };
+        let _ = unsafe { *guard.insisting(|guard| guard.protect(cell)).deref() };
         let old = cell.swap(Owned::new(&guard, value), Ordering::AcqRel);
         // SAFETY: unlinked by the swap.
         unsafe { old.retire(&guard) };

@@ -46,7 +46,7 @@ impl Place {
     fn read(&self) {
         let guard = self.collector.pin();
         let held: Vec<_> =
-            (0..3).map(|_| guard.protect(&self.node).expect("no longest lease")).collect();
+            (0..3).map(|_| guard.insisting(|guard| guard.protect(&self.node))).collect();
         thread::yield_now();
         // SAFETY: protected, and the guard lives.
         for node in held.iter().filter_map(|node| unsafe { node.as_ref() }) {

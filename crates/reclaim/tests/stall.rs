@@ -1,7 +1,8 @@
 //! One stalled or slow guard: how much it holds back, against the documented formula.
 #![cfg(not(stillpoint_loom))]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use stillpoint_reclaim::{Atomic, Collector, Owned};
 
 const LIVE: usize = 1_024;
@@ -80,6 +81,92 @@ fn a_stalled_guard_holds_back_no_more_than_the_formula_says() {
         c.flush();
         assert_eq!(c.stats().unreclaimed, 0, "nothing is held back once the guard is gone");
     });
+}
+
+/// The other picture: a reader that never lets go of its guard, and goes on loading.
+#[test]
+fn a_slow_reader_that_keeps_loading_holds_back_no_more_than_the_formula_says() {
+    with_live_nodes(Collector::new(), |c, slots, drops| {
+        let (done, refused) = (AtomicBool::new(false), AtomicU64::new(0));
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                let mut guard = c.pin();
+                for slot in slots.iter().cycle() {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    std::thread::sleep(Duration::from_micros(50));
+                    if guard.protect(slot).is_err() {
+                        refused.fetch_add(1, Ordering::Relaxed);
+                        assert!(guard.repin(), "the only guard of its thread");
+                    }
+                }
+            });
+            let mut peaks = [0; 4];
+            for peak in &mut peaks {
+                *peak = churn(c, slots, drops, churn_rounds() / 4);
+            }
+            done.store(true, Ordering::Relaxed);
+            let bound = c.bound_at_cap(LIVE as u64);
+            println!(
+                "peaks {peaks:?}, formula {bound}, {} repins",
+                refused.load(Ordering::Relaxed)
+            );
+            assert!(peaks.iter().all(|&peak| peak <= bound), "{peaks:?} > {bound}");
+        });
+        assert!(refused.load(Ordering::Relaxed) > 0, "the longest lease was met");
+        assert_eq!(c.stats().overdrafts, 0);
+        c.flush();
+        c.flush();
+        assert_eq!(c.stats().unreclaimed, 0);
+    });
+}
+
+/// Operations that cannot fail, longer than the longest lease: they end, and the guard that they leave behind is a fresh one.
+#[test]
+fn an_operation_longer_than_the_longest_lease_ends() {
+    let c = Collector::builder().lease_ticks(0).max_lease_ticks(Some(8)).batch_len(1).build();
+    let cell = Atomic::new(Owned::new(&c.pin(), 0u64));
+    let others = |n| {
+        for value in 0..n {
+            let guard = c.pin();
+            // SAFETY: unlinked by the swap.
+            unsafe { cell.swap(Owned::new(&guard, value), Ordering::AcqRel).retire(&guard) };
+        }
+    };
+    // `join`, unlike the end of the scope, waits for the thread-locals to be destroyed.
+    let elsewhere = |n| std::thread::scope(|s| s.spawn(|| others(n)).join()).unwrap();
+    let mut guard = c.pin();
+    let mut attempts = 0;
+    let seen = guard.complete(|guard| {
+        attempts += 1;
+        let _first = guard.protect(&cell)?;
+        elsewhere(20);
+        guard.still_valid()?;
+        let last = guard.protect(&cell)?;
+        // SAFETY: protected, and not null.
+        Ok(*unsafe { last.deref() })
+    });
+    assert_eq!((seen, attempts, c.stats().overdrafts), (19, 3, 1));
+    assert_eq!(guard.span().0, 0, "a fresh reservation");
+    // What borrows cannot begin afresh: it goes on at once.
+    let first = guard.insisting(|guard| guard.protect(&cell));
+    elsewhere(20);
+    let second = guard.insisting(|guard| guard.protect(&cell));
+    assert_ne!(first, second);
+    assert_eq!((c.stats().overdrafts, c.stats().classic), (2, 1));
+    // A guard inside need not be told twice.
+    let inner = c.pin();
+    assert_eq!(inner.renew(), Ok(()));
+    elsewhere(20);
+    assert_eq!(inner.protect(&cell), Ok(inner.insisting(|guard| guard.protect(&cell))));
+    assert_eq!(c.stats().overdrafts, 2);
+    drop(inner);
+    // SAFETY: unlinked by the take.
+    unsafe { cell.take(Ordering::AcqRel).retire(&guard) };
+    drop(guard);
+    c.flush();
+    assert_eq!(c.stats().unreclaimed, 0);
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn play(collector: &Collector, rounds: usize) -> Most {
         // First, while the lease is that of the pin.
         let (followed, follow) = steps_of(|| guard.follow(&cell).map(|_| ()));
         let (seen, protect) = steps_of(|| guard.protect(&cell).map(|_| ()));
-        seen.expect("no cap");
+        seen.expect("no longest lease");
         most.expired += u64::from(followed.is_err());
         let new = Owned::new(&guard, 6);
         let old = cell.swap(new, Ordering::AcqRel);
@@ -122,7 +122,7 @@ fn check(what: &str, collector: &Collector, most: &Most) {
 
 #[test]
 fn undisturbed_operations_take_as_many_steps_as_stated() {
-    let collector = Collector::builder().batch_len(R).build();
+    let collector = Collector::builder().max_lease_ticks(None).batch_len(R).build();
     drop(collector.pin());
     let most = play(&collector, 10 * R);
     check("alone", &collector, &most);
@@ -133,7 +133,7 @@ fn undisturbed_operations_take_as_many_steps_as_stated() {
 fn no_disturbance_makes_an_operation_take_more_than_its_bound() {
     for ticks in [1, 5, 60, 500] {
         for stalled in [false, true] {
-            let collector = Collector::builder().batch_len(R).build();
+            let collector = Collector::builder().max_lease_ticks(None).batch_len(R).build();
             let reader = collector.clone();
             let (tell, told) = channel::<()>();
             let (pinned, is_pinned) = channel();

@@ -9,7 +9,8 @@
 //!
 //! # Invariants
 //! 1. A guard lives no longer than one operation, or one step of an iteration. What outlives operations are leases; they keep versions, not memory.
-//! 2. The collector's leases are not capped, so its `Expired` never comes.
+//! 2. The collector has no longest lease, so its `Expired` never comes. It needs none: by 1 no user can hold a guard and go on loading, and
+//!    what one operation holds back ends with it.
 
 use crate::commit_clock::CommitClock;
 use crate::config::Config;

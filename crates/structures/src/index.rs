@@ -21,6 +21,9 @@
 //! | [`Stamp`] | unset · aborted · plain (opaque to this crate) · pending on a descriptor |
 //! | [`Batch`] | the only way to publish pending stamps, over one index or several |
 //!
+//! Operations take a guard and say `Expired` past its collector's longest lease: the caller pins anew and asks again. Who holds no guard for
+//! longer than an operation, as the store does, gives the index a collector without one, and need not.
+//!
 //! The interface is safe: whatever a caller does with these types, in whatever order, memory stays sound. What this crate does not know is what
 //! stamps mean; that is the store's.
 //!

@@ -26,14 +26,17 @@
 //! Each is as its scheme's loads at best; costs are on the pages.
 //!
 //! # Schemes
-//! | structure | `leased` `ebr` `rcu` `rc` `leak` | `hp` | collectors with a cap |
+//! | structure | `leased` `ebr` `rcu` `rc` `leak` | `hp` | a guard past the longest lease (`leased`) |
 //! |---|---|---|---|
-//! | [`Stack`], [`Queue`], [`SegmentQueue`], unbounded channels | yes | yes | yes |
-//! | [`Slot`] | yes | `read`, not `load` | yes; `load` may say `Restart` |
-//! | [`List`] | yes | `with`, not `get` or `iter` | yes; `get` may say `Restart`, `iter` is refused |
-//! | [`HashMap`], [`HashSet`] | yes | `with`, `set`, `unset`, `has`; no facade | with a guard of one's own; the facade is refused |
+//! | [`Stack`], [`Queue`], [`SegmentQueue`], unbounded channels | yes | yes | `…_with` gives the value back, or says `Restart`; the others pin for themselves |
+//! | [`Slot`] | yes | `read`, not `load` | `try_load` says `Restart`, `load` goes on |
+//! | [`List`] | yes | `with`, not `get` or `iter` | `get` says `Restart`, `iter` goes on |
+//! | [`HashMap`], [`HashSet`] | yes | `with`, `set`, `unset`, `has`; no facade | with a guard of one's own: `Restart`; the facade goes on |
 //! | [`ArrayQueue`], bounded channels | none needed | | |
-//! | [`index`] | `leased` only | | yes |
+//! | [`index`] | `leased` only | | `Expired` |
+//!
+//! *Goes on* means: as a guard of plain epochs would, holding back everything retired since it began, and counted in
+//! [`Stats::overdrafts`](stillpoint_reclaim::Stats::overdrafts). What is not given a guard pins for itself, and always ends.
 
 mod backoff;
 mod drop_all;

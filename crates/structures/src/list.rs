@@ -217,13 +217,14 @@ impl<K: Ord, V, S: Scheme, A: NodeAlloc> List<K, V, S, A> {
     }
 
     /// What is in it, in the order of keys; each step looks at the list as it is then: a key that is there all the time is met, one that
-    /// comes or goes meanwhile perhaps. What it gives stays allocated as long as `guard`. For schemes as [`get`](List::get) is.
+    /// comes or goes meanwhile perhaps. What it gives stays allocated as long as `guard`. For schemes as [`get`](List::get) is. It goes on past
+    /// its collector's longest lease, and [is counted](Protect::overdraw): what it has given must stay.
     ///
     /// # Progress
     /// Wait-free, a step a node.
     ///
     /// # Panics
-    /// When the guard is of another collector, or the collector has a cap.
+    /// When the guard is of another collector.
     pub fn iter<'g>(&'g self, guard: &'g S::Guard<'_>) -> Iter<'g, K, V, S, A> {
         self.check(guard);
         Iter::new(self)

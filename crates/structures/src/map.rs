@@ -17,8 +17,10 @@
 //! (Under `leased` an operation that outlives its lease starts again, with twice the lease each time.)
 //!
 //! # Two ways in
-//! - [`HashMap::pin`]: a facade that holds a guard; what it gives lives as long as it does. It has all operations, and none can fail.
-//! - A guard of one's own: [`HashMap::get`] and its like take it and say [`Restart`](stillpoint_reclaim::Restart) past a cap.
+//! - [`HashMap::pin`]: a facade that holds a guard; what it gives lives as long as it does. It has all operations, and none can fail. One that
+//!   is used for longer than the collector's longest lease holds back everything retired since, and [is counted](Protect::overdraw).
+//! - A guard of one's own: [`HashMap::get`] and its like take it and say [`Restart`](stillpoint_reclaim::Restart) past the longest lease, so a
+//!   reader who holds it holds back a bounded number of entries, however long. He calls [`repin`](Protect::repin) and asks again.
 //!
 //! Neither can be had on a scheme that protects per pointer, where a reference would lose its protection at the next operation. There one has
 //! [`with`](HashMap::with), [`set`](HashMap::set), [`unset`](HashMap::unset) and [`has`](HashMap::has), which run on every scheme.

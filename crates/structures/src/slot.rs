@@ -115,18 +115,17 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
     /// Wait-free.
     ///
     /// # Panics
-    /// When the guard is of another collector; when it has reached its collector's cap (see [`try_load`](Slot::try_load)).
+    /// When the guard is of another collector.
     #[inline]
     pub fn load<'g>(&'g self, guard: &'g S::Guard<'_>) -> &'g T {
-        match self.try_load(guard) {
-            Ok(value) => value,
-            Err(Restart) => {
-                panic!("the guard has reached its cap; a capped collector needs try_load")
-            }
-        }
+        self.check(guard);
+        let node = guard.insisting(|guard| guard.protect_root(0, &self.place));
+        // SAFETY: protected by the guard, whatever it loads afterwards; never null.
+        unsafe { node.deref() }
     }
 
-    /// As [`load`](Slot::load), for collectors with a cap.
+    /// As [`load`](Slot::load), for guards that are held so long that they reach their collector's cap: `load` goes
+    /// [past it](Protect::overdraw), this does not.
     ///
     /// # Progress
     /// Wait-free.
@@ -138,6 +137,14 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
     /// When the guard is of another collector.
     #[inline]
     pub fn try_load<'g>(&'g self, guard: &'g S::Guard<'_>) -> Result<&'g T, Restart> {
+        self.check(guard);
+        let node = guard.retrying(|guard| guard.protect_root(0, &self.place))?;
+        // SAFETY: protected by the guard, whatever it loads afterwards; never null.
+        Ok(unsafe { node.deref() })
+    }
+
+    #[inline(always)]
+    fn check(&self, guard: &S::Guard<'_>) {
         const {
             assert!(
                 !S::PER_POINTER,
@@ -145,9 +152,6 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
             )
         };
         assert!(self.scheme.owns(guard), "the guard is of another collector than the slot");
-        let node = guard.retrying(|guard| guard.protect_root(0, &self.place))?;
-        // SAFETY: protected by the guard, whatever it loads afterwards; never null.
-        Ok(unsafe { node.deref() })
     }
 
     /// Looks at the value.

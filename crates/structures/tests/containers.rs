@@ -7,7 +7,7 @@ use stillpoint_reclaim::ebr::Ebr;
 use stillpoint_reclaim::hp::Hazard;
 use stillpoint_reclaim::rc::Rc;
 use stillpoint_reclaim::rcu::Rcu;
-use stillpoint_reclaim::{Collector, Scheme};
+use stillpoint_reclaim::{Collector, Protect, Scheme};
 use stillpoint_structures::{Queue, SegmentQueue, Stack};
 use stillpoint_testkit::linearizability::{self, PoolEvent, Recorder, assert_linearizable};
 use stillpoint_testkit::{Counted, DropCounter, Random};
@@ -37,8 +37,16 @@ macro_rules! container {
                 $name::pop(self)
             }
             fn pop_under_one_guard(&self, times: usize) -> Vec<T> {
-                let guard = self.pin();
-                (0..times).map_while(|_| self.pop_with(&guard).unwrap()).collect()
+                let mut guard = self.pin();
+                let pop = |_| {
+                    if let Ok(popped) = self.pop_with(&guard) {
+                        return popped;
+                    }
+                    // Past the longest lease.
+                    guard.repin();
+                    self.pop_with(&guard).ok().flatten()
+                };
+                (0..times).map_while(pop).collect()
             }
             fn is_empty(&self) -> bool {
                 $name::is_empty(self)

@@ -72,8 +72,8 @@ fn stress<S: Scheme>(scheme: S, reclaims: bool) {
                 for (key, value) in list.iter(&guard) {
                     assert_eq!(*key, **value);
                     seen.push(*key);
-                    // Another operation under the same guard may renew its lease; the iterator goes on.
-                    assert!(list.get(&0, &guard).unwrap().is_some());
+                    // Another operation under the same guard may renew its lease, or fail past the longest; the iterator goes on.
+                    assert!(!matches!(list.get(&0, &guard), Ok(None)));
                 }
                 assert!(seen.is_sorted_by(|a, b| a < b));
                 assert_eq!(seen.iter().filter(|key| *key % 8 == 0).count() as u64, KEYS / 8);

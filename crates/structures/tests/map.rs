@@ -5,7 +5,7 @@ use std::collections;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stillpoint_reclaim::ebr::Ebr;
 use stillpoint_reclaim::hp::Hazard;
-use stillpoint_reclaim::{Collector, Scheme};
+use stillpoint_reclaim::{Collector, Restart, Scheme};
 use stillpoint_structures::map::{Compute, Operation};
 use stillpoint_structures::{HashMap, HashSet};
 use stillpoint_testkit::linearizability::{Map, MapEvent, Recorder, assert_linearizable};
@@ -272,11 +272,36 @@ on_schemes! {
 }
 
 #[test]
-#[should_panic(expected = "the collector has a cap")]
-fn the_facade_refuses_a_collector_with_a_cap() {
-    let collector = Collector::builder().max_lease_ticks(Some(8)).build();
-    let map = HashMap::<u64, u64, _, _>::with_scheme(collector);
-    let _refused = map.pin();
+fn past_the_cap_a_guard_says_so_and_the_facade_goes_on() {
+    let collector = Collector::builder().lease_ticks(0).max_lease_ticks(Some(8)).batch_len(1);
+    let map = HashMap::with_scheme(collector.build());
+    let overdrafts = || map.scheme().stats().overdrafts;
+    let other_thread = || {
+        let set = || (0..100).for_each(|i| _ = map.set(1, i));
+        // `join`, unlike the end of the scope, waits for the thread-locals to be destroyed.
+        std::thread::scope(|scope| scope.spawn(set).join()).expect("sets");
+    };
+    map.set(1, 0);
+    let mut guard = map.scheme().pin();
+    assert_eq!(map.get(&1, &guard), Ok(Some(&0)));
+    other_thread();
+    assert_eq!(map.get(&1, &guard), Err(Restart));
+    assert_eq!(map.insert(1, 0, &guard), Err(Restart));
+    assert_eq!(map.remove(&1, &guard), Err(Restart));
+    assert!(guard.repin());
+    assert_eq!((map.get(&1, &guard), overdrafts()), (Ok(Some(&99)), 0));
+    drop(guard);
+
+    let mut pinned = map.pin();
+    let first = pinned.get(&1).unwrap();
+    other_thread();
+    assert_eq!((first, pinned.get(&1), overdrafts()), (&99, Some(&99), 1));
+    assert_eq!(pinned.iter().collect::<Vec<_>>(), [(&1, &99)]);
+    other_thread();
+    assert_eq!((pinned.insert(1, 7), pinned.remove(&1), overdrafts()), (Some(&99), Some(&7), 1));
+    pinned.repin();
+    map.scheme().flush();
+    assert!(map.scheme().stats().unreclaimed <= 1, "what was retired in the epoch of the new pin");
 }
 
 #[test]

@@ -116,7 +116,8 @@ fn for_ever<T>(value: T) -> &'static T {
 
 /// One that reclaims as soon as it may, and a guard of it whose reservation is of one epoch.
 fn hasty() -> (&'static Collector, &'static Guard<'static>) {
-    let collector = for_ever(Collector::builder().lease_ticks(0).batch_len(1).build());
+    let uncapped = Collector::builder().max_lease_ticks(None);
+    let collector = for_ever(uncapped.lease_ticks(0).batch_len(1).build());
     (collector, for_ever(collector.pin()))
 }
 

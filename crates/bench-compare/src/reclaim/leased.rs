@@ -1,18 +1,22 @@
-//! Leased epochs: [`Leased`] with `CAP` as the longest lease in ticks (0: none).
+//! Leased epochs: [`Leased`], with the longest lease that is the default, or (not `CAPPED`) without one.
 
 use super::scheme::{Payload, Scheme, StackScheme};
 use std::sync::atomic::Ordering;
 use stillpoint_reclaim::{Atomic, Collector, Guard, Owned, Shared};
 
-pub(crate) struct Leased<const CAP: u64>(Collector);
+pub(crate) struct Leased<const CAPPED: bool>(Collector);
 
-impl<P: Payload, const CAP: u64> Scheme<P> for Leased<CAP> {
+impl<P: Payload, const CAPPED: bool> Scheme<P> for Leased<CAPPED> {
     type Slot = Atomic<P>;
     type Local = ();
     type Guard<'l> = Guard<'static>;
 
     fn new() -> Self {
-        Leased(Collector::builder().max_lease_ticks((CAP > 0).then_some(CAP)).build())
+        Leased(if CAPPED {
+            Collector::new()
+        } else {
+            Collector::builder().max_lease_ticks(None).build()
+        })
     }
     fn slot(&'static self, payload: P) -> Atomic<P> {
         Atomic::new(Owned::new(&self.0.pin(), payload))
@@ -51,7 +55,7 @@ pub(crate) struct Stack {
     head: Atomic<Node>,
 }
 
-impl<const CAP: u64> StackScheme for Leased<CAP> {
+impl<const CAPPED: bool> StackScheme for Leased<CAPPED> {
     type Stack = Stack;
     type StackLocal = ();
 
@@ -61,43 +65,44 @@ impl<const CAP: u64> StackScheme for Leased<CAP> {
     fn stack_local() {}
     #[inline]
     fn push(stack: &'static Stack, (): &mut (), value: u64) {
-        push(&stack.head, &stack.collector.pin(), value);
+        push(&stack.head, &mut stack.collector.pin(), value);
     }
     #[inline]
     fn pop(stack: &'static Stack, (): &mut ()) -> Option<u64> {
-        pop(&stack.head, &stack.collector.pin())
-    }
-}
-
-/// As the guard is without a longest lease, every root load succeeds.
-#[inline(always)]
-pub(crate) fn push(head: &Atomic<Node>, guard: &Guard<'_>, value: u64) {
-    let mut node = Owned::new(guard, Node { value, next: Atomic::null() });
-    loop {
-        let Ok(top) = guard.protect(head) else { continue };
-        node.next.store(top, Ordering::Relaxed);
-        match head.compare_exchange_owned(top, node, guard) {
-            Ok(_) => return,
-            Err(refused) => node = refused.new,
-        }
+        pop(&stack.head, &mut stack.collector.pin())
     }
 }
 
 #[inline(always)]
-pub(crate) fn pop(head: &Atomic<Node>, guard: &Guard<'_>) -> Option<u64> {
-    loop {
-        let Ok(top) = guard.protect(head) else { continue };
-        // SAFETY: protected just now.
-        let node = unsafe { top.as_ref() }?;
-        let Ok(next) = guard.follow(&node.next) else {
-            let _ = guard.renew();
-            continue;
-        };
-        if head.compare_exchange(top, Shared::clone(&next)).is_ok() {
-            let value = node.value;
-            // SAFETY: unlinked by us alone.
-            unsafe { top.retire(guard) };
-            return Some(value);
+fn push(head: &Atomic<Node>, guard: &mut Guard<'_>, value: u64) {
+    let mut new = Some(Owned::new(guard, Node { value, next: Atomic::null() }));
+    guard.complete(|guard| {
+        loop {
+            let top = guard.protect(head)?;
+            let node = new.take().expect("given back below");
+            node.next.store(top, Ordering::Relaxed);
+            match head.compare_exchange_owned(top, node, guard) {
+                Ok(_) => return Ok(()),
+                Err(refused) => new = Some(refused.new),
+            }
         }
-    }
+    });
+}
+
+#[inline(always)]
+fn pop(head: &Atomic<Node>, guard: &mut Guard<'_>) -> Option<u64> {
+    guard.complete(|guard| {
+        loop {
+            let top = guard.protect(head)?;
+            // SAFETY: protected just now.
+            let Some(node) = (unsafe { top.as_ref() }) else { return Ok(None) };
+            let next = guard.follow(&node.next)?;
+            if head.compare_exchange(top, Shared::clone(&next)).is_ok() {
+                let value = node.value;
+                // SAFETY: unlinked by us alone.
+                unsafe { top.retire(guard) };
+                return Ok(Some(value));
+            }
+        }
+    })
 }

@@ -8,8 +8,8 @@
 //! | `idle_1m` | has pinned once and is *not* pinned; reads again afterwards, beside a writer | the same |
 //!
 //! `unreclaimed_nodes` is what was retired and not dropped at the end of the churn, before the reader moves on; a run ends early at 24 M.
-//! `return_read_worst_us` is the most CPU time that one read of the returning reader took. `stillpoint-capped` is the leased guard with a
-//! longest lease of 64 ticks: past it the reader is told so and pins anew, so that it holds the same references for less long.
+//! `return_read_worst_us` is the most CPU time that one read of the returning reader took. A reader of
+//! `stillpoint-leased` that has reached the longest lease is told so and pins anew; `stillpoint-uncapped` has no longest lease.
 
 use super::Subject;
 use super::scheme::{Counted, Payload, Scheme, dropped};

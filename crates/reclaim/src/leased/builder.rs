@@ -9,6 +9,10 @@ use stillpoint_primitive::fence::Fences;
 /// The largest bag: larger ones would be allocated whole, and their multiples overflow.
 const MAX_BATCH_LEN: usize = 1 << 20;
 
+/// The longest lease unless told otherwise: 2.5 ms where every thread replaces nodes as fast as it can, far longer than an operation
+/// takes; and what it holds back, `256·R` nodes a writing thread, is 4 MB of 64-byte nodes.
+const LONGEST_LEASE_TICKS: u64 = 256;
+
 /// Settings of a [`Collector`]; every one has a default that suits most.
 pub struct Builder {
     pub(crate) name: Option<Arc<str>>,
@@ -28,7 +32,7 @@ impl Default for Builder {
         Builder {
             name: None,
             lease_ticks: 4,
-            max_lease_ticks: None,
+            max_lease_ticks: Some(LONGEST_LEASE_TICKS),
             batch_len: 256,
             fences: None,
             limits: Vec::new(),
@@ -54,8 +58,13 @@ impl Builder {
         self
     }
 
-    /// The longest a guard's reservation may ever span (default: no cap). With a cap a slow *live* reader is bounded too, and past
-    /// it every load answers [`Expired`](crate::Expired) until [`Guard::repin`](crate::Guard::repin).
+    /// The longest that a guard's reservation may ever span (default 256; at least [`lease_ticks`](Builder::lease_ticks)). So a slow *live*
+    /// reader, which goes on loading under one guard, is bounded too: past the cap every load answers [`Expired`](crate::Expired) until
+    /// [`Guard::repin`](crate::Guard::repin), and what cannot fail goes on as a [classic guard](Collector::pin_classic) and is counted
+    /// ([`Stats::overdrafts`]).
+    ///
+    /// `None`: no cap. Loads from roots never fail, an operation of any length ends without an overdraft, and what a guard holds back
+    /// grows with its age for as long as it goes on loading.
     pub fn max_lease_ticks(mut self, ticks: Option<u64>) -> Self {
         self.max_lease_ticks = ticks;
         self

@@ -152,14 +152,15 @@ impl Collector {
         let fences = builder.fences.unwrap_or_else(Fences::detect);
         let checked = cfg!(any(stillpoint_loom, stillpoint_shuttle));
         let fast = checked || fences == Fences::Asymmetric;
+        let lease_ticks = builder.lease_ticks.min(MAX_LEASE_TICKS);
         let inner = Arc::new_cyclic(|me| Inner {
             epoch: CachePadded::new(AtomicU64::new(1)),
             name: builder.name,
             made: Instant::now(),
             fences,
             fast_slots: if fast { Locals::FIRST_LEN } else { 0 },
-            lease_ticks: builder.lease_ticks.min(MAX_LEASE_TICKS),
-            max_lease_ticks: builder.max_lease_ticks.unwrap_or(u64::MAX),
+            lease_ticks,
+            max_lease_ticks: builder.max_lease_ticks.map_or(u64::MAX, |cap| cap.max(lease_ticks)),
             batch_len: builder.batch_len,
             locals: Locals::new(),
             fenced: CachePadded::new(AtomicU64::new(0)),
@@ -285,13 +286,19 @@ impl Collector {
     }
 
     /// The most nodes that can be unreclaimed behind one guard that stalls without having renewed its lease, when `live_at_pin` nodes
-    /// were reachable at its pin: the formula in the crate's docs, with as many writing threads as have been seen so far.
+    /// were reachable at its pin: the formula in the crate's docs, with as many writing threads as have been seen so far. For a guard that
+    /// goes on loading see [`bound_at_cap`](Collector::bound_at_cap).
     pub fn bound(&self, live_at_pin: u64) -> u64 {
         self.bound_for_span(live_at_pin, self.inner.lease_ticks)
     }
 
-    /// As [`bound`](Collector::bound), for a guard whose reservation spans `span_ticks` epochs beyond its first: at most
-    /// [`max_lease_ticks`](Builder::max_lease_ticks) for a guard that goes on loading.
+    /// As [`bound`](Collector::bound), for one guard at the longest lease that there is: whatever it does, as long as nothing that cannot fail
+    /// makes it go on past the cap. `u64::MAX` without a cap.
+    pub fn bound_at_cap(&self, live_at_pin: u64) -> u64 {
+        self.bound_for_span(live_at_pin, self.inner.max_lease_ticks)
+    }
+
+    /// As [`bound`](Collector::bound), for a guard whose reservation spans `span_ticks` epochs beyond its first.
     pub fn bound_for_span(&self, live_at_pin: u64, span_ticks: u64) -> u64 {
         let figures = self.stats();
         let per_epoch = self.inner.batch_len as u64 * figures.writers;
@@ -299,7 +306,7 @@ impl Collector {
             .saturating_add(span_ticks.saturating_add(1 + PIPELINE_BAGS).saturating_mul(per_epoch))
     }
 
-    /// Whether leases have a cap ([`Builder::max_lease_ticks`]): then [`Guard::retrying`] can fail.
+    /// Whether leases have a cap ([`Builder::max_lease_ticks`]), as they do by default: then [`Guard::retrying`] can fail.
     pub fn is_capped(&self) -> bool {
         self.inner.max_lease_ticks != u64::MAX
     }

@@ -10,6 +10,7 @@ use crate::leased::collector::{Collector, Inner};
 use crate::leased::local::{Local, NAMED, NESTING, TEMPORARY};
 use crate::node::Header;
 use crate::retired::{Birth, Retired};
+use crate::scheme::Protect;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -220,6 +221,10 @@ impl<'c> Guard<'c> {
         let reservation = &local.reservation;
         let epoch = inner.epoch();
         let (lower, upper) = (reservation.own_lower(), reservation.own_upper());
+        if upper == u64::MAX {
+            // Some guard of this thread has no end, so this one need not have one either.
+            return Ok(upper);
+        }
         let end = lower.saturating_add(inner.max_lease_ticks);
         if epoch > end {
             return Err(Expired);
@@ -276,6 +281,44 @@ impl<'c> Guard<'c> {
         operation(self)
     }
 
+    /// As [`retrying`](Guard::retrying), for what borrows from the guard and cannot fail: past the cap the guard goes on as a
+    /// [classic one](Collector::pin_classic), and is counted. See [`Protect::insisting`].
+    ///
+    /// # Progress
+    /// As [`retrying`](Guard::retrying).
+    #[inline]
+    pub fn insisting<'g, R>(
+        &'g self,
+        mut operation: impl FnMut(&'g Self) -> Result<R, Expired>,
+    ) -> R {
+        Protect::insisting(self, |guard| Ok(operation(guard)?))
+    }
+
+    /// As [`retrying`](Guard::retrying), for what does not borrow from the guard, and hence can be had past the cap as well:
+    /// [`Protect::complete`].
+    ///
+    /// # Progress
+    /// That of the operation, times the logarithm of its length in ticks.
+    ///
+    /// # Examples
+    /// ```
+    /// use stillpoint_reclaim::{Atomic, Collector, Owned};
+    ///
+    /// let collector = Collector::new();
+    /// let mut guard = collector.pin();
+    /// let cell = Atomic::new(Owned::new(&guard, 7));
+    /// let seen = guard.complete(|guard| {
+    ///     let node = guard.protect(&cell)?;
+    ///     // SAFETY: protected, and not null.
+    ///     Ok(*unsafe { node.deref() })
+    /// });
+    /// assert_eq!(seen, 7);
+    /// ```
+    #[inline]
+    pub fn complete<R>(&mut self, mut operation: impl FnMut(&Self) -> Result<R, Expired>) -> R {
+        Protect::complete(self, |guard| Ok(operation(guard)?))
+    }
+
     /// Starts a fresh reservation, so that nothing from before is held back any longer; what was loaded before is gone, hence `&mut`.
     /// Inside another guard of this thread it can only renew; `false` when that is past the cap: the outer guard has to go first.
     ///
@@ -316,9 +359,11 @@ impl<'c> Guard<'c> {
         self.local.state.get() & NESTING == 0
     }
 
-    /// Extends the lease past the cap, because an operation that cannot fail runs inside a guard that has reached it.
-    pub(crate) fn overdraw(&self) {
-        self.inner.overdrafts.add_shared(1);
+    /// Extends the lease past the cap, because something that cannot fail has reached it.
+    pub(crate) fn extend_past_cap(&self) {
+        if self.local.reservation.own_upper() != u64::MAX {
+            self.inner.overdrafts.add_shared(1);
+        }
         self.make_classic();
     }
 

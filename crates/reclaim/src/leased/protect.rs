@@ -89,7 +89,11 @@ unsafe impl Protect for Guard<'_> {
 
     fn repin(&mut self) {
         if !Guard::repin(self) {
-            self.overdraw();
+            self.extend_past_cap();
         }
+    }
+
+    fn overdraw(&self) {
+        self.extend_past_cap();
     }
 }

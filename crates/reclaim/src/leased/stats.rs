@@ -34,7 +34,8 @@ pub struct Stats {
     pub pinned: u64,
     /// Of those, guards that never expire.
     pub classic: u64,
-    /// Guards that reached their cap inside another guard, during an operation that cannot fail, and went on as classic ones.
+    /// Guards that went on past the longest lease, as classic ones: an iterator or a facade held for long, an operation that cannot fail
+    /// inside another guard, or one longer than the longest lease. What the bound does not cover.
     pub overdrafts: u64,
     /// Nodes leaked because a `fork` did not take along the threads that had retired them (in the child only).
     pub abandoned: u64,

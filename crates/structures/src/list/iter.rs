@@ -2,7 +2,7 @@
 //!
 //! It has a guard of its own, inside the caller's: what it loads stays allocated as long as the caller's guard, while no other operation
 //! can renew the lease under which it goes on from node to node. When that lease runs out, it renews it and looks for its place again
-//! from the head.
+//! from the head; past the cap too, since what it has given must stay.
 
 use super::{List, Node};
 use std::fmt;
@@ -21,7 +21,6 @@ impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iter<'g, K, V, S, A> {
         const {
             assert!(!S::PER_POINTER && S::FROZEN_LINKS_OK, "iterates over frozen links");
         }
-        assert!(!list.scheme.is_capped(), "an iterator cannot end at a cap: use `get`");
         Iter { list, guard: list.scheme.pin(), last: None }
     }
 
@@ -44,10 +43,10 @@ impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iter<'g, K, V, S, A> {
         Ok(None)
     }
 
-    fn seek(&self) -> Result<Option<*const Node<K, V>>, Restart> {
+    fn seek(&self) -> Option<*const Node<K, V>> {
         let bound = self.last.map(|node| &node.key);
-        let found = self.guard.retrying(|guard| self.list.first_above(bound, guard))?;
-        Ok(found.map(std::ptr::from_ref))
+        self.guard
+            .insisting(|guard| Ok(self.list.first_above(bound, guard)?.map(std::ptr::from_ref)))
     }
 }
 
@@ -55,11 +54,15 @@ impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iterator for Iter<'g, K, V, S, A> {
     type Item = (&'g K, &'g V);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let found = self.step().or_else(|Restart| {
-            self.guard.renew()?;
-            self.seek()
-        });
-        let node = found.expect("a collector without a cap renews")?;
+        let node = match self.step() {
+            Ok(found) => found,
+            Err(Restart) => {
+                if self.guard.renew().is_err() {
+                    self.guard.overdraw();
+                }
+                self.seek()
+            }
+        }?;
         // SAFETY: protected under a guard that shares its protection with the caller's, which lives for 'g.
         let node = unsafe { &*node };
         self.last = Some(node);

@@ -28,9 +28,6 @@ where
     /// # Progress
     /// Wait-free.
     ///
-    /// # Panics
-    /// When the scheme's guards have a cap ([`Scheme::is_capped`]), so that operations could fail: use a guard of your own.
-    ///
     /// # Examples
     /// ```
     /// let map = stillpoint_structures::HashMap::new();
@@ -71,23 +68,11 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        Ok(self.get_entry(key, guard)?.map(|entry| &entry.value))
-    }
-
-    #[inline]
-    pub(super) fn get_entry<'g, Q>(
-        &'g self,
-        key: &Q,
-        guard: &'g S::Guard<'_>,
-    ) -> Result<Option<&'g Entry<K, V>>, Restart>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
         const { assert!(!S::PER_POINTER, "the scheme protects per pointer: use `with`") };
         self.check(guard);
         let hash = self.hash(key);
-        guard.retrying(|guard| self.look_up(hash, key, guard))
+        let found = guard.retrying(|guard| self.look_up(hash, key, guard))?;
+        Ok(found.map(|entry| &entry.value))
     }
 
     /// Calls `read` with the value of `key`, protected meanwhile. Runs on every scheme.
@@ -221,9 +206,24 @@ where
         const { assert!(!S::PER_POINTER, "the scheme protects per pointer: use `unset`") };
         self.check(guard);
         let hash = self.hash(key);
-        let removed = guard.retrying(|guard| {
-            self.try_remove(hash, key, |entry| wanted(&entry.key, &entry.value), guard)
-        })?;
+        guard.retrying(|guard| self.try_remove_if(hash, key, &mut wanted, guard))
+    }
+
+    /// One attempt of [`remove_if`](HashMap::remove_if).
+    #[inline]
+    pub(super) fn try_remove_if<'g, Q>(
+        &'g self,
+        hash: u64,
+        key: &Q,
+        wanted: &mut impl FnMut(&K, &V) -> bool,
+        guard: &'g S::Guard<'_>,
+    ) -> Result<Option<(&'g K, &'g V)>, Restart>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let wanted = |entry: &Entry<K, V>| wanted(&entry.key, &entry.value);
+        let removed = self.try_remove(hash, key, wanted, guard)?;
         Ok(removed.map(|entry| (&entry.key, &entry.value)))
     }
 
@@ -240,37 +240,36 @@ where
     pub fn compute<'g, T>(
         &'g self,
         key: K,
-        decide: impl FnMut(Option<(&'g K, &'g V)>) -> Operation<V, T>,
-        guard: &'g S::Guard<'_>,
-    ) -> Result<Compute<'g, K, V, T>, Restart> {
-        self.compute_with(key, decide, &Cell::new(None), guard)
-    }
-
-    /// As [`compute`](HashMap::compute). A value that was decided on where the key was absent, and could not be put in, comes to lie in `spare`.
-    pub(super) fn compute_with<'g, T>(
-        &'g self,
-        key: K,
         mut decide: impl FnMut(Option<(&'g K, &'g V)>) -> Operation<V, T>,
-        spare: &Cell<Option<V>>,
         guard: &'g S::Guard<'_>,
     ) -> Result<Compute<'g, K, V, T>, Restart> {
         const { assert!(!S::PER_POINTER, "the scheme protects per pointer") };
         self.check(guard);
-        let hash = self.hash(&key);
+        let (hash, spare) = (self.hash(&key), Cell::new(None));
         let mut key = Some(key);
-        guard.retrying(|guard| {
-            self.help_growth(guard)?;
-            loop {
-                let done = self.try_compute(hash, &mut key, &mut decide, spare, guard)?;
-                if let Some(done) = done {
-                    return Ok(done);
-                }
-            }
-        })
+        guard.retrying(|guard| self.try_compute(hash, &mut key, &mut decide, &spare, guard))
     }
 
-    /// One look and one try. `key` is there again unless something was done.
-    fn try_compute<'g, T>(
+    /// One attempt of [`compute`](HashMap::compute). `key` is there again unless something was done. A value that was decided on where the key
+    /// was absent, and could not be put in, comes to lie in `spare`.
+    pub(super) fn try_compute<'g, T>(
+        &'g self,
+        hash: u64,
+        key: &mut Option<K>,
+        decide: &mut impl FnMut(Option<(&'g K, &'g V)>) -> Operation<V, T>,
+        spare: &Cell<Option<V>>,
+        guard: &'g S::Guard<'_>,
+    ) -> Result<Compute<'g, K, V, T>, Restart> {
+        self.help_growth(guard)?;
+        loop {
+            if let Some(done) = self.try_compute_once(hash, key, decide, spare, guard)? {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// One look and one try.
+    fn try_compute_once<'g, T>(
         &'g self,
         hash: u64,
         key: &mut Option<K>,
@@ -336,8 +335,18 @@ where
         guard: &'g S::Guard<'_>,
     ) -> Result<Stored<'g, K, V>, Restart> {
         const { assert!(!S::PER_POINTER, "the scheme protects per pointer: use `set`") };
-        let put = guard.retrying(|guard| self.try_insert(new, replaces, guard))?;
-        Ok(match put {
+        guard.retrying(|guard| self.try_put(new, replaces, guard))
+    }
+
+    /// One attempt of [`put`](HashMap::put).
+    #[inline]
+    pub(super) fn try_put<'g>(
+        &'g self,
+        new: &mut Option<Owned<Entry<K, V>, A>>,
+        replaces: bool,
+        guard: &'g S::Guard<'_>,
+    ) -> Result<Stored<'g, K, V>, Restart> {
+        Ok(match self.try_insert(new, replaces, guard)? {
             // SAFETY: made under this guard, which protects all that is.
             Put::New(new) => Stored::New(unsafe { &*new }),
             // SAFETY: as above.

@@ -28,8 +28,7 @@ pub struct Iter<'g, 'm, K, V, H, S: Scheme, A: NodeAlloc> {
 
 impl<'g, 'm, K: Eq, V, H, S: Scheme, A: NodeAlloc> Iter<'g, 'm, K, V, H, S, A> {
     pub(super) fn new(map: &'g HashMap<K, V, H, S, A>, guard: &'g S::Guard<'m>) -> Self {
-        let bins = guard.retrying(|guard| Ok(map.root(guard)?.count()));
-        let bins = bins.expect("a collector without a cap renews");
+        let bins = guard.insisting(|guard| Ok(map.root(guard)?.count()));
         Iter { map, guard, bins, at: 0, entries: Vec::new() }
     }
 }
@@ -92,11 +91,10 @@ impl<'g, K: Eq, V, H, S: Scheme, A: NodeAlloc> Iterator for Iter<'g, '_, K, V, H
                 return None;
             }
             let (map, class, entries) = (self.map, (self.at, self.bins), &mut self.entries);
-            let collected = self.guard.retrying(|guard| {
+            self.guard.insisting(|guard| {
                 entries.clear();
                 map.collect(map.root(guard)?, class, guard, entries)
             });
-            collected.expect("a collector without a cap renews");
             forget_doubles(entries);
             self.at += 1;
         }

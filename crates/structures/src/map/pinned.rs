@@ -7,17 +7,15 @@ use super::{HashMap, Iter, Keys, Values};
 use std::borrow::Borrow;
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hash};
-use stillpoint_reclaim::{Collector, Heap, NodeAlloc, Restart, Scheme};
+use stillpoint_reclaim::{Collector, Heap, NodeAlloc, Protect, Scheme};
 
 /// A map under a guard of this thread: see [`HashMap::pin`]. What it gives stays allocated as long as it lives.
+///
+/// Nothing here fails: a facade that is used for longer than its collector's longest lease goes on [past it](Protect::overdraw), and
+/// holds back everything retired after it began. So it is for an operation or a few; who keeps one calls [`repin`](Pinned::repin) now and then.
 pub struct Pinned<'m, K, V, H = super::DefaultHasher, S: Scheme = Collector, A: NodeAlloc = Heap> {
     map: &'m HashMap<K, V, H, S, A>,
     guard: S::Guard<'m>,
-}
-
-#[cold]
-fn past_cap<T>(_: Restart) -> T {
-    unreachable!("a collector without a cap renews")
 }
 
 impl<'m, K, V, H, S, A> Pinned<'m, K, V, H, S, A>
@@ -30,13 +28,30 @@ where
     #[inline]
     pub(super) fn new(map: &'m HashMap<K, V, H, S, A>) -> Self {
         const { assert!(!S::PER_POINTER, "the scheme protects per pointer: use `with`, `set`, `unset`") };
-        assert!(!map.scheme.is_capped(), "the collector has a cap: use a guard of your own");
         Pinned { map, guard: map.scheme.pin() }
     }
 
     /// The map.
     pub fn map(&self) -> &'m HashMap<K, V, H, S, A> {
         self.map
+    }
+
+    /// Holds back no longer what it has given up to now, which is gone therefore.
+    ///
+    /// # Progress
+    /// Wait-free.
+    ///
+    /// # Examples
+    /// ```
+    /// let map = stillpoint_structures::HashMap::new();
+    /// let mut map = map.pin();
+    /// for key in 0..1000 {
+    ///     assert_eq!(map.get_or_insert(key, key * 2), &(key * 2));
+    ///     map.repin();
+    /// }
+    /// ```
+    pub fn repin(&mut self) {
+        self.guard.repin();
     }
 
     /// The value of `key`.
@@ -84,7 +99,8 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.map.get_entry(key, &self.guard).unwrap_or_else(past_cap)
+        let hash = self.map.hash(key);
+        self.guard.insisting(|guard| self.map.look_up(hash, key, guard))
     }
 
     /// How many keys there are: see [`HashMap::len`].
@@ -130,7 +146,11 @@ where
     /// Lock-free.
     #[inline]
     pub fn insert(&self, key: K, value: V) -> Option<&V> {
-        self.map.insert(key, value, &self.guard).unwrap_or_else(past_cap)
+        let mut new = Some(self.map.new_entry(key, value, &self.guard));
+        match self.guard.insisting(|guard| self.map.try_put(&mut new, true, guard)) {
+            Stored::Replaced { old, .. } => Some(&old.value),
+            Stored::New(_) | Stored::There(_) => None,
+        }
     }
 
     /// Gives `key` a value if it has none, and shows it.
@@ -142,7 +162,7 @@ where
     /// [`Occupied`]: what is there, and the value that was not put in.
     pub fn try_insert(&self, key: K, value: V) -> Result<&V, Occupied<'_, V>> {
         let mut new = Some(self.map.new_entry(key, value, &self.guard));
-        match self.map.put(&mut new, false, &self.guard).unwrap_or_else(past_cap) {
+        match self.guard.insisting(|guard| self.map.try_put(&mut new, false, guard)) {
             Stored::New(new) | Stored::Replaced { new, .. } => Ok(&new.value),
             Stored::There(there) => {
                 let refused = new.expect("not put in").into_value();
@@ -196,19 +216,20 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.map.remove(key, &self.guard).unwrap_or_else(past_cap)
+        self.remove_if(key, |_, _| true)
     }
 
     /// Takes `key` out if `wanted` says so of what is there.
     ///
     /// # Progress
     /// Lock-free.
-    pub fn remove_if<Q>(&self, key: &Q, wanted: impl FnMut(&K, &V) -> bool) -> Option<(&K, &V)>
+    pub fn remove_if<Q>(&self, key: &Q, mut wanted: impl FnMut(&K, &V) -> bool) -> Option<(&K, &V)>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.map.remove_if(key, wanted, &self.guard).unwrap_or_else(past_cap)
+        let hash = self.map.hash(key);
+        self.guard.insisting(|guard| self.map.try_remove_if(hash, key, &mut wanted, guard))
     }
 
     /// Looks at `key` and does in one step what `decide` says; calls it again when the key has changed meanwhile.
@@ -236,7 +257,18 @@ where
         key: K,
         decide: impl FnMut(Option<(&'g K, &'g V)>) -> Operation<V, T>,
     ) -> Compute<'g, K, V, T> {
-        self.map.compute(key, decide, &self.guard).unwrap_or_else(past_cap)
+        self.compute_with(key, decide, &Cell::new(None))
+    }
+
+    fn compute_with<'g, T>(
+        &'g self,
+        key: K,
+        mut decide: impl FnMut(Option<(&'g K, &'g V)>) -> Operation<V, T>,
+        spare: &Cell<Option<V>>,
+    ) -> Compute<'g, K, V, T> {
+        let (hash, mut key) = (self.map.hash(&key), Some(key));
+        self.guard
+            .insisting(|guard| self.map.try_compute(hash, &mut key, &mut decide, spare, guard))
     }
 
     /// Gives `key` the value that `update` makes of the one that it has, and shows the new one; `None` if it has none.
@@ -282,7 +314,7 @@ where
                 }),
             })
         };
-        match self.map.compute_with(key, decide, &spare, &self.guard).unwrap_or_else(past_cap) {
+        match self.compute_with(key, decide, &spare) {
             Compute::Inserted(_, value) | Compute::Updated { new: (_, value), .. } => value,
             _ => unreachable!("only told to insert"),
         }

@@ -121,6 +121,14 @@ where
 }
 
 impl<'m, T: Hash + Eq, H: BuildHasher, S: Scheme, A: NodeAlloc> PinnedSet<'m, T, H, S, A> {
+    /// As [`Pinned::repin`].
+    ///
+    /// # Progress
+    /// Wait-free.
+    pub fn repin(&mut self) {
+        self.map.repin();
+    }
+
     /// As it is in the set.
     ///
     /// # Progress

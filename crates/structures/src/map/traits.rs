@@ -20,7 +20,7 @@ where
     A: NodeAlloc,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if S::PER_POINTER || self.scheme.is_capped() {
+        if S::PER_POINTER {
             return f.debug_struct("HashMap").field("len", &self.len()).finish_non_exhaustive();
         }
         let guard = self.scheme.pin();
