@@ -46,6 +46,8 @@ pub(crate) struct Card {
     pub(crate) killed: Gauge,
     /// What others have for it.
     pub(crate) inbox: Inbox,
+    /// 1: it waits for a key.
+    pub(crate) blocked: Gauge,
 }
 
 impl Card {
@@ -69,6 +71,7 @@ impl Card {
         for (raised, letter) in [
             (self.monitors.get() > 0, 'O'),
             (self.is_subscriber(), 'P'),
+            (self.blocked.get() > 0, 'b'),
             (queued > 0, 'x'),
             (self.no_evict.get() > 0, 'e'),
             (self.no_touch.get() > 0, 'T'),

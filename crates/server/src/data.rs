@@ -10,11 +10,14 @@
 
 mod atomic;
 mod snapshot;
+mod touched;
 mod watched;
 
 pub(crate) use atomic::{at_one_cut, atomically, commit_queue, read_keys};
 pub(crate) use snapshot::OpenSnapshot;
+pub(crate) use touched::Touched;
 
+use crate::blocking::Registry;
 use crate::command::CommandError;
 use crate::event::{Effect, class};
 use crate::stats::LoopStats;
@@ -50,6 +53,8 @@ pub(crate) struct DataState {
     pub(crate) effects: Vec<Effect>,
     /// SNAPSHOT BEGIN's; while it is there the mode is its cut.
     pub(crate) snapshot: Option<OpenSnapshot>,
+    /// Keys that the running command has written, for those who wait for them.
+    pub(crate) touched: Touched,
 }
 
 impl DataState {
@@ -78,6 +83,7 @@ pub(crate) struct Data<'c> {
     stats: &'c LoopStats,
     /// Classes of events that somebody wants to hear of.
     events: u32,
+    blocking: &'c Registry,
 }
 
 impl<'c> Data<'c> {
@@ -88,19 +94,29 @@ impl<'c> Data<'c> {
         now_ms: u64,
         stats: &'c LoopStats,
         events: u32,
+        blocking: &'c Registry,
     ) -> Self {
         let now_ms = match &state.mode {
             Mode::Direct => now_ms,
             Mode::Cut(snapshot) => snapshot.now_ms(),
             Mode::Transaction(transaction) => transaction.now_ms(),
         };
-        Data { state, store, db, now_ms, stats, events }
+        Data { state, store, db, now_ms, stats, events, blocking }
     }
 
     /// The same in another database.
     pub(crate) fn in_db(&mut self, db: u8) -> Data<'_> {
-        let Data { store, now_ms, stats, events, .. } = *self;
-        Data { state: self.state, store, db, now_ms, stats, events }
+        let Data { store, now_ms, stats, events, blocking, .. } = *self;
+        Data { state: self.state, store, db, now_ms, stats, events, blocking }
+    }
+
+    /// Remembers a key that has been written if it may matter to somebody who waits for it.
+    #[inline]
+    fn note_written(&mut self, key: &[u8]) {
+        // A transaction's writes come with its commit: whether anybody waits is asked then.
+        if !self.state.is_direct() || self.blocking.is_needed() {
+            self.state.touched.note(self.db, key);
+        }
     }
 
     /// The time by which expiry is judged.
@@ -161,14 +177,16 @@ impl<'c> Data<'c> {
         key: &[u8],
         f: impl FnMut(Option<Item<'_>>, &mut Draft<'_, Object>) -> R,
     ) -> Result<R, CommandError> {
-        match &mut self.state.mode {
+        let result = match &mut self.state.mode {
             Mode::Direct => self
                 .store
                 .update(At { space: self.db, now_ms: self.now_ms }, key, f)
                 .map_err(refused),
             Mode::Cut(_) => Err(in_a_snapshot()),
             Mode::Transaction(transaction) => transaction.update(self.db, key, f).map_err(expired),
-        }
+        };
+        self.note_written(key);
+        result
     }
 
     /// Sets a key whatever it was.
@@ -184,14 +202,16 @@ impl<'c> Data<'c> {
             return self.update_watched(key, |_, draft| draft.put(kind, &[value], expire_at_ms));
         }
         let at = self.at();
-        match &mut self.state.mode {
+        let result = match &mut self.state.mode {
             Mode::Direct => self.store.set(at, key, kind, value, expire_at_ms).map_err(refused),
             Mode::Cut(_) => Err(in_a_snapshot()),
             Mode::Transaction(transaction) => {
                 transaction.set(self.db, key, kind, value, expire_at_ms);
                 Ok(())
             }
-        }
+        };
+        self.note_written(key);
+        result
     }
 
     /// One step of a walk over the keys that `wanted` accepts; see `Store::scan`. Of those, the expired ones are removed instead of shown.
@@ -280,6 +300,7 @@ impl<'c> Data<'c> {
     /// Removes all keys.
     pub(crate) fn clear(&mut self) -> Result<(), CommandError> {
         let at = self.at();
+        self.state.touched.note_emptied(self.db);
         match &mut self.state.mode {
             Mode::Direct => self.store.clear(at).map_err(refused),
             Mode::Cut(_) => Err(in_a_snapshot()),

@@ -8,6 +8,7 @@
 //!
 //! Invariant: a loop sees changed settings at its next pass, the loop that changed them at the next command.
 
+use crate::blocking;
 use crate::clients::{Card, Clients};
 use crate::clock;
 use crate::config::{SettingError, Settings, Source};
@@ -46,6 +47,8 @@ pub struct Server {
     pub(crate) clients: Clients,
     pub(crate) pubsub: Registry,
     pub(crate) monitors: Monitors,
+    /// Clients that wait for keys.
+    pub(crate) blocking: blocking::Registry,
     pub(crate) slowlog: SlowLog,
     pub(crate) latency: LatencyLog,
     pub(crate) log: Log,
@@ -97,6 +100,7 @@ impl Server {
             clients: Clients::default(),
             pubsub: Registry::default(),
             monitors: Monitors::default(),
+            blocking: blocking::Registry::new(),
             slowlog: SlowLog::default(),
             latency: LatencyLog::default(),
             log,

@@ -53,7 +53,7 @@ impl TestClient {
             match self.session.feed(&mut self.input, &mut self.out, &mut self.env, 1000, usize::MAX)
             {
                 Progress::HasMore => {}
-                Progress::NeedsInput(_) | Progress::Paused => break,
+                Progress::NeedsInput(_) | Progress::Paused | Progress::Blocked => break,
                 Progress::Close => self.closed = true,
             }
         }

@@ -7,6 +7,7 @@
 //! | `command` | the table of commands and their handlers |
 //! | `data`, `value` | keys and values as commands see them |
 //! | `rdb`, `saving` | Redis's files: their bytes; when they are written and read |
+//! | `blocking` | clients that wait for a key |
 //! | `listener` | sockets, event loops, the process |
 //! | `pubsub`, `event`, `monitors` | who listens to what; keyspace events; MONITOR |
 //! | `config`, `cli` | directives, arguments |
@@ -14,6 +15,7 @@
 //! | `harness` | a session for tests |
 #![forbid(unsafe_code)]
 
+mod blocking;
 mod cli;
 mod clients;
 mod clock;

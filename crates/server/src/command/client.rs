@@ -232,16 +232,19 @@ fn unpause(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// No command blocks a connection, so there is never one to unblock.
 fn unblock(ctx: &mut Context<'_>) -> Outcome {
-    strict_integer(ctx.args.at(2)).ok_or(CommandError::NotAnInteger)?;
-    match ctx.args.get(3).map(<[u8]>::to_ascii_lowercase).as_deref() {
-        None | Some(b"timeout" | b"error") if ctx.args.len() <= 4 => {}
+    let with_error = match ctx.args.get(3).map(<[u8]>::to_ascii_lowercase).as_deref() {
+        None => false,
+        Some(b"timeout") if ctx.args.len() == 4 => false,
+        Some(b"error") if ctx.args.len() == 4 => true,
         _ => {
             return Err(CommandError::other("CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
         }
-    }
-    ctx.out.integer(0);
+    };
+    let id = strict_integer(ctx.args.at(2)).ok_or(CommandError::NotAnInteger)?;
+    let blocking = &ctx.env.server.blocking;
+    let done = u64::try_from(id).is_ok_and(|id| blocking.unblock(id, with_error));
+    ctx.out.integer(i64::from(done));
     Ok(())
 }
 

@@ -38,7 +38,7 @@ impl Context<'_> {
         let events = self.events();
         let State { data, db, .. } = &mut *self.session;
         let Env { server, stats, now_ms, .. } = &*self.env;
-        (Data::new(data, &server.store, *db, *now_ms, stats, events), self.out)
+        (Data::new(data, &server.store, *db, *now_ms, stats, events, &server.blocking), self.out)
     }
 
     /// Classes of events that this command can cause and that somebody wants to hear of.

@@ -7,7 +7,7 @@ use super::{CommandError, Context, Outcome};
 use crate::data::Item;
 use crate::resp::{Protocol, strict_integer};
 use crate::saving;
-use crate::value::{Hash as HashView, Set, encoding_name, glob_matches};
+use crate::value::{Hash as HashView, List, Set, encoding_name, glob_matches};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 use stillpoint_store::At;
@@ -77,6 +77,7 @@ fn sleep(ctx: &mut Context<'_>) -> Outcome {
     let seconds = std::str::from_utf8(ctx.args.at(2)).ok().and_then(|t| t.parse::<f64>().ok());
     let seconds = seconds.filter(|s| (0.0..=3600.0).contains(s)).ok_or(CommandError::NotAFloat)?;
     std::thread::sleep(Duration::from_secs_f64(seconds));
+    ctx.env.now_ms += (seconds * 1000.0) as u64;
     ctx.out.ok();
     Ok(())
 }
@@ -158,6 +159,8 @@ pub(crate) fn content_bytes(entry: Item<'_>) -> usize {
         hash.for_each(|field, value| sum += field.len() + value.len());
     } else if let Ok(set) = Set::of(entry) {
         set.for_each(|member| sum += member.len());
+    } else if let Ok(list) = List::of(entry) {
+        sum = list.bytes();
     }
     sum
 }
@@ -174,6 +177,8 @@ fn fingerprint(entry: Item<'_>) -> u64 {
         hash.for_each(|field, value| sum ^= of(&|h| (field, value).hash(h)));
     } else if let Ok(set) = Set::of(entry) {
         set.for_each(|member| sum ^= of(&|h| member.hash(h)));
+    } else if let Ok(list) = List::of(entry) {
+        sum ^= of(&|h| list.iter_from(0).for_each(|element| element.hash(h)));
     } else {
         sum ^= of(&|h| entry.bytes().hash(h));
     }

@@ -60,7 +60,7 @@ pub(super) fn clients(ctx: &Context<'_>, text: &mut String) {
     line(text, "maxclients", ctx.env.settings.maxclients);
     line(text, "client_recent_max_input_buffer", most(|c| c.input_bytes.get()));
     line(text, "client_recent_max_output_buffer", most(|c| c.output_bytes.get()));
-    line(text, "blocked_clients", 0);
+    line(text, "blocked_clients", ctx.env.server.blocking.count());
     line(text, "tracking_clients", 0);
     line(text, "pubsub_clients", cards.iter().filter(|card| card.is_subscriber()).count());
     line(text, "clients_in_timeout_table", 0);

@@ -24,6 +24,7 @@ mod info;
 mod info_sections;
 mod keys;
 mod latency_histogram;
+mod list;
 mod meta;
 mod monitor;
 mod persistence;

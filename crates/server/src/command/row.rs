@@ -28,6 +28,7 @@ pub(crate) mod flag {
     pub(crate) const NO_MULTI: u32 = 1 << 12;
     pub(crate) const MOVABLEKEYS: u32 = 1 << 13;
     pub(crate) const PROTECTED: u32 = 1 << 14;
+    pub(crate) const BLOCKING: u32 = 1 << 15;
     /// Runs at once inside MULTI instead of being queued (EXEC, DISCARD, MULTI, WATCH, QUIT, RESET).
     pub(crate) const NOT_QUEUED: u32 = 1 << 20;
     /// Of constant cost for small arguments: its duration is sampled, not measured each time.
@@ -46,6 +47,7 @@ pub(crate) mod flag {
         (ADMIN, "admin"),
         (PUBSUB, "pubsub"),
         (NOSCRIPT, "noscript"),
+        (BLOCKING, "blocking"),
         (LOADING, "loading"),
         (STALE, "stale"),
         (SKIP_MONITOR, "skip_monitor"),
@@ -62,7 +64,6 @@ pub(crate) mod acl {
     pub(crate) const DANGEROUS: u32 = 1;
     pub(crate) const KEYSPACE: u32 = 1 << 1;
     pub(crate) const CONNECTION: u32 = 1 << 2;
-    pub(crate) const BLOCKING: u32 = 1 << 3;
     pub(crate) const TRANSACTION: u32 = 1 << 4;
     pub(crate) const SET: u32 = 1 << 5;
     pub(crate) const SORTED_SET: u32 = 1 << 6;
@@ -81,6 +82,8 @@ pub(crate) enum Group {
     Set,
     SortedSet,
     Geo,
+    List,
+    Stream,
     Transactions,
     PubSub,
 }
@@ -97,6 +100,8 @@ impl Group {
             Group::Set => "set",
             Group::SortedSet => "sorted-set",
             Group::Geo => "geo",
+            Group::List => "list",
+            Group::Stream => "stream",
             Group::Transactions => "transactions",
             Group::PubSub => "pubsub",
         }

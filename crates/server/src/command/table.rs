@@ -7,7 +7,7 @@
 
 use super::row::Command;
 use super::{
-    client, config, connection, database, debug, function, hash, info, keys, meta, monitor,
+    client, config, connection, database, debug, function, hash, info, keys, list, meta, monitor,
     persistence, pubsub, server, set, snapshot, string, transaction, watching,
 };
 
@@ -20,6 +20,7 @@ static FAMILIES: &[&[Command]] = &[
     database::ROWS,
     hash::ROWS,
     set::ROWS,
+    list::ROWS,
     transaction::ROWS,
     pubsub::ROWS,
     snapshot::ROWS,

@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) set_max_listpack_value: usize,
     pub(crate) zset_max_listpack_entries: usize,
     pub(crate) zset_max_listpack_value: usize,
+    /// Most elements of a packed list, or, negative, a class of sizes.
+    pub(crate) list_max_listpack_size: i64,
     pub(crate) maxclients: usize,
     pub(crate) timeout_s: u64,
     pub(crate) tcp_keepalive_s: u64,
@@ -171,6 +173,7 @@ impl Settings {
         self.set_max_listpack_value = size(&self, "set-max-listpack-value");
         self.zset_max_listpack_entries = size(&self, "zset-max-listpack-entries");
         self.zset_max_listpack_value = size(&self, "zset-max-listpack-value");
+        self.list_max_listpack_size = self.number("list-max-listpack-size");
         self.maxclients = size(&self, "maxclients");
         self.timeout_s = self.number("timeout") as u64;
         self.tcp_keepalive_s = self.number("tcp-keepalive") as u64;

@@ -24,7 +24,7 @@ pub(crate) struct Accepted {
 pub(crate) const LISTENING: u64 = 1 << 63;
 /// Connections taken in one pass from one socket, so that those that exist get their turn.
 const MAX_ACCEPTS: usize = 256;
-const READ: Interest = Interest { read: true, write: false };
+const READ: Interest = Interest { read: true, write: false, end: false };
 
 /// The door.
 pub(crate) struct Acceptor {

@@ -40,6 +40,8 @@ pub(crate) enum Next {
     Wait,
     /// CLIENT PAUSE holds it up.
     Paused,
+    /// It waits for a key.
+    Blocked,
     /// It is over.
     Close,
 }
@@ -75,7 +77,7 @@ impl Connection {
             input: ReadBuffer::default(),
             output: Reply::default(),
             wanted: 1,
-            interest: Interest { read: true, write: false },
+            interest: Interest { read: true, write: false, end: false },
             is_listed: false,
             has_requests: false,
             is_paused: false,
@@ -90,7 +92,12 @@ impl Connection {
 
     /// Takes what the socket has; tells whether there is anything to do afterwards.
     pub(crate) fn receive(&mut self, env: &Env, spare: &mut Vec<Vec<u8>>) -> bool {
-        if self.ending || self.at_end || self.is_paused || self.output.len() > output_bound(env) {
+        if self.ending
+            || self.at_end
+            || self.is_paused
+            || self.is_blocked()
+            || self.output.len() > output_bound(env)
+        {
             return false;
         }
         if self.input.is_empty() && self.wanted <= READ_BYTES {
@@ -158,8 +165,22 @@ impl Connection {
                 self.is_paused = true;
                 Next::Paused
             }
+            // Nobody is there to take what it waits for.
+            Progress::Blocked if self.at_end => {
+                self.session.state.stop_waiting(env);
+                self.end()
+            }
+            Progress::Blocked => Next::Blocked,
             Progress::Close => self.end(),
         }
+    }
+    /// When its waiting ends.
+    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+        self.session.state.waiter.as_ref().and_then(|waiter| waiter.deadline_ms)
+    }
+    /// Whether it waits for a key.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.session.state.waiter.is_some()
     }
     fn end(&mut self) -> Next {
         self.ending = true;
@@ -204,9 +225,11 @@ impl Connection {
     /// What the socket is to be watched for now.
     pub(crate) fn wanted_interest(&self, env: &Env) -> Interest {
         let held_up = self.output.len() > output_bound(env);
+        let waits = self.is_blocked();
         Interest {
-            read: !(held_up || self.is_paused || self.at_end || self.ending),
+            read: !(held_up || self.is_paused || waits || self.at_end || self.ending),
             write: !self.is_drained(),
+            end: waits,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::clock;
 use crate::env::Env;
 use crate::expiry_sweep::Sweep;
 use crate::saving;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ pub(crate) struct EventLoop {
     /// Connections to serve in this pass, and those that CLIENT PAUSE holds up.
     listed: Vec<u64>,
     paused: Vec<u64>,
+    /// When the waiting of connections ends, and their tokens.
+    deadlines: BTreeSet<(u64, u64)>,
     /// Empty buffers.
     spare: Vec<Vec<u8>>,
     next_tick_ms: u64,
@@ -72,7 +75,7 @@ impl EventLoop {
         poller.add(
             balance.homes[me].mailbox.bell(),
             BELL,
-            Interest { read: true, write: false },
+            Interest { read: true, write: false, end: false },
         )?;
         let mut this = EventLoop {
             env,
@@ -87,6 +90,7 @@ impl EventLoop {
             kills_seen: 0,
             listed: Vec::new(),
             paused: Vec::new(),
+            deadlines: BTreeSet::new(),
             spare: Vec::new(),
             next_tick_ms: 0,
             sweep: Sweep::default(),
@@ -119,10 +123,8 @@ impl EventLoop {
         let idle = self.acceptor.is_none() && self.home().connections.get() == 0;
         let tick = (!idle).then(|| self.next_tick_ms.saturating_sub(self.env.now_ms));
         let pause = self.env.pause_left_ms().filter(|_| !self.paused.is_empty());
-        match (tick, pause) {
-            (Some(tick), Some(pause)) => Some(tick.min(pause)),
-            (tick, pause) => tick.or(pause),
-        }
+        let deadline = self.deadlines.first().map(|(at, _)| at.saturating_sub(self.env.now_ms));
+        [tick, pause, deadline].into_iter().flatten().min()
     }
 
     fn pass(&mut self) {
@@ -131,6 +133,12 @@ impl EventLoop {
             for token in std::mem::take(&mut self.paused) {
                 self.list(token);
             }
+        }
+        while let Some(&(at, token)) = self.deadlines.first()
+            && at <= self.env.now_ms
+        {
+            self.deadlines.pop_first();
+            self.list(token);
         }
         for i in 0..self.poller.count() {
             let ready = self.poller.ready(i);
@@ -179,7 +187,8 @@ impl EventLoop {
         // A connection that still has whole requests does not receive more.
         let receives = ready.read && !connection.is_listed;
         let received = receives && connection.receive(&self.env, &mut self.spare);
-        if ready.broken && !received {
+        let given_up = ready.ended && connection.is_blocked();
+        if (ready.broken && !received) || given_up {
             return self.close(ready.token);
         }
         if received || ready.write {
@@ -194,8 +203,29 @@ impl EventLoop {
         connection.is_listed = false;
         connection.lend(&mut self.spare);
         connection.take_mail();
-        if connection.execute(&mut self.env) == Next::Paused {
-            self.paused.push(token);
+        let waited_until = connection.deadline_ms();
+        let next = connection.execute(&mut self.env);
+        if let Some(at) = waited_until {
+            self.deadlines.remove(&(at, token));
+        }
+        match next {
+            Next::Paused => self.paused.push(token),
+            Next::Blocked => self.await_reply(token),
+            Next::Wait | Next::Close => {}
+        }
+    }
+
+    /// Sees to it that a connection that waits for a key is called when its reply is there, or its time is over.
+    fn await_reply(&mut self, token: u64) {
+        let mailbox = self.home().mailbox.clone();
+        let Some(waiter) = self.at(token).and_then(|c| c.session.state.waiter.clone()) else {
+            return;
+        };
+        if waiter.attach(&mailbox, token) {
+            return self.list(token);
+        }
+        if let Some(at) = waiter.deadline_ms {
+            self.deadlines.insert((at, token));
         }
     }
 
@@ -238,6 +268,9 @@ impl EventLoop {
         let (i, turn) = split(token);
         let Some(place) = self.places.get_mut(i).filter(|p| p.turn == turn) else { return };
         if let Some(mut connection) = place.connection.take() {
+            if let Some(at) = connection.deadline_ms() {
+                self.deadlines.remove(&(at, token));
+            }
             place.turn = place.turn.wrapping_add(1) & (u32::MAX >> 1);
             self.free.push(i as u32);
             self.home().connections.subtract(1);
@@ -253,6 +286,9 @@ impl EventLoop {
                 Arrival::Moved(connection) => connection,
             };
             self.take_in(connection);
+        }
+        for token in self.home().mailbox.take_answered() {
+            self.list(token);
         }
         let kills = self.home().mailbox.kills();
         if kills != self.kills_seen {
@@ -280,7 +316,7 @@ impl EventLoop {
         if watched.is_err() || killed {
             return self.close(token);
         }
-        // It may have been moved while CLIENT PAUSE held it up.
+        // It may have been moved while CLIENT PAUSE held it up, or while it waited.
         self.list(token);
     }
 
@@ -304,6 +340,9 @@ impl EventLoop {
         while surplus > 0 && i < self.places.len() {
             let place = &mut self.places[i];
             if let Some(connection) = place.connection.take_if(|c| !c.is_listed) {
+                if let Some(at) = connection.deadline_ms() {
+                    self.deadlines.remove(&(at, i as u64 | u64::from(place.turn) << 32));
+                }
                 place.turn = place.turn.wrapping_add(1) & (u32::MAX >> 1);
                 self.free.push(i as u32);
                 self.poller.remove(&connection.socket);
@@ -341,8 +380,10 @@ impl EventLoop {
         let env = &self.env;
         let doomed = tokens_where(&mut self.places, |c| {
             let idle_ms = now_ms.saturating_sub(c.card().active_ms.get());
-            let may_idle =
-                timeout_ms == 0 || c.card().is_subscriber() || c.card().monitors.get() > 0;
+            let may_idle = timeout_ms == 0
+                || c.is_blocked()
+                || c.card().is_subscriber()
+                || c.card().monitors.get() > 0;
             (!may_idle && idle_ms > timeout_ms) || !c.within_limits(env)
         });
         for token in doomed {

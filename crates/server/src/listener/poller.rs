@@ -15,6 +15,8 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct Interest {
     pub(crate) read: bool,
     pub(crate) write: bool,
+    /// For the peer's end, while nothing is read.
+    pub(crate) end: bool,
 }
 
 impl Interest {
@@ -22,6 +24,7 @@ impl Interest {
         let mut flags = EventFlags::empty();
         flags.set(EventFlags::IN, self.read);
         flags.set(EventFlags::OUT, self.write);
+        flags.set(EventFlags::RDHUP, self.end);
         flags
     }
 }
@@ -34,6 +37,8 @@ pub(crate) struct Ready {
     pub(crate) write: bool,
     /// The peer is gone in both directions.
     pub(crate) broken: bool,
+    /// The peer sends nothing more; told only if asked for.
+    pub(crate) ended: bool,
 }
 
 impl Ready {
@@ -44,6 +49,7 @@ impl Ready {
             read: flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR),
             write: flags.contains(EventFlags::OUT),
             broken: flags.intersects(EventFlags::ERR | EventFlags::HUP),
+            ended: flags.contains(EventFlags::RDHUP),
         }
     }
 }
@@ -122,6 +128,8 @@ pub(crate) struct Mailbox {
     calls: Mutex<Vec<u64>>,
     calls_waiting: Gauge,
     kills: Gauge,
+    /// Tokens of connections whose waiting is over.
+    answered: Mutex<Vec<u64>>,
 }
 
 impl Mailbox {
@@ -133,6 +141,7 @@ impl Mailbox {
             calls: Mutex::default(),
             calls_waiting: Gauge::default(),
             kills: Gauge::default(),
+            answered: Mutex::default(),
         })
     }
     /// What to watch for word from others.
@@ -172,6 +181,15 @@ impl Mailbox {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         self.calls_waiting.set(0);
         std::mem::take(&mut *calls)
+    }
+    /// Says that the reply that the connection of this token waits for is there.
+    pub(crate) fn answer(&self, token: u64) {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).push(token);
+        self.wake();
+    }
+    /// Tokens of connections whose reply has come since the last time.
+    pub(crate) fn take_answered(&self) -> Vec<u64> {
+        std::mem::take(&mut *self.answered.lock().unwrap_or_else(PoisonError::into_inner))
     }
     /// Stops the bell; to be called before the mail is read.
     pub(crate) fn silence(&self) {

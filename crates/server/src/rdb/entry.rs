@@ -6,7 +6,10 @@ use super::sink::Sink;
 use super::value::Decoded;
 use crate::config::Settings;
 use crate::data::Item;
-use crate::value::{Hash, HashEdit, HashLimits, Object, Packed, Set, SetEdit, SetLimits, kind};
+use crate::value::{
+    Hash, HashEdit, HashLimits, List, ListEdit, ListLimits, Object, Packed, Set, SetEdit,
+    SetLimits, kind,
+};
 use stillpoint_store::{At, Draft, Store, Value};
 
 /// A key as it was read.
@@ -21,12 +24,17 @@ pub(super) struct Entry {
 #[derive(Clone, Copy)]
 pub(crate) struct Forms {
     hash: HashLimits,
+    list: ListLimits,
     set: SetLimits,
 }
 
 impl Forms {
     pub(crate) fn of(settings: &Settings) -> Self {
-        Forms { hash: HashLimits::of(settings), set: SetLimits::of(settings) }
+        Forms {
+            hash: HashLimits::of(settings),
+            list: ListLimits::of(settings),
+            set: SetLimits::of(settings),
+        }
     }
 }
 
@@ -77,7 +85,12 @@ pub(super) fn put(
             }
             edit.put(draft, expire_at_ms);
         }
-        Decoded::List(_) | Decoded::SortedSet(_) => {
+        Decoded::List(elements) => {
+            let mut edit = ListEdit::new();
+            edit.push(elements.iter().map(|element| &element[..]), false, forms.list);
+            edit.put(draft, expire_at_ms);
+        }
+        Decoded::SortedSet(_) => {
             return Err(Why::Corrupt("values of this type are not supported yet"));
         }
     }
@@ -96,6 +109,11 @@ pub(super) fn encode(item: Item<'_>, key: Option<&[u8]>, sink: &mut Sink) {
                 encode_set(set, key, sink);
             }
         }
+        Value::Bytes(_) if item.kind() == kind::PACKED_LIST => {
+            if let Ok(list) = List::of(item) {
+                encode_list(list, key, sink);
+            }
+        }
         Value::Bytes(bytes) => {
             head(kind_byte::STRING, key, sink);
             sink.string(bytes);
@@ -107,6 +125,7 @@ pub(super) fn encode(item: Item<'_>, key: Option<&[u8]>, sink: &mut Sink) {
 pub(super) fn encode_object(object: &Object, key: Option<&[u8]>, sink: &mut Sink) {
     match object {
         Object::Hash(hash) => encode_hash(Hash::Large(hash), key, sink),
+        Object::List(list) => encode_list(List::Large(list), key, sink),
         Object::Set(set) => encode_set(Set::Large(set), key, sink),
     }
 }
@@ -131,4 +150,10 @@ fn encode_set(set: Set<'_>, key: Option<&[u8]>, sink: &mut Sink) {
     head(kind_byte::SET, key, sink);
     sink.length(set.len() as u64);
     set.for_each(|member| sink.string(member));
+}
+
+fn encode_list(list: List<'_>, key: Option<&[u8]>, sink: &mut Sink) {
+    head(kind_byte::LIST, key, sink);
+    sink.length(list.len() as u64);
+    list.iter_from(0).for_each(|element| sink.string(element));
 }

@@ -50,7 +50,7 @@ impl<'a> Args<'a> {
         self.at(i).eq_ignore_ascii_case(word.as_bytes())
     }
     /// All arguments from `first` on.
-    pub(crate) fn iter_from(self, first: usize) -> impl ExactSizeIterator<Item = &'a [u8]> {
+    pub(crate) fn iter_from(self, first: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
         (first.min(self.len())..self.len()).map(move |i| self.at(i))
     }
 }

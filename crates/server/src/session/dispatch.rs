@@ -2,6 +2,7 @@
 //!
 //! The checks, in Redis's order: known? arity? allowed at all? authenticated? allowed inside MULTI? Then it is queued or run.
 
+use crate::blocking::serve;
 use crate::command::{Command, CommandId, Context, flag, lookup, lookup_subcommand};
 use crate::env::Env;
 use crate::resp::{Args, Reply};
@@ -29,6 +30,9 @@ pub(crate) fn reply_to(args: Args<'_>, session: &mut State, out: &mut Reply, env
         return out.simple("QUEUED");
     }
     run(&mut Context { args, session, out, env, id });
+    if !session.data.touched.is_empty() {
+        serve(&mut session.data.touched, env);
+    }
 }
 
 #[cold]

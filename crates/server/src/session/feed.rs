@@ -17,6 +17,8 @@ pub(crate) enum Progress {
     HasMore,
     /// CLIENT PAUSE holds the next request up.
     Paused,
+    /// It waits for a key.
+    Blocked,
     /// The connection ends once its output has been sent.
     Close,
 }
@@ -42,6 +44,9 @@ impl Session {
         mut budget: usize,
         soft_limit: usize,
     ) -> Progress {
+        if !self.resume(out, env) {
+            return Progress::Blocked;
+        }
         // Requests to answer before the scout goes on.
         let mut scouted = 0;
         loop {
@@ -82,7 +87,27 @@ impl Session {
             }
             input.consume(self.parser.consumed());
             self.parser.reset();
+            if self.state.waiter.is_some() {
+                return Progress::Blocked;
+            }
         }
+    }
+
+    /// Takes the reply that the session waits for, or gives up when its time is over. Whether it may go on.
+    fn resume(&mut self, out: &mut Reply, env: &Env) -> bool {
+        let Some(waiter) = &self.state.waiter else { return true };
+        let mut reply = waiter.take_reply();
+        let is_late = waiter.deadline_ms.is_some_and(|deadline| deadline <= env.now_ms);
+        if reply.is_none() && is_late {
+            let still_waited = env.server.blocking.leave(waiter);
+            reply = if still_waited { Some(waiter.nothing()) } else { waiter.take_reply() };
+        }
+        let Some(reply) = reply else { return false };
+        if !std::mem::take(&mut self.state.is_muted) {
+            out.raw(&reply);
+        }
+        self.state.waiter = None;
+        true
     }
 
     /// Moves what others have for this connection to `out`, until that holds `limit` bytes.
@@ -96,6 +121,7 @@ impl Session {
         let mark = out.mark();
         let before = self.state.reply_mode;
         reply_to(self.parser.args(input.unread()), &mut self.state, out, env);
+        self.state.is_muted = self.state.waiter.is_some() && before != ReplyMode::On;
         // CLIENT REPLY itself answers only when it switches replies on.
         match (before, self.state.reply_mode) {
             (ReplyMode::SkipNext, ReplyMode::SkipNext) => {

@@ -1,6 +1,7 @@
 //! [`State`]: what a connection is: its database, names, protocol, open MULTI.
 
 use super::queue::Queue;
+use crate::blocking::Waiter;
 use crate::clients::Card;
 use crate::data::DataState;
 use crate::env::Env;
@@ -34,6 +35,12 @@ pub(crate) struct State {
     pub(crate) queue: Option<Queue>,
     /// A command could not be queued: EXEC answers EXECABORT.
     pub(crate) queue_failed: bool,
+    /// Whether a blocking command may wait here.
+    pub(crate) may_wait: bool,
+    /// What it waits for, if it waits.
+    pub(crate) waiter: Option<Arc<Waiter>>,
+    /// The reply that it waits for is to be dropped (CLIENT REPLY).
+    pub(crate) is_muted: bool,
     /// What the data commands keep here.
     pub(crate) data: DataState,
     pub(crate) subscriptions: Subscriptions,
@@ -53,6 +60,9 @@ impl State {
             close_after_reply: false,
             queue: None,
             queue_failed: false,
+            may_wait: true,
+            waiter: None,
+            is_muted: false,
             data: DataState::default(),
             subscriptions: Subscriptions::default(),
             pushes: false,
@@ -68,9 +78,17 @@ impl State {
 
     /// Leaves whatever the server knows this connection by; it is over.
     pub(crate) fn leave(&mut self, env: &Env) {
+        self.stop_waiting(env);
         self.subscriptions.clear(&env.server.pubsub, self.id);
         env.server.monitors.leave(&self.card);
         env.server.clients.leave(self.id);
+    }
+
+    /// Gives up what it waits for, if it waits.
+    pub(crate) fn stop_waiting(&mut self, env: &Env) {
+        if let Some(waiter) = self.waiter.take() {
+            env.server.blocking.leave(&waiter);
+        }
     }
 
     /// Whether only commands about subscriptions are allowed.

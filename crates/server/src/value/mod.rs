@@ -10,21 +10,29 @@
 //! | 7 | bytes: integers in order | set | intset |
 //! | 8 | bytes: members, packed | set | listpack |
 //! | 9 | [`Object::Set`] | set | hashtable |
+//! | 5 | bytes: elements, packed | list | listpack |
+//! | 6 | [`Object::List`] | list | quicklist |
 
+mod element;
 mod float;
 mod glob;
 mod hash;
 mod int_set;
 mod large_hash;
+mod large_list;
+mod list;
 mod numbered;
 mod packed;
 mod packed_set;
+mod rope;
 mod set;
 
 pub(crate) use float::LongDouble;
 pub(crate) use glob::glob_matches;
 pub(crate) use hash::{Hash, HashEdit, HashLimits};
 pub(crate) use large_hash::LargeHash;
+pub(crate) use large_list::LargeList;
+pub(crate) use list::{List, ListEdit, ListLimits};
 pub(crate) use packed::Packed;
 pub(crate) use set::{LargeSet, Set, SetEdit, SetLimits};
 
@@ -39,6 +47,8 @@ pub(crate) enum Object {
     Hash(LargeHash),
     /// A large set.
     Set(LargeSet),
+    /// A large list.
+    List(LargeList),
 }
 
 /// Kinds, as the store keeps them with each version.
@@ -55,6 +65,8 @@ pub(crate) mod kind {
     pub(crate) const LARGE_SET: u8 = 9;
     pub(crate) const PACKED_SORTED_SET: u8 = 10;
     pub(crate) const LARGE_SORTED_SET: u8 = 11;
+    pub(crate) const PACKED_LIST: u8 = 5;
+    pub(crate) const LARGE_LIST: u8 = 6;
 }
 
 /// Longest string that Redis keeps in one allocation with its header.
@@ -75,6 +87,7 @@ pub(crate) fn type_name(entry: Item<'_>) -> &'static str {
         kind::STRING | kind::RAW_STRING | kind::TEXT_STRING => "string",
         kind::INT_SET | kind::PACKED_SET | kind::LARGE_SET => "set",
         kind::PACKED_SORTED_SET | kind::LARGE_SORTED_SET => "zset",
+        kind::PACKED_LIST | kind::LARGE_LIST => "list",
         _ => "hash",
     }
 }
@@ -86,8 +99,11 @@ pub(crate) fn encoding_name(entry: Item<'_>) -> &'static str {
         (kind::STRING | kind::TEXT_STRING, Some(bytes)) if bytes.len() <= EMBSTR_BYTES => "embstr",
         (kind::STRING | kind::RAW_STRING | kind::TEXT_STRING, _) => "raw",
         (kind::INT_SET, _) => "intset",
-        (kind::PACKED_HASH | kind::PACKED_SET | kind::PACKED_SORTED_SET, _) => "listpack",
+        (kind::PACKED_HASH | kind::PACKED_LIST | kind::PACKED_SET | kind::PACKED_SORTED_SET, _) => {
+            "listpack"
+        }
         (kind::LARGE_SORTED_SET, _) => "skiplist",
+        (kind::LARGE_LIST, _) => "quicklist",
         _ => "hashtable",
     }
 }

@@ -56,8 +56,11 @@ pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
         b"pttl" | b"pexpiretime" => near(ours, theirs, SLACK_MS),
         // Whether a small integer is shared, Redis decides by the value's history.
         b"object" if ours.integer().is_some() => theirs.integer().is_some(),
-        // Redis 7.0 has no packed sets; 7.2 has.
-        b"object" => ours.text() == b"listpack" && theirs.text() == b"hashtable",
+        // Redis 7.0 has no packed sets and lists; 7.2 has.
+        b"object" => {
+            ours.text() == b"listpack"
+                && (theirs.text() == b"hashtable" || theirs.text() == b"quicklist")
+        }
         b"randomkey" | b"hrandfield" | b"srandmember" => alike(ours, theirs),
         b"hello" => true,
         b"keys" | b"hkeys" | b"hvals" | b"smembers" | b"spop" | b"sinter" | b"sunion"

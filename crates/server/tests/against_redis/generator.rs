@@ -8,6 +8,7 @@
 //! | L | a floating-point number, right or wrong |
 //! | S M A B | a far time: seconds, milliseconds, Unix seconds, Unix milliseconds |
 //! | D | a database |
+//! | T | a timeout that is wrong |
 //!
 //! A letter with `*` behind it is repeated up to three times; `~name` draws options of that name.
 //! No time is near, so that nothing expires between two replies; what is past is wanted.
@@ -126,6 +127,31 @@ const TEMPLATES: &[(u32, &str)] = &[
     (3, "sdiffstore K K K*"),
     (4, "sintercard 2 K K ~sintercard"),
     (1, "sintercard J K K"),
+    (7, "lpush K E E*"),
+    (8, "rpush K E E*"),
+    (1, "lpushx K E"),
+    (2, "rpushx K E E"),
+    (3, "lpop K ~pop"),
+    (3, "rpop K ~pop"),
+    (2, "lmpop ~lmpop"),
+    (2, "llen K"),
+    (4, "lrange K N N"),
+    (1, "lrange K I I"),
+    (3, "lindex K N"),
+    (1, "lindex K I"),
+    (3, "lset K N E"),
+    (3, "linsert K ~side E E"),
+    (3, "lrem K N E"),
+    (2, "ltrim K N N"),
+    (4, "lpos K E ~lpos"),
+    (4, "lmove K K ~end ~end"),
+    (2, "rpoplpush K K"),
+    (2, "blpop K K* 0.001"),
+    (1, "brpop K 0.001"),
+    (2, "blmove K K ~end ~end 0.001"),
+    (1, "brpoplpush K K 0.001"),
+    (2, "blmpop 0.001 ~lmpop"),
+    (1, "blpop K T"),
     (6, "multi"),
     (8, "exec"),
     (1, "discard"),
@@ -148,6 +174,19 @@ const OPTIONS: &[(&str, &[&str])] = &[
     ),
     ("~hscan", &["MATCH P", "COUNT J", "MATCH", "TYPE hash"]),
     ("~sintercard", &["LIMIT N", "LIMIT", "LIMIT J", "K"]),
+    ("~pop", &["N", "J"]),
+    (
+        "~lmpop",
+        &[
+            "1 K LEFT",
+            "2 K K RIGHT",
+            "1 K left COUNT N",
+            "3 K K K RIGHT COUNT 2",
+            "2 K LEFT",
+            "0 K LEFT",
+        ],
+    ),
+    ("~lpos", &["RANK N", "COUNT N", "MAXLEN N", "RANK x", "RANK"]),
     ("~hrandfield", &["N", "N WITHVALUES", "J", "WITHVALUES"]),
 ];
 
@@ -310,6 +349,7 @@ impl Generator {
             "V" => self.value(),
             "I" => self.pick(INTEGERS).into(),
             "J" => self.pick(NOT_NEAR).into(),
+            "E" if self.below(12) == 0 => vec![b'e'; self.random.usize(40..300)],
             "E" if self.below(3) == 0 => self.random.i32(-9..9).to_string().into(),
             "E" => self.pick(FIELDS).into(),
             "N" => self.random.i32(-12..30).to_string().into(),
@@ -323,6 +363,9 @@ impl Generator {
             "A" => (now + far).to_string().into(),
             "B" => ((now + far) * 1000).to_string().into(),
             "D" => self.pick(&["0", "0", "1", "2", "0", "1", "16", "-1", "x"]).into(),
+            "T" => self.pick(&["-1", "x", "", "nan", "-0.1"]).into(),
+            "~end" => self.pick(&["LEFT", "RIGHT", "left", "right", "LEFT", "RIGHT", "UP"]).into(),
+            "~side" => self.pick(&["BEFORE", "AFTER", "before", "BEHIND"]).into(),
             word => word.into(),
         }
     }

@@ -28,10 +28,11 @@ const SHOWN: usize = 25;
 const DATABASES: [&str; 3] = ["0", "1", "2"];
 
 /// Settings that decide encodings, the same in both.
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: [(&str, &str); 4] = [
     ("hash-max-listpack-entries", "8"),
     ("hash-max-listpack-value", "32"),
     ("set-max-intset-entries", "8"),
+    ("list-max-listpack-size", "8"),
 ];
 
 /// One connection to each server, and what the servers queue for it.
@@ -122,7 +123,8 @@ fn compare_keys(pair: &mut Pair) -> Option<String> {
                 &[b"PEXPIRETIME", &key],
                 &[b"GET", &key],
             ];
-            let contents: [&[&[u8]]; 2] = [&[b"HGETALL", &key], &[b"SMEMBERS", &key]];
+            let contents: [&[&[u8]]; 3] =
+                [&[b"HGETALL", &key], &[b"SMEMBERS", &key], &[b"LRANGE", &key, b"0", b"-1"]];
             for words in about.into_iter().chain(contents) {
                 let request: Request = words.iter().map(|word| word.to_vec()).collect();
                 if let Some(difference) = pair.compare(&request) {

@@ -2,6 +2,7 @@
 
 mod hashes;
 mod keys;
+mod lists;
 mod pubsub;
 mod sets;
 mod snapshots;

@@ -1,0 +1,95 @@
+//! [`serve`]: runs the requests of those who wait for keys that have been written.
+
+use super::registry::{Registry, Table};
+use super::waiter::Waiter;
+use crate::command::{Context, by_id};
+use crate::data::{Item, Touched};
+use crate::env::Env;
+use crate::session::State;
+use std::collections::VecDeque;
+use stillpoint_store::At;
+
+/// Serves who waits for the keys that a command has written, and for those that are written thereby. Empties `touched`.
+#[cold]
+pub(crate) fn serve(touched: &mut Touched, env: &mut Env) {
+    let server = env.server.clone();
+    if server.blocking.is_needed() {
+        let mut table = server.blocking.lock();
+        let mut ready = Ready::default();
+        ready.note(touched, &table);
+        serve_ready(&server.blocking, &mut table, ready, env);
+    }
+    touched.clear();
+}
+
+/// Keys whose waiters are to be looked at, in order.
+#[derive(Default)]
+pub(super) struct Ready(VecDeque<(u8, Box<[u8]>)>);
+
+impl Ready {
+    fn note(&mut self, touched: &Touched, table: &Table) {
+        for (db, key) in touched.keys() {
+            self.add(db, key, table);
+        }
+        for &db in touched.emptied() {
+            self.0.extend(table.keys(db).map(|key| (db, key.into())));
+        }
+    }
+
+    /// Adds a key if anybody waits for it.
+    pub(super) fn add(&mut self, db: u8, key: &[u8], table: &Table) {
+        let known = || self.0.iter().any(|(other, known)| *other == db && **known == *key);
+        if table.next_after(db, key, 0).is_some() && !known() {
+            self.0.push_back((db, key.into()));
+        }
+    }
+}
+
+/// Serves until nobody can be served any more.
+pub(super) fn serve_ready(registry: &Registry, table: &mut Table, mut ready: Ready, env: &mut Env) {
+    while let Some((db, key)) = ready.0.pop_front() {
+        let mut last = 0;
+        while let Some(waiter) = table.next_after(db, &key, last) {
+            last = waiter.arrival;
+            let at = At { space: db, now_ms: env.now_ms };
+            let wants = env
+                .server
+                .store
+                .get_with(at, &key, |entry: Option<Item<'_>>| waiter.awaited.is_there(entry));
+            if !wants {
+                continue;
+            }
+            let (reply, written) = run_for(&waiter, env);
+            if !reply.is_empty() {
+                registry.remove(table, &waiter);
+                waiter.deliver(reply);
+            }
+            ready.note(&written, table);
+        }
+    }
+}
+
+/// Runs a waiter's request; its reply, empty if there is still nothing for it, and the keys that it wrote.
+fn run_for(waiter: &Waiter, env: &mut Env) -> (Vec<u8>, Touched) {
+    let mut session = State::new(waiter.card.clone(), true);
+    session.db = waiter.db;
+    session.may_wait = false;
+    let mut out = waiter.blank_reply();
+    let stats = env.stats.clone();
+    for (id, args) in waiter.request.iter() {
+        let mark = out.mark();
+        let mut ctx = Context { args, session: &mut session, out: &mut out, env, id };
+        if let Err(error) = (by_id(id).handler)(&mut ctx) {
+            out.rewind(mark);
+            error.write(&mut out);
+        }
+        for effect in std::mem::take(&mut session.data.effects) {
+            effect.happen(env);
+        }
+        if let Some(code) = out.error_since(mark) {
+            stats.command(id).failed.add(1);
+            stats.count_error(code);
+        }
+    }
+    (out.as_bytes().to_vec(), std::mem::take(&mut session.data.touched))
+}

@@ -1,0 +1,95 @@
+//! [`Waiter`]: one client that waits, as its own loop and those that serve it know it.
+
+use super::wish::Awaited;
+use crate::clients::Card;
+use crate::listener::Mailbox;
+use crate::resp::{Protocol, Reply};
+use crate::session::Queue;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A waiting client: its request, and where its reply goes.
+pub(crate) struct Waiter {
+    pub(super) arrival: u64,
+    pub(crate) card: Arc<Card>,
+    pub(super) db: u8,
+    pub(super) keys: Vec<Box<[u8]>>,
+    pub(super) awaited: Awaited,
+    /// The command with its arguments, to be run again.
+    pub(super) request: Queue,
+    pub(super) protocol: Protocol,
+    pub(crate) deadline_ms: Option<u64>,
+    reply: Mutex<Place>,
+}
+
+/// Where the reply lies until its loop takes it, and how that loop is called.
+#[derive(Default)]
+struct Place {
+    bytes: Option<Vec<u8>>,
+    bell: Option<(Arc<Mailbox>, u64)>,
+}
+
+/// What a waiter is made of, before it has a place in the registry.
+pub(super) struct Arriving {
+    pub(super) card: Arc<Card>,
+    pub(super) db: u8,
+    pub(super) keys: Vec<Box<[u8]>>,
+    pub(super) awaited: Awaited,
+    pub(super) request: Queue,
+    pub(super) protocol: Protocol,
+    pub(super) deadline_ms: Option<u64>,
+}
+
+impl Waiter {
+    pub(super) fn new(arrival: u64, it: Arriving) -> Self {
+        Waiter {
+            arrival,
+            card: it.card,
+            db: it.db,
+            keys: it.keys,
+            awaited: it.awaited,
+            request: it.request,
+            protocol: it.protocol,
+            deadline_ms: it.deadline_ms,
+            reply: Mutex::default(),
+        }
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.reply.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the connection's loop called, as the connection of this token, when the reply is there. Whether it is there already.
+    pub(crate) fn attach(&self, mailbox: &Arc<Mailbox>, token: u64) -> bool {
+        let mut place = self.place();
+        place.bell = Some((mailbox.clone(), token));
+        place.bytes.is_some()
+    }
+
+    /// Leaves the reply, and calls the connection's loop.
+    pub(super) fn deliver(&self, bytes: Vec<u8>) {
+        let mut place = self.place();
+        place.bytes = Some(bytes);
+        if let Some((mailbox, token)) = &place.bell {
+            mailbox.answer(*token);
+        }
+    }
+
+    /// Takes the reply if it is there.
+    pub(crate) fn take_reply(&self) -> Option<Vec<u8>> {
+        self.place().bytes.take()
+    }
+
+    /// An empty reply in the client's protocol.
+    pub(super) fn blank_reply(&self) -> Reply {
+        let mut reply = Reply::default();
+        reply.set_protocol(self.protocol);
+        reply
+    }
+
+    /// The reply to one who has waited in vain: a null array, whatever the command's reply would have been.
+    pub(crate) fn nothing(&self) -> Vec<u8> {
+        let mut reply = self.blank_reply();
+        reply.null_array();
+        reply.as_bytes().to_vec()
+    }
+}
