@@ -64,7 +64,7 @@ pub struct ArrayQueue<T> {
     cells: Box<[Cell<T>]>,
     /// The power of two above the capacity: a position's bits below are the index, those from it on the lap.
     one_lap: usize,
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     mutation: crate::weakened::Weakened,
 }
 
@@ -92,13 +92,13 @@ impl<T> ArrayQueue<T> {
             tail: CachePadded::new(AtomicUsize::new(0)),
             cells: (0..capacity).map(cell).collect(),
             one_lap: (capacity + 1).next_power_of_two(),
-            #[cfg(stillpoint_loom)]
+            #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             mutation: crate::weakened::Weakened::default(),
         }
     }
 
     /// The same with something left out.
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     #[doc(hidden)]
     pub fn weakened(mut self, mutation: crate::weakened::Weakened) -> Self {
         self.mutation = mutation;
@@ -225,7 +225,7 @@ impl<T> ArrayQueue<T> {
 
     /// The caller has taken `position` for a push.
     fn fill(&self, cell: &Cell<T>, position: usize, value: T) {
-        #[cfg(stillpoint_loom)]
+        #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
         if self.mutation == crate::weakened::Weakened::StampFirst {
             // Release [stamp]: weakened, before the value is there.
             cell.stamp.store(position + 1, Ordering::Release);

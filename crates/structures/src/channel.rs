@@ -100,7 +100,7 @@ fn ends<T, S: Scheme, A: NodeAlloc>(core: Core<T, S, A>) -> (Sender<T, S, A>, Re
 }
 
 /// A bounded channel with something left out.
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 #[doc(hidden)]
 pub fn weakened<T>(
     capacity: usize,

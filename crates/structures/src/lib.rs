@@ -42,7 +42,7 @@ mod backoff;
 mod drop_all;
 mod linked;
 mod returned;
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 mod weakened;
 
 pub mod array_queue;
@@ -71,6 +71,6 @@ pub use segment_queue::SegmentQueue;
 pub use slot::Slot;
 pub use stack::Stack;
 pub use stillpoint_reclaim::{Collector, Expired, Guard};
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 #[doc(hidden)]
 pub use weakened::Weakened;

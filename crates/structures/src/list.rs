@@ -37,12 +37,12 @@
 //! hash tables and list-based sets* (2002). `get` goes through removed nodes, as M. Herlihy and N. Shavit's book has it.
 
 mod iter;
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 mod mutation;
 mod traverse;
 
 pub use iter::Iter;
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 #[doc(hidden)]
 pub use mutation::Mutation;
 
@@ -88,7 +88,7 @@ pub struct List<K, V, S: Scheme = Collector, A: NodeAlloc = Heap> {
     head: Atomic<Node<K, V>>,
     scheme: S,
     alloc: A,
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     mutation: Mutation,
 }
 
@@ -117,13 +117,13 @@ impl<K, V, S: Scheme, A: NodeAlloc> List<K, V, S, A> {
             head: Atomic::null(),
             scheme,
             alloc,
-            #[cfg(stillpoint_loom)]
+            #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             mutation: Mutation::default(),
         }
     }
 
     /// The same with a step left out.
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     #[doc(hidden)]
     pub fn weakened(mut self, mutation: Mutation) -> Self {
         self.mutation = mutation;
@@ -349,7 +349,7 @@ where
 
     /// Sets REMOVED, if the link is still `next`.
     fn mark(&self, node: &Node<K, V>, next: Shared<'_, Node<K, V>>) -> bool {
-        #[cfg(stillpoint_loom)]
+        #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
         if self.mutation == Mutation::NoMark {
             return true;
         }
@@ -361,7 +361,7 @@ impl<K, V, S: Scheme, A: NodeAlloc> List<K, V, S, A> {
     /// # Safety
     /// As [`Shared::retire_in`].
     unsafe fn retire(&self, node: Shared<'_, Node<K, V>>, guard: &S::Guard<'_>) {
-        #[cfg(stillpoint_loom)]
+        #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
         if self.mutation == Mutation::FreeAtOnce {
             // SAFETY: none; that is the point.
             drop(unsafe { node.into_owned::<A>() });

@@ -52,7 +52,7 @@ mod guarded;
 mod iter;
 mod len;
 mod lines;
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 mod mutation;
 mod pinned;
 mod set;
@@ -62,7 +62,7 @@ mod write;
 
 pub use compute::{Compute, Operation};
 pub use iter::{Iter, Keys, Values};
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 #[doc(hidden)]
 pub use mutation::Mutation;
 pub use pinned::{Occupied, Pinned};
@@ -114,7 +114,7 @@ pub struct HashMap<K, V, H = DefaultHasher, S: Scheme = Collector, A: NodeAlloc 
     hasher: H,
     alloc: A,
     len: Len,
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     mutation: Mutation,
 }
 
@@ -165,13 +165,13 @@ impl<K, V, H, S: Scheme, A: NodeAlloc> HashMap<K, V, H, S, A> {
             hasher,
             alloc,
             len: Len::new(),
-            #[cfg(stillpoint_loom)]
+            #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             mutation: Mutation::default(),
         }
     }
 
     /// The same with a step left out.
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     #[doc(hidden)]
     pub fn weakened(mut self, mutation: Mutation) -> Self {
         self.mutation = mutation;

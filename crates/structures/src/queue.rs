@@ -67,7 +67,7 @@ pub struct Queue<T, S: Scheme = Collector, A: NodeAlloc = Heap> {
     tail: CachePadded<Atomic<Node<T>>>,
     scheme: S,
     alloc: A,
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     mutation: crate::weakened::Weakened,
     values: PhantomData<T>,
 }
@@ -107,14 +107,14 @@ impl<T, S: Scheme, A: NodeAlloc> Queue<T, S, A> {
             tail: CachePadded::new(tail),
             scheme,
             alloc,
-            #[cfg(stillpoint_loom)]
+            #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             mutation: crate::weakened::Weakened::default(),
             values: PhantomData,
         }
     }
 
     /// The same with something left out.
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     #[doc(hidden)]
     pub fn weakened(mut self, mutation: crate::weakened::Weakened) -> Self {
         self.mutation = mutation;
@@ -269,7 +269,7 @@ impl<T, S: Scheme, A: NodeAlloc> Queue<T, S, A> {
     /// # Safety
     /// As [`Shared::retire_in`].
     unsafe fn retire(&self, node: Shared<'_, Node<T>>, guard: &S::Guard<'_>) {
-        #[cfg(stillpoint_loom)]
+        #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
         if self.mutation == crate::weakened::Weakened::FreeAtOnce {
             // SAFETY: none; that is the point.
             drop(unsafe { node.into_owned::<A>() });

@@ -51,9 +51,9 @@ use stillpoint_reclaim::{
     Atomic, Collector, Heap, NodeAlloc, Owned, Protect, Restart, Scheme, Shared,
 };
 
-#[cfg(not(stillpoint_loom))]
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 const CELLS: usize = 32;
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 const CELLS: usize = 2;
 
 /// How often a pop looks at a cell that was drawn but is not filled yet, before it closes it.
@@ -170,7 +170,7 @@ pub struct SegmentQueue<T, S: Scheme = Collector, A: NodeAlloc = Heap> {
     tail: CachePadded<Atomic<Segment<T>>>,
     scheme: S,
     alloc: A,
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     mutation: crate::weakened::Weakened,
     values: PhantomData<T>,
 }
@@ -210,14 +210,14 @@ impl<T, S: Scheme, A: NodeAlloc> SegmentQueue<T, S, A> {
             tail: CachePadded::new(tail),
             scheme,
             alloc,
-            #[cfg(stillpoint_loom)]
+            #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             mutation: crate::weakened::Weakened::default(),
             values: PhantomData,
         }
     }
 
     /// The same with something left out.
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     #[doc(hidden)]
     pub fn weakened(mut self, mutation: crate::weakened::Weakened) -> Self {
         self.mutation = mutation;
@@ -397,7 +397,7 @@ impl<T, S: Scheme, A: NodeAlloc> SegmentQueue<T, S, A> {
                 }
                 continue;
             };
-            #[cfg(stillpoint_loom)]
+            #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             // Acquire [fill]: weakened, it goes away without closing the cell.
             if self.mutation == crate::weakened::Weakened::CellLeftOpen
                 && cell.state.load(Ordering::Acquire) != FULL

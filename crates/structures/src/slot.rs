@@ -53,7 +53,7 @@ pub struct Slot<T: Send + Sync + 'static, S: Scheme = Collector, A: NodeAlloc = 
     place: Atomic<Countable<T>>,
     scheme: S,
     alloc: A,
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     mutation: crate::weakened::Weakened,
 }
 
@@ -82,13 +82,13 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
             place,
             scheme,
             alloc,
-            #[cfg(stillpoint_loom)]
+            #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             mutation: crate::weakened::Weakened::default(),
         }
     }
 
     /// The same with something left out.
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     #[doc(hidden)]
     pub fn weakened(mut self, mutation: crate::weakened::Weakened) -> Self {
         self.mutation = mutation;
@@ -310,7 +310,7 @@ impl<T: Send + Sync + 'static, S: Scheme, A: NodeAlloc> Slot<T, S, A> {
     /// # Safety
     /// As [`Shared::retire_counted`].
     unsafe fn retire(&self, old: Shared<'_, Countable<T>>, guard: &S::Guard<'_>) {
-        #[cfg(stillpoint_loom)]
+        #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
         if self.mutation == crate::weakened::Weakened::FreeAtOnce {
             // SAFETY: none; that is the point.
             drop(unsafe { old.into_owned::<A>() });

@@ -42,7 +42,7 @@ const ONE: usize = 2;
 pub(super) struct Waiters {
     word: AtomicUsize,
     line: Mutex<Line>,
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     pub(super) mutation: crate::weakened::Weakened,
 }
 
@@ -64,7 +64,7 @@ impl Waiters {
         Waiters {
             word: AtomicUsize::new(0),
             line: Mutex::new(Line::default()),
-            #[cfg(stillpoint_loom)]
+            #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             mutation: crate::weakened::Weakened::default(),
         }
     }
@@ -171,12 +171,12 @@ impl Waiters {
         }
     }
 
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     fn sleeps_without_looking(&self) -> bool {
         self.mutation == crate::weakened::Weakened::SleepWithoutLooking
     }
 
-    #[cfg(not(stillpoint_loom))]
+    #[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
     fn sleeps_without_looking(&self) -> bool {
         false
     }

@@ -39,7 +39,7 @@ use super::lines::Lines;
 use stillpoint_primitive::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use stillpoint_reclaim::{Atomic, Shared};
 
-#[cfg(not(stillpoint_loom))]
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 mod shape {
     pub(crate) const BIN_SLOTS: usize = 5;
     pub(crate) const LINE_SLOTS: usize = 6;
@@ -48,7 +48,7 @@ mod shape {
 }
 
 /// A model's bin is as small as can be, so that all interleavings fit.
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 mod shape {
     pub(crate) const BIN_SLOTS: usize = 2;
     pub(crate) const LINE_SLOTS: usize = 1;
@@ -142,7 +142,7 @@ impl<K, V> Slot<'_, K, V> {
 
 impl<K, V> Bin<K, V> {
     /// A bin of a table under construction: all zeroes.
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     pub(super) fn unfilled() -> Self {
         Bin {
             header: AtomicU64::new(0),
@@ -259,7 +259,7 @@ impl<K, V> Bin<K, V> {
     }
 }
 
-#[cfg(all(test, not(stillpoint_loom)))]
+#[cfg(all(test, not(any(stillpoint_loom, stillpoint_shuttle))))]
 mod tests {
     use super::*;
 

@@ -34,7 +34,7 @@ use stillpoint_reclaim::{Atomic, Heap, NodeAlloc, Owned, Protect, Restart, Schem
 
 /// Bins that an insert moves while the map grows: with two or more the move ends before the new table is full; this many take about as
 /// long as one insert, so that a growth is over soon.
-const CHUNK: usize = if cfg!(stillpoint_loom) { 1 } else { 4 };
+const CHUNK: usize = if cfg!(any(stillpoint_loom, stillpoint_shuttle)) { 1 } else { 4 };
 
 /// A growth begins when there is an overflow line for every so many bins (as a shift).
 const LINES_SHIFT: u32 = 2;
@@ -223,7 +223,7 @@ impl<K: Eq, V, H, S: Scheme, A: NodeAlloc> HashMap<K, V, H, S, A> {
     ) -> Result<Shared<'g, Entry<K, V>>, Restart> {
         loop {
             let word = guard.protect(protected::ENTRY, slot)?;
-            #[cfg(stillpoint_loom)]
+            #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             if self.mutation == super::Mutation::NoSlotFreeze {
                 return Ok(word);
             }

@@ -7,7 +7,7 @@ use stillpoint_primitive::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use stillpoint_reclaim::Atomic;
 
 /// Lines of a block: four kilobytes.
-const BLOCK_LINES: usize = if cfg!(stillpoint_loom) { 1 } else { 63 };
+const BLOCK_LINES: usize = if cfg!(any(stillpoint_loom, stillpoint_shuttle)) { 1 } else { 63 };
 
 struct Block<K, V> {
     older: *mut Block<K, V>,

@@ -19,7 +19,8 @@ use stillpoint_primitive::sync::atomic::{AtomicUsize, Ordering};
 use stillpoint_reclaim::Atomic;
 
 /// Bins of a new map.
-pub(super) const FIRST_BINS: usize = if cfg!(stillpoint_loom) { 1 } else { 8 };
+pub(super) const FIRST_BINS: usize =
+    if cfg!(any(stillpoint_loom, stillpoint_shuttle)) { 1 } else { 8 };
 
 pub(super) struct Table<K, V> {
     bins: NonNull<Bin<K, V>>,
@@ -51,7 +52,7 @@ impl<K, V> Table<K, V> {
         let lead = raw.align_offset(align_of::<Bin<K, V>>());
         // SAFETY: the layout has room for one alignment more than the bins need.
         let bins = unsafe { raw.add(lead) }.cast::<Bin<K, V>>();
-        #[cfg(stillpoint_loom)]
+        #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
         for at in 0..count {
             // SAFETY: within the allocation. (A model's atomics are not plain words.)
             let bin = unsafe { bins.add(at) };
@@ -152,7 +153,7 @@ impl<K, V> Table<K, V> {
 
 impl<K, V> Drop for Table<K, V> {
     fn drop(&mut self) {
-        #[cfg(stillpoint_loom)]
+        #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
         for at in 0..self.count {
             // SAFETY: within the allocation.
             let bin = unsafe { self.bins.add(at) };

@@ -215,7 +215,7 @@ impl<K: Eq, V, H, S: Scheme, A: NodeAlloc> HashMap<K, V, H, S, A> {
             if *header & (FROZEN | MOVED) != 0 {
                 return Ok(false);
             }
-            #[cfg(stillpoint_loom)]
+            #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             if self.mutation == super::Mutation::NoHeaderCheck {
                 return Ok(true);
             }
@@ -329,7 +329,7 @@ impl<K, V, H, S: Scheme, A: NodeAlloc> HashMap<K, V, H, S, A> {
     /// # Safety
     /// As [`Shared::retire_in`].
     pub(super) unsafe fn retire(&self, entry: Shared<'_, Entry<K, V>>, guard: &S::Guard<'_>) {
-        #[cfg(stillpoint_loom)]
+        #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
         if self.mutation == super::Mutation::FreeAtOnce {
             // SAFETY: none; that is the point.
             drop(unsafe { entry.into_owned::<A>() });

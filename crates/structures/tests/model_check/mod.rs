@@ -6,8 +6,10 @@
 
 #![allow(dead_code, reason = "not every test file uses all of it")]
 
+#[path = "../must_fail/mod.rs"]
+mod must_fail;
+
 use loom::cell::UnsafeCell;
-use std::process::Command;
 use std::sync::Arc;
 
 /// Runs `model` in every interleaving with up to `preemptions` preemptions (more with `LOOM_MAX_PREEMPTIONS`).
@@ -18,23 +20,14 @@ pub(crate) fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static
     builder.check(model);
 }
 
-/// The weakened `model` must fail, saying `reason`. A failing model may end in an abort (it unwinds through objects that are none of
-/// it any more), so it runs in a process of its own: the test `name`, called again.
+/// The weakened `model` must fail, saying `reason`; see [`must_fail`](must_fail::must_fail) for `name`.
 pub(crate) fn must_fail(
     name: &str,
     preemptions: usize,
     reason: &str,
     model: impl Fn() + Send + Sync + 'static,
 ) {
-    const INNER: &str = "STILLPOINT_MUST_FAIL";
-    if std::env::var_os(INNER).is_some() {
-        return check(preemptions, model);
-    }
-    let mut inner = Command::new(std::env::current_exe().unwrap());
-    let output = inner.args([name, "--exact", "--nocapture"]).env(INNER, "1").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success(), "the weakened protocol passed");
-    assert!(said.contains(reason), "it fails for another reason: {said}");
+    must_fail::must_fail(name, reason, || check(preemptions, model));
 }
 
 /// Runs `step` without switching threads within it: for what is no part of the protocol under check.
