@@ -65,6 +65,12 @@ impl Announcement {
         self.0.store(0, Ordering::Release);
     }
 
+    /// Ends what a thread began that does not exist any more.
+    pub(crate) fn forget(&self) {
+        // Relaxed [close]: the process has one thread.
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// Waits until no free is under way.
     pub(crate) fn wait(&self) {
         // Acquire [close]: see the header.
@@ -98,6 +104,12 @@ impl Remaining {
         let difference = in_use.wrapping_sub(bias);
         // AcqRel [remaining]: see the header.
         self.0.fetch_add(difference, Ordering::AcqRel).wrapping_add(difference) == 0
+    }
+
+    /// From now on nobody frees the core.
+    pub(crate) fn forgo(&self) {
+        // Relaxed [remaining]: one block that nobody frees; the process has one thread.
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 
     /// `blocks` have been freed after the close. `true`: the caller frees the core.

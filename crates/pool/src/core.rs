@@ -49,12 +49,12 @@ pub(crate) struct Core {
     pub(crate) large_blocks: AtomicU64,
     pub(crate) large_bytes: AtomicU64,
     registry: Mutex<Registry>,
-    remaining: Remaining,
+    pub(crate) remaining: Remaining,
 }
 
 /// What a thread needs to join; the lock is held while one does, so that a close sees all that joined before.
 #[derive(Default)]
-struct Registry {
+pub(crate) struct Registry {
     hook: Option<Weak<dyn ExitHook>>,
     closed: bool,
 }
@@ -88,7 +88,7 @@ impl Core {
         self.registry().hook = Some(hook);
     }
 
-    fn registry(&self) -> impl DerefMut<Target = Registry> {
+    pub(crate) fn registry(&self) -> impl DerefMut<Target = Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

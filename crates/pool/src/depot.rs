@@ -11,7 +11,7 @@ use crate::chunks::Chunks;
 use crate::index_stack::{IndexStack, Mutation};
 use crate::magazine::{Arena, Loaded};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use stillpoint_primitive::OwnerCounter;
 use stillpoint_primitive::sync::UnsafeCell;
 use stillpoint_primitive::sync::atomic::AtomicU32;
@@ -124,12 +124,17 @@ impl Depot {
         unsafe { self.arena.loaded(id) }
     }
 
+    /// Keeps others from making magazines.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, u32> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn link(&self, id: u32) -> &Link {
         self.links.get(id).expect("numbers are handed out after their link is in place")
     }
 
     fn make(&self) -> Loaded {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut count = self.hold();
         let id = *count;
         let link = self.links.get_or_make(id, Link::new);
         assert!(link.is_some(), "a depot of 2^32 magazines exceeds the address space");

@@ -24,6 +24,9 @@
 //!
 //! The last handle may go before the blocks: the last block freed then takes the pool's memory with it.
 //!
+//! # Fork
+//! In the child of a `fork` a pool may be used if [`PoolConfig::survive_fork`] is set, or if the process had one thread.
+//!
 //! # Births
 //! A node of a reclaimed structure carries its birth epoch. The pool keeps it beside the block, so the node itself is 8 bytes smaller.
 //!
@@ -48,6 +51,7 @@ mod class;
 mod closing;
 mod core;
 mod depot;
+mod fork;
 mod handle_pool;
 mod index_stack;
 mod local;

@@ -40,7 +40,7 @@ impl Quarantine {
         (blocks > 0).then(|| Quarantine { blocks, free: Mutex::default() })
     }
 
-    fn free(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+    pub(crate) fn free(&self) -> MutexGuard<'_, BTreeSet<usize>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

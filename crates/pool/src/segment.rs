@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
 #[derive(Default)]
-struct Memory {
+pub(crate) struct Memory {
     /// Unmapped with the segments: no block is in use then (the core drops with the last one).
     mapped: Vec<Mapping>,
     /// Slabs never used, or given back: all zero.
@@ -42,7 +42,7 @@ impl Segments {
         self.lock().fresh.push(slab.as_ptr().expose_provenance());
     }
 
-    fn lock(&self) -> MutexGuard<'_, Memory> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

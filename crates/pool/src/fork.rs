@@ -1,0 +1,47 @@
+//! A pool in the child of a `fork`: the threads that do not exist there must not have locked anything, nor be waited for.
+//!
+//! | of a thread that is gone | becomes |
+//! |---|---|
+//! | a lock of the pool's | nobody has one: the forking thread takes them all before, in the order in which they nest |
+//! | its announcement of a free | over: a close does not wait for it |
+//! | what it has in its magazines, or was carrying | lost: it may have been in the middle of changing them |
+//! | its share in the number of blocks in use | off by what it was moving, so the last block does not free the core: it stays |
+//! | its thread's number | never given out again in the child |
+
+use crate::core::Core;
+use crate::local::UNREGISTERED;
+use std::any::Any;
+use std::sync::PoisonError;
+use stillpoint_primitive::fence::Fences;
+use stillpoint_primitive::thread_slot;
+
+impl Core {
+    /// Takes every lock there is.
+    pub(crate) fn hold(&'static self) -> Box<dyn Any> {
+        let registry = self.registry();
+        let trimming = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
+        let slabs = self.slabs();
+        let depots: Vec<_> = self.depots.iter().map(|depot| depot.hold()).collect();
+        let segments = self.segments.lock();
+        let quarantine = self.quarantine.as_ref().map(|quarantine| quarantine.free());
+        Box::new((registry, trimming, slabs, depots, segments, quarantine))
+    }
+
+    /// Called in the child, by its only thread.
+    pub(crate) fn forget_other_threads(&self) {
+        // The registration for `membarrier` is the process's.
+        let _ = Fences::detect();
+        let own = thread_slot::current_or_max();
+        let mut others = 0;
+        for (slot, local) in self.locals.iter().enumerate() {
+            if slot != own && local.state() != UNREGISTERED {
+                local.freeing.forget();
+                local.set_state(UNREGISTERED);
+                others += 1;
+            }
+        }
+        if others > 0 {
+            self.remaining.forgo();
+        }
+    }
+}
