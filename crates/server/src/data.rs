@@ -13,7 +13,7 @@ mod snapshot;
 mod touched;
 mod watched;
 
-pub(crate) use atomic::{at_one_cut, atomically, commit_queue, read_keys};
+pub(crate) use atomic::{Ending, as_transaction, at_one_cut, atomically, commit_queue, read_keys};
 pub(crate) use snapshot::OpenSnapshot;
 pub(crate) use touched::Touched;
 

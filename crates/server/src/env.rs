@@ -20,6 +20,7 @@ use crate::memory;
 use crate::monitors::Monitors;
 use crate::pubsub::{Parcel, Registry};
 use crate::saving::Saving;
+use crate::script::{Interpreter, Scripting};
 use crate::session::Scout;
 use crate::slowlog::{LatencyLog, SlowLog};
 use crate::stats::{LoopStats, Totals};
@@ -53,6 +54,7 @@ pub struct Server {
     pub(crate) latency: LatencyLog,
     pub(crate) log: Log,
     pub(crate) saving: Saving,
+    pub(crate) scripting: Scripting,
     pub(crate) started_ms: u64,
     pub(crate) run_id: String,
     /// Operations in the last second, by loop 0's cron.
@@ -105,6 +107,7 @@ impl Server {
             latency: LatencyLog::default(),
             log,
             saving: Saving::new(clock::now_ms()),
+            scripting: Scripting::default(),
             started_ms: clock::now_ms(),
             run_id: new_run_id(),
             ops_per_sec: Gauge::default(),
@@ -235,6 +238,8 @@ pub(crate) struct Env {
     pub(crate) scout: Scout,
     /// This loop's own; none in a test.
     pub(crate) mailbox: Option<Arc<Mailbox>>,
+    /// Made when the first script comes; away while one runs.
+    pub(crate) interpreter: Option<Box<Interpreter>>,
     generation: u64,
 }
 
@@ -254,6 +259,7 @@ impl Env {
             tick: 0,
             scout: Scout::default(),
             mailbox: None,
+            interpreter: None,
         }
     }
     /// Gives a connection something that it has not asked for.
@@ -272,6 +278,10 @@ impl Env {
     /// Milliseconds that CLIENT PAUSE still lasts, if it is in force.
     pub(crate) fn pause_left_ms(&self) -> Option<u64> {
         self.pause.until_ms.checked_sub(self.now_ms).filter(|left| *left > 0)
+    }
+    /// A number that no script can foresee.
+    pub(crate) fn fresh_seed(&self) -> u32 {
+        fastrand::u32(..)
     }
     /// Takes over changed settings.
     pub(crate) fn refresh(&mut self) {

@@ -10,6 +10,7 @@
 //! | `blocking` | clients that wait for a key |
 //! | `listener` | sockets, event loops, the process |
 //! | `pubsub`, `event`, `monitors` | who listens to what; keyspace events; MONITOR |
+//! | `script` | Lua |
 //! | `config`, `cli` | directives, arguments |
 //! | `env`, `clients`, `stats`, `slowlog`, `log` | what the loops share |
 //! | `harness` | a session for tests |
@@ -36,6 +37,7 @@ mod pubsub;
 mod rdb;
 mod resp;
 mod saving;
+mod script;
 mod session;
 mod slowlog;
 mod stats;

@@ -50,6 +50,17 @@ impl Log {
         self.line(LogLevel::Warning, '#', text);
     }
 
+    /// A line of any importance.
+    pub(crate) fn write(&self, level: LogLevel, text: &str) {
+        let mark = match level {
+            LogLevel::Debug => '.',
+            LogLevel::Verbose => '-',
+            LogLevel::Notice => '*',
+            LogLevel::Warning | LogLevel::Nothing => '#',
+        };
+        self.line(level, mark, text);
+    }
+
     fn line(&self, level: LogLevel, mark: char, text: &str) {
         if self.silent || (level as u64) < self.level.get() {
             return;

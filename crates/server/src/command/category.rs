@@ -54,6 +54,7 @@ pub(crate) fn of(row: &Command) -> Vec<&'static str> {
         "blocking" => is(flag::BLOCKING),
         "dangerous" => is(flag::ADMIN) || has(acl::DANGEROUS),
         "connection" => has(acl::CONNECTION) || (group(Group::Connection) && leaf),
+        "scripting" => group(Group::Scripting),
         "transaction" => has(acl::TRANSACTION) || group(Group::Transactions),
         _ => false,
     };

@@ -17,11 +17,13 @@ pub(crate) static ROWS: &[Command] = &[
     row("echo", 2, LOADING | STALE | FAST | QUICK, echo).doc("1.0.0", "Returns the given string."),
     row("select", 2, LOADING | STALE | FAST | QUICK, select)
         .doc("1.0.0", "Changes the selected database."),
-    row("hello", -1, BASE | NO_AUTH, hello).doc("6.0.0", "Handshakes with the server."),
-    row("auth", -2, BASE | NO_AUTH, auth).doc("1.0.0", "Authenticates the connection."),
-    row("quit", -1, BASE | NO_AUTH | NOT_QUEUED | UNPAUSED | WHILE_LISTENING, quit)
+    row("hello", -1, BASE | ALLOW_BUSY | NO_AUTH, hello)
+        .doc("6.0.0", "Handshakes with the server."),
+    row("auth", -2, BASE | ALLOW_BUSY | NO_AUTH, auth)
+        .doc("1.0.0", "Authenticates the connection."),
+    row("quit", -1, BASE | ALLOW_BUSY | NO_AUTH | NOT_QUEUED | UNPAUSED | WHILE_LISTENING, quit)
         .doc("1.0.0", "Closes the connection."),
-    row("reset", 1, BASE | NO_AUTH | NOT_QUEUED | UNPAUSED | WHILE_LISTENING, reset)
+    row("reset", 1, BASE | ALLOW_BUSY | NO_AUTH | NOT_QUEUED | UNPAUSED | WHILE_LISTENING, reset)
         .doc("6.2.0", "Resets the connection."),
 ];
 

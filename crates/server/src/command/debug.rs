@@ -44,6 +44,11 @@ fn debug(ctx: &mut Context<'_>) -> Outcome {
             let text = String::from_utf8_lossy(ctx.args.at(2)).into_owned();
             Err(CommandError::Coded(text.into()))
         }
+        ("set-disable-deny-scripts", 3) => {
+            ctx.env.server.scripting.allow_all.set(u64::from(ctx.args.is(2, "1")));
+            ctx.out.ok();
+            Ok(())
+        }
         ("log", 3) => {
             let text = String::from_utf8_lossy(ctx.args.at(2)).into_owned();
             ctx.env.server.log.notice(&format!("DEBUG LOG: {text}"));
@@ -53,7 +58,6 @@ fn debug(ctx: &mut Context<'_>) -> Outcome {
         // Switches of mechanisms that are not there: setting them changes nothing.
         (
             "change-repl-id"
-            | "set-disable-deny-scripts"
             | "dict-resizing"
             | "pause-cron"
             | "replybuffer"

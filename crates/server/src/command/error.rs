@@ -22,6 +22,10 @@ pub(crate) enum CommandError {
 }
 
 impl CommandError {
+    /// What a write is told when memory is full.
+    pub(crate) const OUT_OF_MEMORY: &'static str =
+        "OOM command not allowed when used memory > 'maxmemory'.";
+
     /// `ERR` and this text.
     pub(crate) fn other(text: impl Into<Cow<'static, str>>) -> Self {
         CommandError::Other(text.into())

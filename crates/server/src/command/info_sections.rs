@@ -92,7 +92,15 @@ pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
     line(text, "allocator_active", stats.pool_bytes.max(used));
     line(text, "allocator_resident", resident);
     both(text, "total_system_memory", system);
-    both(text, "used_memory_lua", 0);
+    let scripting = &server.scripting;
+    let (in_lua, scripts) = (scripting.watches.bytes(), scripting.scripts.bytes() as u64);
+    both(text, "used_memory_lua", in_lua);
+    both(text, "used_memory_vm_eval", in_lua);
+    both(text, "used_memory_scripts", scripts);
+    line(text, "used_memory_scripts_eval", scripts);
+    line(text, "number_of_cached_scripts", scripting.scripts.count());
+    line(text, "number_of_functions", 0);
+    line(text, "number_of_libraries", 0);
     both(text, "maxmemory", maxmemory);
     line(text, "maxmemory_policy", ctx.env.settings.text("maxmemory-policy"));
     line(text, "mem_fragmentation_ratio", format!("{:.2}", resident as f64 / used.max(1) as f64));
@@ -148,6 +156,7 @@ pub(super) fn stats(ctx: &Context<'_>, text: &mut String) {
     line(text, "expired_keys", store.expired_keys);
     line(text, "evicted_keys", 0);
     line(text, "evicted_clients", 0);
+    line(text, "evicted_scripts", server.scripting.scripts.evicted.get());
     line(text, "keyspace_hits", totals.keyspace_hits);
     line(text, "keyspace_misses", totals.keyspace_misses);
     line(text, "pubsub_channels", server.pubsub.count(Kind::Channel));

@@ -16,8 +16,13 @@ pub(crate) static ROWS: &[Command] = &[
     row("lastsave", 1, LOADING | STALE | FAST, lastsave)
         .doc("1.0.0", "Returns the Unix time of the last successful save.")
         .acl(acl::ADMIN | acl::DANGEROUS),
-    row("shutdown", -1, ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | UNPAUSED, shutdown)
-        .doc("1.0.0", "Saves the data if that is configured, and stops the server."),
+    row(
+        "shutdown",
+        -1,
+        ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | UNPAUSED | ALLOW_BUSY,
+        shutdown,
+    )
+    .doc("1.0.0", "Saves the data if that is configured, and stops the server."),
 ];
 
 const BUSY: &str = "Background save already in progress";

@@ -29,6 +29,9 @@ pub(crate) mod flag {
     pub(crate) const MOVABLEKEYS: u32 = 1 << 13;
     pub(crate) const PROTECTED: u32 = 1 << 14;
     pub(crate) const BLOCKING: u32 = 1 << 15;
+    /// Runs while a script takes too long.
+    pub(crate) const ALLOW_BUSY: u32 = 1 << 16;
+    pub(crate) const NO_MANDATORY_KEYS: u32 = 1 << 17;
     /// Runs at once inside MULTI instead of being queued (EXEC, DISCARD, MULTI, WATCH, QUIT, RESET).
     pub(crate) const NOT_QUEUED: u32 = 1 << 20;
     /// Of constant cost for small arguments: its duration is sampled, not measured each time.
@@ -56,6 +59,8 @@ pub(crate) mod flag {
         (NO_AUTH, "no_auth"),
         (NO_MULTI, "no_multi"),
         (MOVABLEKEYS, "movablekeys"),
+        (NO_MANDATORY_KEYS, "no_mandatory_keys"),
+        (ALLOW_BUSY, "allow_busy"),
     ];
 }
 
@@ -86,6 +91,7 @@ pub(crate) enum Group {
     Stream,
     Transactions,
     PubSub,
+    Scripting,
 }
 
 impl Group {
@@ -104,6 +110,7 @@ impl Group {
             Group::Stream => "stream",
             Group::Transactions => "transactions",
             Group::PubSub => "pubsub",
+            Group::Scripting => "scripting",
         }
     }
 }

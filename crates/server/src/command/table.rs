@@ -8,7 +8,7 @@
 use super::row::Command;
 use super::{
     client, config, connection, database, debug, function, hash, info, keys, list, meta, monitor,
-    persistence, pubsub, server, set, snapshot, string, transaction, watching,
+    persistence, pubsub, script, server, set, snapshot, string, transaction, watching,
 };
 
 /// Add a family here: one line.
@@ -33,6 +33,7 @@ static FAMILIES: &[&[Command]] = &[
     persistence::ROWS,
     debug::ROWS,
     function::ROWS,
+    script::ROWS,
 ];
 
 /// The number of a command or subcommand: dense, from 0.

@@ -5,7 +5,7 @@ use super::{CommandError, Context, Outcome};
 use crate::data::{Watched, commit_queue};
 use crate::session::Queue;
 
-const HERE: u32 = NOSCRIPT | LOADING | STALE | FAST | NOT_QUEUED;
+const HERE: u32 = NOSCRIPT | LOADING | STALE | FAST | NOT_QUEUED | ALLOW_BUSY;
 
 const fn row(
     name: &'static str,
@@ -25,7 +25,7 @@ pub(crate) static ROWS: &[Command] = &[
     row("discard", 1, HERE, Keys::NONE, discard).doc("2.0.0", "Discards a transaction."),
     row("watch", -2, HERE, Keys::ALL, watch)
         .doc("2.2.0", "Watches keys: if one changes, the transaction is not executed."),
-    row("unwatch", 1, NOSCRIPT | LOADING | STALE | FAST, Keys::NONE, unwatch)
+    row("unwatch", 1, NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, Keys::NONE, unwatch)
         .doc("2.2.0", "Forgets about watched keys."),
 ];
 

@@ -213,6 +213,8 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     one_of("cluster-enabled", &["no"], "no").at_start(),
     // Scripts.
     number("busy-reply-threshold", 0, i64::MAX, "5000").alias("lua-time-limit"),
+    yes_no("script-busy-reply", "yes"),
+    bytes("script-max-memory", 0, "0"),
     // Ours.
     yes_no("mvcc.enabled", "yes"),
     number("mvcc.max_versions", 1, u32::MAX as i64, "2"),

@@ -64,6 +64,12 @@ pub(crate) struct Settings {
     pub(crate) lfu_policy: bool,
     /// Most bytes of data before writes that need memory are refused; 0: no limit.
     pub(crate) maxmemory: u64,
+    /// Milliseconds after which a script makes others be told BUSY; 0: never.
+    pub(crate) busy_reply_ms: u64,
+    /// Whether they are told.
+    pub(crate) busy_reply: bool,
+    /// Bytes that the Lua of one interpreter may allocate; 0: no limit.
+    pub(crate) script_max_memory: usize,
     pub(crate) mvcc_enabled: bool,
     pub(crate) mvcc_max_versions: u32,
     pub(crate) mvcc_gc_interval_us: u64,
@@ -194,6 +200,9 @@ impl Settings {
         };
         self.lfu_policy = self.text("maxmemory-policy").ends_with("lfu");
         self.maxmemory = self.number("maxmemory").max(0) as u64;
+        self.busy_reply = yes(&self, "script-busy-reply");
+        self.script_max_memory = size(&self, "script-max-memory");
+        self.busy_reply_ms = self.number("busy-reply-threshold").max(0) as u64;
         self.mvcc_enabled = yes(&self, "mvcc.enabled");
         self.mvcc_max_versions = self.number("mvcc.max_versions") as u32;
         self.mvcc_gc_interval_us = self.number("mvcc.gc_interval_us") as u64;

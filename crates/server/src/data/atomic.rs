@@ -60,6 +60,38 @@ pub(crate) fn atomically(
     Ok(())
 }
 
+/// What is to become of a script's writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Commit,
+    Discard,
+}
+
+/// Runs a script as one transaction, again if others were faster; `f` writes the reply, also that it failed.
+pub(crate) fn as_transaction(
+    ctx: &mut Context<'_>,
+    mut f: impl FnMut(&mut Context<'_>) -> Ending,
+) -> Outcome {
+    if !ctx.session.data.is_direct() {
+        f(ctx);
+        return Ok(());
+    }
+    let (mark, effects) = (ctx.out.mark(), ctx.session.data.effects.len());
+    for attempt in 0.. {
+        begin(ctx, attempt);
+        let ending = f(ctx);
+        let committed = end(ctx, ending == Ending::Commit);
+        if ending == Ending::Discard || committed != Ok(true) {
+            ctx.session.data.effects.truncate(effects);
+        }
+        if committed? {
+            break;
+        }
+        ctx.out.rewind(mark);
+    }
+    Ok(())
+}
+
 fn begin(ctx: &mut Context<'_>, attempt: u32) {
     let mut transaction = ctx.env.server.store.begin(ctx.env.now_ms);
     if attempt >= PATIENCE {

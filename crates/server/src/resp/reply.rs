@@ -111,6 +111,12 @@ impl Reply {
         self.bytes.extend_from_slice(text.as_bytes());
         self.crlf();
     }
+    /// As [`simple`](Reply::simple), for texts that a script made; CR and LF become blanks.
+    pub(crate) fn simple_bytes(&mut self, text: &[u8]) {
+        self.bytes.push(b'+');
+        self.bytes.extend(text.iter().map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }));
+        self.crlf();
+    }
     /// `-text`, the code word included; CR and LF become blanks.
     pub(crate) fn error(&mut self, text: &str) {
         self.error_bytes(text.as_bytes());

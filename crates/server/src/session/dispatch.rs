@@ -3,7 +3,7 @@
 //! The checks, in Redis's order: known? arity? allowed at all? authenticated? allowed inside MULTI? Then it is queued or run.
 
 use crate::blocking::serve;
-use crate::command::{Command, CommandId, Context, flag, lookup, lookup_subcommand};
+use crate::command::{Command, CommandError, CommandId, Context, flag, lookup, lookup_subcommand};
 use crate::env::Env;
 use crate::resp::{Args, Reply};
 use crate::session::{Queue, State};
@@ -97,7 +97,9 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
     stats.command(id).calls.add(1);
     if let Some(code) = ctx.out.error_since(mark) {
         stats.command(id).failed.add(1);
-        stats.count_error(code);
+        if !std::mem::take(&mut ctx.session.error_is_counted) {
+            stats.count_error(code);
+        }
     }
     if let Some(begun) = begun {
         let elapsed = begun.elapsed();
@@ -172,6 +174,12 @@ fn admit(
     if session.is_listening(out) && !command.has(flag::WHILE_LISTENING) {
         return Err(only_subscriptions(command));
     }
+    if let Some(kind) = env.server.scripting.watches.busy()
+        && !command.has(flag::ALLOW_BUSY)
+        && env.settings.busy_reply
+    {
+        return Err(text(crate::command::busy_text(kind)));
+    }
     if session.queue.is_some() && command.has(flag::NO_MULTI) {
         return Err(text("ERR Command not allowed inside a transaction"));
     }
@@ -189,11 +197,11 @@ fn admit(
 fn within_memory(command: &Command, session: &State) -> Result<(), Vec<u8>> {
     let needy = |id: CommandId| crate::command::by_id(id).has(flag::DENYOOM);
     if command.has(flag::DENYOOM) {
-        return Err(text(OUT_OF_MEMORY));
+        return Err(text(CommandError::OUT_OF_MEMORY));
     }
     let queue = session.queue.as_ref().filter(|_| command.name == "exec");
     if !session.queue_failed && queue.is_some_and(|queue| queue.iter().any(|(id, _)| needy(id))) {
-        return Err(text(OUT_OF_MEMORY));
+        return Err(text(CommandError::OUT_OF_MEMORY));
     }
     Ok(())
 }
@@ -208,8 +216,6 @@ fn only_subscriptions(command: &Command) -> Vec<u8> {
         command.name
     ))
 }
-
-const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
 fn text(s: &str) -> Vec<u8> {
     s.as_bytes().to_vec()

@@ -12,4 +12,4 @@ pub(crate) use dispatch::{run, show};
 pub(crate) use feed::{Progress, Session};
 pub(crate) use queue::Queue;
 pub(crate) use scout::Scout;
-pub(crate) use state::{ReplyMode, State};
+pub(crate) use state::{Mobility, ReplyMode, State};

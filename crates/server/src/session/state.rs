@@ -19,6 +19,18 @@ pub(crate) enum ReplyMode {
     SkipNext,
 }
 
+/// Whether the command that runs may go to another thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Mobility {
+    /// It runs where it is.
+    #[default]
+    Stays,
+    /// It may, if it takes long.
+    MayMove,
+    /// It does: it has left nothing behind, and starts again over there.
+    Moving,
+}
+
 /// State of one connection.
 pub(crate) struct State {
     pub(crate) id: u64,
@@ -41,6 +53,11 @@ pub(crate) struct State {
     pub(crate) waiter: Option<Arc<Waiter>>,
     /// The reply that it waits for is to be dropped (CLIENT REPLY).
     pub(crate) is_muted: bool,
+    pub(crate) mobility: Mobility,
+    /// A script runs: no command waits for anything, and what it shows is the script's.
+    pub(crate) in_script: bool,
+    /// The error that a script replied with is one that INFO has counted.
+    pub(crate) error_is_counted: bool,
     /// What the data commands keep here.
     pub(crate) data: DataState,
     pub(crate) subscriptions: Subscriptions,
@@ -63,6 +80,9 @@ impl State {
             may_wait: true,
             waiter: None,
             is_muted: false,
+            mobility: Mobility::default(),
+            in_script: false,
+            error_is_counted: false,
             data: DataState::default(),
             subscriptions: Subscriptions::default(),
             pushes: false,

@@ -4,6 +4,7 @@ mod hashes;
 mod keys;
 mod lists;
 mod pubsub;
+mod scripts;
 mod sets;
 mod snapshots;
 mod strings;

@@ -1,0 +1,236 @@
+//! EVAL and what scripts can do.
+
+use super::check;
+use stillpoint_server::TestClient;
+
+fn eval(client: &mut TestClient, script: &str) -> String {
+    client.run(&["EVAL", script, "0"])
+}
+
+#[test]
+fn a_script_gets_its_keys_and_arguments_and_calls_commands() {
+    let mut c = TestClient::new();
+    let script =
+        "redis.call('set', KEYS[1], ARGV[1]) return {KEYS[1], redis.call('get', KEYS[1]), #ARGV}";
+    assert_eq!(c.run(&["EVAL", script, "1", "k", "v", "w"]), "*3\r\n$1\r\nk\r\n$1\r\nv\r\n:2\r\n");
+    check(
+        &mut c,
+        &[
+            ("GET k", "$1\nv"),
+            ("EVAL x -1", "-ERR Number of keys can't be negative"),
+            ("EVAL x 2 k", "-ERR Number of keys can't be greater than number of args"),
+            ("EVAL x y", "-ERR value is not an integer or out of range"),
+        ],
+    );
+}
+
+#[test]
+fn scripts_are_known_by_their_digest_until_they_are_flushed() {
+    let mut c = TestClient::new();
+    let digest = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
+    let unknown = "-NOSCRIPT No matching script. Please use EVAL.\r\n";
+    assert_eq!(c.run(&["EVALSHA", digest, "0"]), unknown);
+    assert_eq!(c.run(&["SCRIPT", "LOAD", "return 1"]), format!("$40\r\n{digest}\r\n"));
+    assert_eq!(c.run(&["EVALSHA", &digest.to_uppercase(), "0"]), ":1\r\n");
+    assert_eq!(c.another().run(&["EVALSHA_RO", digest, "0"]), ":1\r\n");
+    assert_eq!(c.run(&["SCRIPT", "EXISTS", digest, "x"]), "*2\r\n:1\r\n:0\r\n");
+    assert_eq!(c.run(&["SCRIPT", "FLUSH"]), "+OK\r\n");
+    assert_eq!(c.run(&["EVALSHA", digest, "0"]), unknown);
+}
+
+/// Of scripts that came by EVAL the 500 used last are kept; those that were loaded stay.
+#[test]
+fn evaluated_scripts_make_room_for_each_other() {
+    let mut c = TestClient::new();
+    c.run(&["SCRIPT", "LOAD", "return 'loaded'"]);
+    let digest = c.run(&["SCRIPT", "LOAD", "return 'first'"]).lines().nth(1).unwrap().to_owned();
+    c.run(&["SCRIPT", "FLUSH"]);
+    eval(&mut c, "return 'first'");
+    for i in 0..500 {
+        eval(&mut c, &format!("return {i}"));
+    }
+    assert_eq!(c.run(&["SCRIPT", "EXISTS", &digest]), "*1\r\n:0\r\n");
+    assert!(c.run(&["INFO", "memory"]).contains("number_of_cached_scripts:500\r\n"));
+}
+
+#[test]
+fn what_a_script_wrote_before_its_error_stays() {
+    let mut c = TestClient::new();
+    let reply = eval(&mut c, "redis.call('set', 'k', 'v')\nredis.call('nonsense')");
+    assert!(reply.starts_with("-ERR Unknown Redis command called from script script: "), "{reply}");
+    assert!(reply.ends_with(", on @user_script:2.\r\n"), "{reply}");
+    check(&mut c, &[("GET k", "$1\nv")]);
+}
+
+#[test]
+fn errors_can_be_caught() {
+    let mut c = TestClient::new();
+    let cases = [
+        (
+            "return redis.pcall('incr', KEYS[1] or 'k').err",
+            "$43\r\nERR value is not an integer or out of range\r\n",
+        ),
+        (
+            "return select(2, pcall(redis.call, 'nonsense'))",
+            "$44\r\nERR Unknown Redis command called from script\r\n",
+        ),
+        ("return {pcall(error, 'text', 0)}", "*2\r\n$-1\r\n$4\r\ntext\r\n"),
+        ("return redis.error_reply('MY text')", "-MY text\r\n"),
+        ("return redis.status_reply('fine')", "+fine\r\n"),
+    ];
+    c.run(&["SET", "k", "text"]);
+    for (script, reply) in cases {
+        assert_eq!(eval(&mut c, script), reply, "{script}");
+    }
+}
+
+#[test]
+fn values_are_converted_both_ways() {
+    let mut c = TestClient::new();
+    let cases = [
+        ("return 3.99", ":3\r\n"),
+        ("return {1, 'two', nil, 4}", "*2\r\n:1\r\n$3\r\ntwo\r\n"),
+        ("return {true, false}", "*2\r\n:1\r\n$-1\r\n"),
+        ("return {double=3.5}", "$3\r\n3.5\r\n"),
+        ("return redis.call('get', 'absent') == false", ":1\r\n"),
+        ("redis.setresp(3) return redis.call('get', 'absent') == nil", "#t\r\n"),
+        ("return type(redis.call('set', 'k', 1)['ok'])", "$6\r\nstring\r\n"),
+        ("redis.call('set', 'k', 1.5) return redis.call('get', 'k')", "$3\r\n1.5\r\n"),
+    ];
+    for (script, reply) in cases {
+        // A boolean after `setresp` depends on the connection's protocol, too.
+        let reply = if reply == "#t\r\n" { ":1\r\n" } else { reply };
+        assert_eq!(eval(&mut c, script), reply, "{script}");
+    }
+    c.run(&["HELLO", "3"]);
+    c.run(&["HSET", "h", "f", "v"]);
+    let map = "redis.setresp(3) return redis.call('hgetall', 'h')";
+    assert_eq!(eval(&mut c, map), "%1\r\n$1\r\nf\r\n$1\r\nv\r\n");
+    assert_eq!(eval(&mut c, "return {big_number='12'}"), "(12\r\n");
+    assert_eq!(eval(&mut c, "return {set={a=true}}"), "~1\r\n$1\r\na\r\n");
+}
+
+#[test]
+fn no_script_changes_what_others_find() {
+    let mut c = TestClient::new();
+    let attempts = [
+        "a = 1",
+        "redis = 1",
+        "redis.call = 1",
+        "string.rep = 1",
+        "rawset(_G, 'a', 1)",
+        "setmetatable(_G, {})",
+        "getmetatable(_G).__index = 1",
+        "getmetatable('').__index = 1",
+        "getmetatable('').__index.rep = 1",
+        "table.insert(redis, 1)",
+        "math.random = 1",
+        "coroutine.wrap(function() a = 1 end)()",
+        "loadstring('a = 1')()",
+    ];
+    for script in attempts {
+        let reply = eval(&mut c, script);
+        assert!(reply.contains("Attempt to modify a readonly table"), "{script}: {reply}");
+    }
+    eval(
+        &mut c,
+        "for _, t in pairs(_G) do if type(t) == 'table' then pcall(rawset, t, 'call', 1) end end",
+    );
+    eval(&mut c, "local _, t = pairs(redis) t.call = nil");
+    assert_eq!(eval(&mut c, "return redis.call('ping')"), "+PONG\r\n");
+    for name in ["io", "debug", "require", "dofile", "loadfile", "print", "getfenv", "newproxy"] {
+        let reply = eval(&mut c, &format!("return {name}"));
+        assert!(reply.contains("nonexistent global variable"), "{name}: {reply}");
+    }
+    let bytecode = eval(&mut c, "return loadstring(string.dump(function() return 1 end))");
+    assert_eq!(bytecode, "$-1\r\n");
+}
+
+#[test]
+fn a_read_only_script_does_not_write() {
+    let mut c = TestClient::new();
+    let refusal = "-ERR Write commands are not allowed from read-only scripts.";
+    assert!(c.run(&["EVAL_RO", "return redis.call('set', 'k', 1)", "0"]).starts_with(refusal));
+    let said = "#!lua flags=no-writes\nreturn redis.call('set', 'k', 1)";
+    assert!(eval(&mut c, said).starts_with(refusal));
+    assert_eq!(eval(&mut c, "#!lua flags=no-writes\nreturn redis.call('get', 'k')"), "$-1\r\n");
+    assert!(eval(&mut c, "#!lua flags=what\nreturn 1").starts_with("-ERR Unexpected flag"));
+}
+
+#[test]
+fn the_lock_script_of_clients_works() {
+    let mut c = TestClient::new();
+    let release = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end";
+    c.run(&["SET", "lock", "mine", "NX", "PX", "10000"]);
+    assert_eq!(c.run(&["EVAL", release, "1", "lock", "theirs"]), ":0\r\n");
+    assert_eq!(c.run(&["EVAL", release, "1", "lock", "mine"]), ":1\r\n");
+    assert_eq!(c.run(&["EXISTS", "lock"]), ":0\r\n");
+}
+
+#[test]
+fn libraries_read_what_they_write() {
+    let mut c = TestClient::new();
+    let cases = [
+        (
+            "return cjson.encode({1, {a='x/y'}, true, cjson.null, 0.1})",
+            "$30\r\n[1,{\"a\":\"x\\/y\"},true,null,0.1]\r\n",
+        ),
+        ("return cjson.decode('{\"a\":[1,2.5,\"\\\\u00e9\"]}').a[3]", "$2\r\né\r\n"),
+        (
+            "local t = cmsgpack.unpack(cmsgpack.pack({a={1,2,-3}, b='x'})) return {t.a[3], t.b}",
+            "*2\r\n:-3\r\n$1\r\nx\r\n",
+        ),
+        (
+            "return {struct.unpack('>I2h', struct.pack('>I2h', 513, -2))}",
+            "*3\r\n:513\r\n:-2\r\n:5\r\n",
+        ),
+        ("return {bit.band(12, 10), bit.tohex(255, 4)}", "*2\r\n:8\r\n$4\r\n00ff\r\n"),
+        ("return redis.sha1hex('')", "$40\r\nda39a3ee5e6b4b0d3255bfef95601890afd80709\r\n"),
+    ];
+    for (script, reply) in cases {
+        assert_eq!(eval(&mut c, script), reply, "{script}");
+    }
+}
+
+/// Inside MULTI a script is one more command; it sees what was queued before it.
+#[test]
+fn a_script_in_multi_belongs_to_the_transaction() {
+    let mut c = TestClient::new();
+    c.run(&["MULTI"]);
+    c.run(&["SET", "n", "5"]);
+    c.run(&["EVAL", "return redis.call('incr', 'n')", "0"]);
+    assert_eq!(c.run(&["EXEC"]), "*2\r\n+OK\r\n:6\r\n");
+}
+
+/// Scripts on several threads add to the same two keys; each addition counts once, and no reader sees one without the other.
+#[test]
+fn scripts_are_transactions() {
+    const EACH: usize = 200;
+    let mut c = TestClient::new();
+    c.run(&["MSET", "a", "0", "b", "0"]);
+    let script = "local n = redis.call('get', 'a') redis.call('set', 'a', n + 1) redis.call('set', 'b', n + 1)";
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            let mut client = c.another();
+            scope.spawn(move || {
+                (0..EACH).for_each(|_| assert_eq!(eval(&mut client, script), "$-1\r\n"))
+            });
+        }
+        for _ in 0..EACH {
+            let reply = c.run(&["MGET", "a", "b"]);
+            let lines: Vec<&str> = reply.lines().collect();
+            assert_eq!(lines[2], lines[4], "torn: {reply}");
+        }
+    });
+    check(&mut c, &[("MGET a b", "*2\n$3\n600\n$3\n600")]);
+}
+
+#[test]
+fn memory_that_a_script_may_take_can_be_limited() {
+    let mut c = TestClient::new();
+    c.run(&["CONFIG", "SET", "script-max-memory", "4mb"]);
+    let reply = eval(&mut c, "return #string.rep('x', 100 * 1024 * 1024)");
+    assert!(reply.contains("not enough memory"), "{reply}");
+    c.run(&["CONFIG", "SET", "script-max-memory", "0"]);
+    assert_eq!(eval(&mut c, "return #string.rep('x', 100)"), ":100\r\n");
+}
