@@ -59,6 +59,9 @@ fn fill(c: &mut redis::Connection) {
         pipe.cmd("SADD").arg(format!("set:{}", i % 50)).arg(format!("member:{i}")).ignore();
         pipe.cmd("SADD").arg(format!("numbers:{}", i % 9)).arg(i).ignore();
         pipe.cmd("SADD").arg("members").arg(i).ignore();
+        let score = i as f64 / 3.0;
+        pipe.cmd("ZADD").arg(format!("sorted:{}", i % 50)).arg(score).arg(i).ignore();
+        pipe.cmd("ZADD").arg("ranking").arg(-score).arg(i).ignore();
         pipe.cmd("HSET")
             .arg("large")
             .arg(format!("field:{i}"))

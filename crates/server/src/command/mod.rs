@@ -34,6 +34,7 @@ mod script;
 mod server;
 mod set;
 mod snapshot;
+mod sorted_set;
 mod string;
 mod table;
 mod transaction;

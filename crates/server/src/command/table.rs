@@ -8,7 +8,7 @@
 use super::row::Command;
 use super::{
     client, config, connection, database, debug, function, hash, info, keys, list, meta, monitor,
-    persistence, pubsub, script, server, set, snapshot, string, transaction, watching,
+    persistence, pubsub, script, server, set, snapshot, sorted_set, string, transaction, watching,
 };
 
 /// Add a family here: one line.
@@ -21,6 +21,7 @@ static FAMILIES: &[&[Command]] = &[
     hash::ROWS,
     set::ROWS,
     list::ROWS,
+    sorted_set::ROWS,
     transaction::ROWS,
     pubsub::ROWS,
     snapshot::ROWS,

@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::data::Item;
 use crate::value::{
     Hash, HashEdit, HashLimits, List, ListEdit, ListLimits, Object, Packed, Set, SetEdit,
-    SetLimits, kind,
+    SetLimits, SortedSet, SortedSetEdit, SortedSetLimits, kind,
 };
 use stillpoint_store::{At, Draft, Store, Value};
 
@@ -26,6 +26,7 @@ pub(crate) struct Forms {
     hash: HashLimits,
     list: ListLimits,
     set: SetLimits,
+    sorted_set: SortedSetLimits,
 }
 
 impl Forms {
@@ -34,6 +35,7 @@ impl Forms {
             hash: HashLimits::of(settings),
             list: ListLimits::of(settings),
             set: SetLimits::of(settings),
+            sorted_set: SortedSetLimits::of(settings),
         }
     }
 }
@@ -90,8 +92,17 @@ pub(super) fn put(
             edit.push(elements.iter().map(|element| &element[..]), false, forms.list);
             edit.put(draft, expire_at_ms);
         }
-        Decoded::SortedSet(_) => {
-            return Err(Why::Corrupt("values of this type are not supported yet"));
+        Decoded::SortedSet(pairs) => {
+            let longest = pairs.iter().map(|(member, _)| member.len()).max().unwrap_or(0);
+            let mut edit = SortedSetEdit::new();
+            edit.expect(pairs.len(), longest, forms.sorted_set);
+            for (member, score) in pairs {
+                edit.set(*score, member, forms.sorted_set);
+            }
+            if edit.view().len() != pairs.len() {
+                return Err(Why::Corrupt("a member of a sorted set comes twice"));
+            }
+            edit.put(draft, expire_at_ms);
         }
     }
     Ok(())
@@ -114,6 +125,11 @@ pub(super) fn encode(item: Item<'_>, key: Option<&[u8]>, sink: &mut Sink) {
                 encode_list(list, key, sink);
             }
         }
+        Value::Bytes(_) if item.kind() == kind::PACKED_SORTED_SET => {
+            if let Ok(set) = SortedSet::of(item) {
+                encode_sorted_set(set, key, sink);
+            }
+        }
         Value::Bytes(bytes) => {
             head(kind_byte::STRING, key, sink);
             sink.string(bytes);
@@ -127,6 +143,7 @@ pub(super) fn encode_object(object: &Object, key: Option<&[u8]>, sink: &mut Sink
         Object::Hash(hash) => encode_hash(Hash::Large(hash), key, sink),
         Object::List(list) => encode_list(List::Large(list), key, sink),
         Object::Set(set) => encode_set(Set::Large(set), key, sink),
+        Object::SortedSet(set) => encode_sorted_set(SortedSet::Large(set), key, sink),
     }
 }
 
@@ -156,4 +173,13 @@ fn encode_list(list: List<'_>, key: Option<&[u8]>, sink: &mut Sink) {
     head(kind_byte::LIST, key, sink);
     sink.length(list.len() as u64);
     list.iter_from(0).for_each(|element| sink.string(element));
+}
+
+fn encode_sorted_set(set: SortedSet<'_>, key: Option<&[u8]>, sink: &mut Sink) {
+    head(kind_byte::SORTED_SET, key, sink);
+    sink.length(set.len() as u64);
+    set.for_each(|member, score| {
+        sink.string(member);
+        sink.raw(&score.to_le_bytes());
+    });
 }

@@ -15,8 +15,6 @@
 //! 1. Between commands the buffer holds whole replies only: a command that fails midway is rewound to its mark.
 //! 2. An error text never contains CR or LF.
 
-use std::fmt::Write as _;
-
 /// Version of the protocol that a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) enum Protocol {
@@ -261,22 +259,40 @@ impl Reply {
     }
 }
 
-/// The shortest decimal that reads back as `x`; `inf`, `-inf`, `nan` as Redis writes them.
+/// The shortest decimal that reads back as `x`, laid out as Redis does: integers up to 2^62 in full, an exponent for what is very large or small.
 pub(crate) fn format_double(x: f64) -> String {
-    let mut text = String::new();
+    const FULL: f64 = (i64::MAX / 2) as f64;
     if x.is_nan() {
-        text.push_str("nan");
-    } else if x.is_infinite() {
-        text.push_str(if x > 0.0 { "inf" } else { "-inf" });
-    } else if x != 0.0 && !(1e-5..1e17).contains(&x.abs()) {
-        let written = write!(text, "{x:e}");
-        debug_assert!(written.is_ok());
-        if !text.contains("e-") {
-            text = text.replace('e', "e+");
-        }
-    } else {
-        let written = write!(text, "{x}");
-        debug_assert!(written.is_ok());
+        return "nan".to_owned();
     }
-    text
+    if x.is_infinite() {
+        return if x > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    if x == 0.0 {
+        return if x.is_sign_negative() { "-0" } else { "0" }.to_owned();
+    }
+    if (-FULL..=FULL).contains(&x) && x.fract() == 0.0 {
+        return itoa::Buffer::new().format(x as i64).to_owned();
+    }
+    // d.ddde±x: the digits, and the power of ten of the first one.
+    let shortest = format!("{:e}", x.abs());
+    let (digits, power) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let digits = digits.replace('.', "");
+    let power: i32 = power.parse().unwrap_or(0);
+    let sign = if x < 0.0 { "-" } else { "" };
+    let count = digits.len() as i32;
+    let behind = count - 1 - power;
+    if behind <= 0 && power < count + 7 {
+        let zeros = "0".repeat(-behind as usize);
+        return format!("{sign}{digits}{zeros}");
+    }
+    if behind > 0 && (behind < 7 || power.abs() < 4) {
+        return match usize::try_from(power) {
+            Ok(power) => format!("{sign}{}.{}", &digits[..=power], &digits[power + 1..]),
+            Err(_) => format!("{sign}0.{}{digits}", "0".repeat((behind - count) as usize)),
+        };
+    }
+    let point = if count > 1 { "." } else { "" };
+    let power_sign = if power < 0 { '-' } else { '+' };
+    format!("{sign}{}{point}{}e{power_sign}{}", &digits[..1], &digits[1..], power.abs())
 }

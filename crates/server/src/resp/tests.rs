@@ -130,3 +130,25 @@ fn integers_of_every_length() {
     let text = ":0\r\n:1\r\n:9\r\n:10\r\n:99\r\n:100\r\n:-1\r\n:-9223372036854775808\r\n:9223372036854775807\r\n";
     assert_eq!(out.as_bytes(), text.as_bytes());
 }
+
+#[test]
+fn doubles_are_laid_out_as_in_redis() {
+    let texts = [
+        (0.1, "0.1"),
+        (-0.0, "-0"),
+        (3.0, "3"),
+        (1e17, "100000000000000000"),
+        (-4e18, "-4000000000000000000"),
+        (1e19, "1e+19"),
+        (1.5e300, "1.5e+300"),
+        (123.456, "123.456"),
+        (-0.00001, "-0.00001"),
+        (1e-7, "1e-7"),
+        (0.001_234_567_89, "0.00123456789"),
+        (1.234_567_89e-5, "1.23456789e-5"),
+        (f64::NEG_INFINITY, "-inf"),
+    ];
+    for (double, text) in texts {
+        assert_eq!(super::reply::format_double(double), text);
+    }
+}

@@ -3,8 +3,8 @@
 //! The arithmetic is a library's; here is only the text: at most 17 digits behind the point, rounded to even, trailing zeros cut.
 
 use num_bigint::BigUint;
-use rustc_apfloat::ieee::X87DoubleExtended;
-use rustc_apfloat::{Category, Float, Round};
+use rustc_apfloat::ieee::{Double, X87DoubleExtended};
+use rustc_apfloat::{Category, Float, FloatConvert, Round};
 use std::fmt;
 use std::str::FromStr;
 
@@ -46,6 +46,13 @@ impl LongDouble {
 
     pub(crate) fn is_finite(self) -> bool {
         self.0.is_finite()
+    }
+
+    /// The nearest double.
+    pub(crate) fn to_f64(self) -> f64 {
+        let mut loses_digits = false;
+        let double: Double = self.0.convert(&mut loses_digits).value;
+        f64::from_bits(double.to_bits() as u64)
     }
 
     /// The sum, if it is a number and finite.

@@ -12,6 +12,8 @@
 //! | 9 | [`Object::Set`] | set | hashtable |
 //! | 5 | bytes: elements, packed | list | listpack |
 //! | 6 | [`Object::List`] | list | quicklist |
+//! | 10 | bytes: scores and members, packed, in order | zset | listpack |
+//! | 11 | [`Object::SortedSet`] | zset | skiplist |
 
 mod element;
 mod float;
@@ -24,17 +26,23 @@ mod list;
 mod numbered;
 mod packed;
 mod packed_set;
+mod packed_sorted_set;
+mod ranked_tree;
 mod rope;
+mod score;
 mod set;
+mod sorted_set;
 
-pub(crate) use float::LongDouble;
+pub(crate) use float::{LongDouble, NotANumber};
 pub(crate) use glob::glob_matches;
 pub(crate) use hash::{Hash, HashEdit, HashLimits};
 pub(crate) use large_hash::LargeHash;
 pub(crate) use large_list::LargeList;
 pub(crate) use list::{List, ListEdit, ListLimits};
 pub(crate) use packed::Packed;
+pub(crate) use score::{parse_bound, parse_score};
 pub(crate) use set::{LargeSet, Set, SetEdit, SetLimits};
+pub(crate) use sorted_set::{LargeSortedSet, SortedSet, SortedSetEdit, SortedSetLimits};
 
 use crate::command::CommandError;
 use crate::data::Item;
@@ -49,6 +57,8 @@ pub(crate) enum Object {
     Set(LargeSet),
     /// A large list.
     List(LargeList),
+    /// A large sorted set.
+    SortedSet(LargeSortedSet),
 }
 
 /// Kinds, as the store keeps them with each version.

@@ -1,4 +1,4 @@
-//! Numbered rows that are also found by name: what large hashes and sets are made of. Persistent, so that a version of a table of a million rows
+//! Numbered rows that are also found by name: what large hashes, sets and sorted sets are made of. Persistent, so that a version of a table of a million rows
 //! shares all but a few nodes with the one before.
 //!
 //! ```text
@@ -28,6 +28,12 @@ impl Row for Bytes {
 }
 
 impl Row for (Bytes, Bytes) {
+    fn name(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+impl Row for (Bytes, f64) {
     fn name(&self) -> &Bytes {
         &self.0
     }

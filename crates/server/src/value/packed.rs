@@ -68,6 +68,13 @@ impl<'a> Parts<'a> {
     pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
         Parts { bytes, at }
     }
+
+    /// So many bytes without a length before them.
+    pub(super) fn fixed<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let part = self.bytes.get(self.at..)?.first_chunk()?;
+        self.at += N;
+        Some(part)
+    }
 }
 
 impl<'a> Iterator for Parts<'a> {

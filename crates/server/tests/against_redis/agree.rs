@@ -34,6 +34,22 @@ fn near(ours: &Reply, theirs: &Reply, slack: i64) -> bool {
     }
 }
 
+/// Equal but for how numbers are written: Redis 7.0 gives scores 17 digits, 7.2 as few as will do.
+fn same_numbers(ours: &Reply, theirs: &Reply) -> bool {
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
+    match (ours, theirs) {
+        (Reply::Many(a, ours), Reply::Many(b, theirs)) => {
+            a == b
+                && ours.len() == theirs.len()
+                && ours.iter().zip(theirs).all(|(ours, theirs)| same_numbers(ours, theirs))
+        }
+        (Reply::One(a, ours), Reply::One(b, theirs)) => {
+            a == b && (ours == theirs || number(ours).is_some() && number(ours) == number(theirs))
+        }
+        _ => ours == theirs,
+    }
+}
+
 /// Same kind and length.
 fn alike(ours: &Reply, theirs: &Reply) -> bool {
     match (ours, theirs) {
@@ -61,7 +77,7 @@ pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
             ours.text() == b"listpack"
                 && (theirs.text() == b"hashtable" || theirs.text() == b"quicklist")
         }
-        b"randomkey" | b"hrandfield" | b"srandmember" => alike(ours, theirs),
+        b"randomkey" | b"hrandfield" | b"srandmember" | b"zrandmember" => alike(ours, theirs),
         b"hello" => true,
         b"keys" | b"hkeys" | b"hvals" | b"smembers" | b"spop" | b"sinter" | b"sunion"
         | b"sdiff" => sorted(ours) == sorted(theirs),
@@ -70,6 +86,16 @@ pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
             ([a, ours], [b, theirs]) => a == b && sorted(ours) == sorted(theirs),
             _ => false,
         },
+        b"zscan" => match (ours.parts(), theirs.parts()) {
+            ([a, ours], [b, theirs]) => {
+                let same = |(a, b): (&Vec<Reply>, &Vec<Reply>)| {
+                    a.iter().zip(b).all(|(a, b)| same_numbers(a, b))
+                };
+                a == b && pairs(ours).iter().zip(&pairs(theirs)).all(same)
+            }
+            _ => false,
+        },
+        name if name.starts_with(b"z") => same_numbers(ours, theirs),
         b"hscan" => match (ours.parts(), theirs.parts()) {
             ([a, ours], [b, theirs]) => a == b && pairs(ours) == pairs(theirs),
             _ => false,

@@ -2,6 +2,8 @@
 //!
 //! | letter | what it stands for |
 //! |---|---|
+//! | Z | a key of which all members have one score |
+//! | Q R X | a score; a bound of scores; of members |
 //! | K F P E | key, field, pattern, member: a field or a number |
 //! | V | a value: numbers, texts, bytes |
 //! | I J N | an integer, right or wrong; one that is no near time; a small one |
@@ -152,6 +154,49 @@ const TEMPLATES: &[(u32, &str)] = &[
     (1, "brpoplpush K K 0.001"),
     (2, "blmpop 0.001 ~lmpop"),
     (1, "blpop K T"),
+    (10, "zadd K ~zadd Q E"),
+    (8, "zadd K Q E Q E Q E"),
+    (3, "zadd K ~zadd L E Q"),
+    (5, "zincrby K Q E"),
+    (4, "zrem K E E*"),
+    (2, "zcard K"),
+    (3, "zscore K E"),
+    (2, "zmscore K E E*"),
+    (3, "zrank K E"),
+    (3, "zrevrank K E"),
+    (2, "zrandmember K"),
+    (3, "zrandmember K ~zrandmember"),
+    (2, "zscan K 0 COUNT 100000 ~hscan"),
+    (3, "zcount K R R"),
+    (4, "zrange K N N ~zrange"),
+    (4, "zrange K R R BYSCORE ~zrange"),
+    (3, "zrangestore K K N N ~zrange"),
+    (3, "zrangestore K K R R BYSCORE ~zrange"),
+    (3, "zrangebyscore K R R ~zrange"),
+    (3, "zrevrangebyscore K R R ~zrange"),
+    (3, "zrevrange K N N ~zrange"),
+    (1, "zrange K I I"),
+    (2, "zremrangebyrank K N N"),
+    (2, "zremrangebyscore K R R"),
+    (3, "zpopmin K"),
+    (3, "zpopmax K ~count"),
+    (3, "zmpop 2 K K ~zmpop"),
+    (3, "zunion 2 K K ~zunion"),
+    (3, "zinter 2 K K ~zunion"),
+    (3, "zdiff 2 K K ~zunion"),
+    (3, "zintercard 2 K K ~sintercard"),
+    (3, "zunionstore K 2 K K ~zunion"),
+    (3, "zinterstore K 2 K K ~zunion"),
+    (3, "zdiffstore K 2 K K ~zunion"),
+    (1, "zunion J K K"),
+    (10, "zadd Z 0 E 0 V 0 E"),
+    (3, "zrem Z E E*"),
+    (3, "zrange Z X X BYLEX ~zrange"),
+    (3, "zrangebylex Z X X ~zrange"),
+    (3, "zrevrangebylex Z X X ~zrange"),
+    (2, "zlexcount Z X X"),
+    (1, "zremrangebylex Z X X"),
+    (2, "zrangestore K Z X X BYLEX ~zrange"),
     (6, "multi"),
     (8, "exec"),
     (1, "discard"),
@@ -187,6 +232,23 @@ const OPTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("~lpos", &["RANK N", "COUNT N", "MAXLEN N", "RANK x", "RANK"]),
+    ("~zadd", &["NX", "XX", "GT", "LT", "CH", "INCR"]),
+    ("~zrange", &["WITHSCORES", "LIMIT N N", "LIMIT 1 2", "REV", "BYSCORE", "BYLEX", "LIMIT"]),
+    ("~zrandmember", &["N", "N WITHSCORES", "WITHSCORES"]),
+    ("~count", &["N", "J"]),
+    ("~zmpop", &["MIN", "MAX", "MIN COUNT N", "MAX COUNT N", "COUNT 1"]),
+    (
+        "~zunion",
+        &[
+            "WITHSCORES",
+            "WEIGHTS Q Q",
+            "WEIGHTS Q",
+            "AGGREGATE min",
+            "AGGREGATE MAX",
+            "AGGREGATE SUM",
+            "AGGREGATE N",
+        ],
+    ),
     ("~hrandfield", &["N", "N WITHVALUES", "J", "WITHVALUES"]),
 ];
 
@@ -261,6 +323,28 @@ const FLOATS: &[&str] = &[
     "infinity",
     "1e4000",
 ];
+const SCORES: &[&str] = &[
+    "0",
+    "-0",
+    "1",
+    "2",
+    "2",
+    "3",
+    "-1",
+    "0.5",
+    "-2.25",
+    "1e3",
+    "1048576.125",
+    "inf",
+    "-inf",
+    "7",
+    "123456",
+    "1e300",
+    "nan",
+    "x",
+    "",
+    "0x10",
+];
 const TEXTS: &[&str] = &[
     "",
     "a",
@@ -316,7 +400,8 @@ impl Generator {
         // Few have an argument too few or too many.
         match self.below(80) {
             0 if request.len() > 1 => drop(request.pop()),
-            1 => request.push(b"extra".to_vec()),
+            // Newer servers take one more argument of ZRANK.
+            1 if !request[0].ends_with(b"rank") => request.push(b"extra".to_vec()),
             _ => {}
         }
         request
@@ -350,6 +435,16 @@ impl Generator {
             "I" => self.pick(INTEGERS).into(),
             "J" => self.pick(NOT_NEAR).into(),
             "E" if self.below(12) == 0 => vec![b'e'; self.random.usize(40..300)],
+            "Z" => self.pick(&["lex:1", "lex:2"]).into(),
+            "Q" if self.below(30) == 0 => self.pick(FLOATS).into(),
+            "Q" => self.pick(SCORES).into(),
+            "R" if self.below(30) == 0 => self.pick(FLOATS).into(),
+            "R" => format!("{}{}", self.pick(&["", "", "("]), self.pick(SCORES)).into(),
+            "X" if self.below(3) == 0 => self.pick(&["-", "+", "a", "", "(", "["]).into(),
+            "X" => {
+                let field = self.pick(FIELDS);
+                format!("{}{field}", self.pick(&["(", "["])).into()
+            }
             "E" if self.below(3) == 0 => self.random.i32(-9..9).to_string().into(),
             "E" => self.pick(FIELDS).into(),
             "N" => self.random.i32(-12..30).to_string().into(),

@@ -28,11 +28,13 @@ const SHOWN: usize = 25;
 const DATABASES: [&str; 3] = ["0", "1", "2"];
 
 /// Settings that decide encodings, the same in both.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("hash-max-listpack-entries", "8"),
     ("hash-max-listpack-value", "32"),
     ("set-max-intset-entries", "8"),
     ("list-max-listpack-size", "8"),
+    ("zset-max-listpack-entries", "6"),
+    ("zset-max-listpack-value", "32"),
 ];
 
 /// One connection to each server, and what the servers queue for it.
@@ -123,8 +125,12 @@ fn compare_keys(pair: &mut Pair) -> Option<String> {
                 &[b"PEXPIRETIME", &key],
                 &[b"GET", &key],
             ];
-            let contents: [&[&[u8]]; 3] =
-                [&[b"HGETALL", &key], &[b"SMEMBERS", &key], &[b"LRANGE", &key, b"0", b"-1"]];
+            let contents: [&[&[u8]]; 4] = [
+                &[b"HGETALL", &key],
+                &[b"SMEMBERS", &key],
+                &[b"LRANGE", &key, b"0", b"-1"],
+                &[b"ZRANGE", &key, b"0", b"-1", b"WITHSCORES"],
+            ];
             for words in about.into_iter().chain(contents) {
                 let request: Request = words.iter().map(|word| word.to_vec()).collect();
                 if let Some(difference) = pair.compare(&request) {

@@ -7,6 +7,7 @@ mod pubsub;
 mod scripts;
 mod sets;
 mod snapshots;
+mod sorted_sets;
 mod strings;
 mod transactions;
 
