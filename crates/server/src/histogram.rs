@@ -57,6 +57,15 @@ impl Durations {
         }
     }
 
+    pub(crate) fn add_all(&mut self, other: &Durations) {
+        if !other.0.is_empty() {
+            self.0.resize(BUCKETS, 0);
+        }
+        for (sum, count) in self.0.iter_mut().zip(&other.0) {
+            *sum += count;
+        }
+    }
+
     pub(crate) fn subtract(&mut self, base: &Durations) {
         for (sum, count) in self.0.iter_mut().zip(&base.0) {
             *sum = sum.saturating_sub(*count);

@@ -8,6 +8,7 @@
 //! | `data`, `value` | keys and values as commands see them |
 //! | `rdb`, `saving` | Redis's files: their bytes; when they are written and read |
 //! | `blocking` | clients that wait for a key |
+//! | `admin` | figures over HTTP, for Prometheus and for people |
 //! | `listener` | sockets, event loops, the process |
 //! | `pubsub`, `event`, `monitors` | who listens to what; keyspace events; MONITOR |
 //! | `script` | Lua |
@@ -16,6 +17,7 @@
 //! | `harness` | a session for tests |
 #![forbid(unsafe_code)]
 
+mod admin;
 mod blocking;
 mod cli;
 mod clients;

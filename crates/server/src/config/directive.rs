@@ -102,6 +102,9 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     text("bind-source-addr", ""),
     text("unixsocket", "").at_start(),
     text("unixsocketperm", "0").at_start(),
+    // The port of figures and the admin page; 0: none.
+    number("admin-port", 0, 65_535, "0").at_start(),
+    text("admin-bind", "127.0.0.1").at_start(),
     number("tcp-backlog", 0, INT_MAX, "511").at_start(),
     number("tcp-keepalive", 0, INT_MAX, "300"),
     number("timeout", 0, INT_MAX, "0"),

@@ -75,6 +75,7 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 /// A server that runs; [`join`](Serving::join) waits for its end.
 pub(crate) struct Serving {
     threads: Vec<std::thread::JoinHandle<std::io::Result<()>>>,
+    admin: Option<std::thread::JoinHandle<()>>,
     /// What it listens on.
     pub(crate) names: Vec<String>,
     /// The TCP port, if there is one.
@@ -91,6 +92,9 @@ impl Serving {
                 Ok(Err(error)) => outcome = Err(RunError::System(error)),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
+        }
+        if let Some(Err(panic)) = self.admin.map(std::thread::JoinHandle::join) {
+            std::panic::resume_unwind(panic);
         }
         outcome
     }
@@ -112,7 +116,13 @@ pub(crate) fn serve(server: &Arc<Server>) -> Result<Serving, RunError> {
     let names = listening.iter().map(|l| l.name.clone()).collect();
     let port = listening.iter().find_map(|l| l.port);
     let loops = settings.number("io-threads").max(1) as usize;
-    Ok(Serving { threads: start_loops(server, listening, loops)?, names, port })
+    let admin = crate::admin::start(server)?;
+    Ok(Serving {
+        admin,
+        threads: start_loops(server, listening, loops).inspect_err(|_| server.stop())?,
+        names,
+        port,
+    })
 }
 
 fn start_loops(
