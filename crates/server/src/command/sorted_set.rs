@@ -69,6 +69,12 @@ pub(crate) static ROWS: &[Command] = &[
         .doc("5.0.0", "Removes the members of highest score and returns them."),
     row("zmpop", -4, WRITE | MOVABLEKEYS, Keys::NONE.counted(1), pop::zmpop)
         .doc("7.0.0", "Removes members from the first of several sorted sets that is there."),
+    row("bzpopmin", -3, CHANGE | BLOCKING, Keys::at(1, -2, 1), pop::bzpopmin)
+        .doc("5.0.0", "Removes the member of lowest score from the first sorted set that is there; waits for one."),
+    row("bzpopmax", -3, CHANGE | BLOCKING, Keys::at(1, -2, 1), pop::bzpopmax)
+        .doc("5.0.0", "Removes the member of highest score from the first sorted set that is there; waits for one."),
+    row("bzmpop", -5, WRITE | BLOCKING | MOVABLEKEYS, Keys::NONE.counted(2), pop::bzmpop)
+        .doc("7.0.0", "Removes members from the first sorted set that is there; waits for one."),
     row("zunion", -3, COUNTED, Keys::NONE.counted(1), algebra::zunion)
         .doc("6.2.0", "Returns the members of any of several sorted sets."),
     row("zinter", -3, COUNTED, Keys::NONE.counted(1), algebra::zinter)

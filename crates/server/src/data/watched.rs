@@ -7,6 +7,36 @@ use crate::value::Object;
 use stillpoint_store::Draft;
 
 impl Data<'_> {
+    /// Tells that parts of a key were taken out; `is_gone`: and the key with the last of them.
+    pub(crate) fn notify_shrunk(
+        &mut self,
+        class: u32,
+        name: &'static str,
+        key: &[u8],
+        is_gone: bool,
+    ) {
+        self.notify(class, name, key);
+        if is_gone {
+            self.notify(class::GENERIC, "del", key);
+        }
+    }
+
+    /// Tells that a result was stored, or that what was there went since the result is empty.
+    pub(crate) fn notify_stored(
+        &mut self,
+        class: u32,
+        name: &'static str,
+        key: &[u8],
+        was_there: bool,
+        is_empty: bool,
+    ) {
+        match (is_empty, was_there) {
+            (false, _) => self.notify(class, name, key),
+            (true, true) => self.notify(class::GENERIC, "del", key),
+            (true, false) => {}
+        }
+    }
+
     /// Tells of an event of the key, if somebody wants to hear of its class, once the command or its transaction has taken effect.
     pub(crate) fn notify(&mut self, class: u32, name: &'static str, key: &[u8]) {
         if self.events & class != 0 {

@@ -95,7 +95,7 @@ pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
             }
             _ => false,
         },
-        name if name.starts_with(b"z") => same_numbers(ours, theirs),
+        name if name.starts_with(b"z") || name.starts_with(b"bz") => same_numbers(ours, theirs),
         b"hscan" => match (ours.parts(), theirs.parts()) {
             ([a, ours], [b, theirs]) => a == b && pairs(ours) == pairs(theirs),
             _ => false,

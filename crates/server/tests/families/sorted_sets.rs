@@ -177,3 +177,21 @@ fn zscan_misses_no_member_whose_score_changes_meanwhile() {
     seen.dedup();
     assert_eq!(seen.len(), 300);
 }
+
+#[test]
+fn pops_that_may_wait_take_what_is_there() {
+    let mut c = TestClient::new();
+    check(
+        &mut c,
+        &[
+            ("ZADD z 1 a 2 b", ":2"),
+            ("BZPOPMIN nothing z 1", "*3\n$1\nz\n$1\na\n$1\n1"),
+            ("BZMPOP 1 2 nothing z MAX COUNT 5", "*2\n$1\nz\n*1\n*2\n$1\nb\n$1\n2"),
+            ("BZPOPMAX z x", "-ERR timeout is not a float or out of range"),
+            ("BZMPOP 1 0 z MIN", "-ERR numkeys should be greater than 0"),
+            ("MULTI", "+OK"),
+            ("BZPOPMIN z 0", "+QUEUED"),
+            ("EXEC", "*1\n*-1"),
+        ],
+    );
+}

@@ -2,6 +2,7 @@
 
 use crate::command::{CommandError, Context, Outcome};
 use crate::data::{Data, at_one_cut, atomically, read_keys};
+use crate::event::class;
 use crate::resp::strict_integer;
 use crate::value::{SetEdit, SetLimits};
 use std::borrow::Cow;
@@ -28,15 +29,15 @@ pub(crate) fn sdiff(ctx: &mut Context<'_>) -> Outcome {
 }
 
 pub(crate) fn sinterstore(ctx: &mut Context<'_>) -> Outcome {
-    store(ctx, Rule::Common)
+    store(ctx, Rule::Common, "sinterstore")
 }
 
 pub(crate) fn sunionstore(ctx: &mut Context<'_>) -> Outcome {
-    store(ctx, Rule::Any)
+    store(ctx, Rule::Any, "sunionstore")
 }
 
 pub(crate) fn sdiffstore(ctx: &mut Context<'_>) -> Outcome {
-    store(ctx, Rule::FirstOnly)
+    store(ctx, Rule::FirstOnly, "sdiffstore")
 }
 
 /// The sets at these keys; one that is not there is empty. Small ones are copied, large ones shared.
@@ -94,7 +95,7 @@ fn answer(ctx: &mut Context<'_>, rule: Rule) -> Outcome {
     })
 }
 
-fn store(ctx: &mut Context<'_>, rule: Rule) -> Outcome {
+fn store(ctx: &mut Context<'_>, rule: Rule, name: &'static str) -> Outcome {
     let args = ctx.args;
     let limits = SetLimits::of(&ctx.env.settings);
     atomically(ctx, |ctx| {
@@ -105,11 +106,13 @@ fn store(ctx: &mut Context<'_>, rule: Rule) -> Outcome {
         for member in &members {
             result.add(member, limits);
         }
-        data.update(args.at(1), |entry, draft| {
+        let was_there = data.update(args.at(1), |entry, draft| {
             if entry.is_some() || !members.is_empty() {
                 result.put(draft, None);
             }
+            entry.is_some()
         })?;
+        data.notify_stored(class::SET, name, args.at(1), was_there, members.is_empty());
         out.integer(members.len() as i64);
         Ok(())
     })

@@ -1,7 +1,8 @@
 //! Changing sets member by member.
 
-use crate::command::{Context, Outcome};
+use crate::command::{CommandError, Context, Outcome};
 use crate::data::atomically;
+use crate::event::class;
 use crate::value::{Set, SetEdit, SetLimits};
 
 pub(crate) fn sadd(ctx: &mut Context<'_>) -> Outcome {
@@ -15,8 +16,11 @@ pub(crate) fn sadd(ctx: &mut Context<'_>) -> Outcome {
         if added > 0 {
             edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         }
-        Ok(added)
+        Ok::<_, CommandError>(added)
     })??;
+    if added > 0 {
+        data.notify(class::SET, "sadd", args.at(1));
+    }
     out.integer(added);
     Ok(())
 }
@@ -24,17 +28,20 @@ pub(crate) fn sadd(ctx: &mut Context<'_>) -> Outcome {
 pub(crate) fn srem(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let (mut data, out) = ctx.parts();
-    let removed = data.update(args.at(1), |entry, draft| {
+    let (removed, is_gone) = data.update(args.at(1), |entry, draft| {
         if entry.is_none() {
-            return Ok(0);
+            return Ok((0, false));
         }
         let mut edit = SetEdit::of(entry)?;
         let removed = args.iter_from(2).map(|member| i64::from(edit.remove(member))).sum();
         if removed > 0 {
             edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         }
-        Ok(removed)
+        Ok::<_, CommandError>((removed, edit.view().len() == 0))
     })??;
+    if removed > 0 {
+        data.notify_shrunk(class::SET, "srem", args.at(1), is_gone);
+    }
     out.integer(removed);
     Ok(())
 }
@@ -57,18 +64,24 @@ pub(crate) fn smove(ctx: &mut Context<'_>) -> Outcome {
         if !is_there || from == to {
             return Ok(());
         }
-        data.update(from, |entry, draft| {
+        let is_gone = data.update(from, |entry, draft| {
             let mut edit = SetEdit::of(entry)?;
             edit.remove(member);
             edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
-            Ok(())
+            Ok::<_, CommandError>(edit.view().len() == 0)
         })??;
-        data.update(to, |entry, draft| {
+        data.notify_shrunk(class::SET, "srem", from, is_gone);
+        let is_new = data.update(to, |entry, draft| {
             let mut edit = SetEdit::of(entry)?;
-            if edit.add(member, limits) {
+            let is_new = edit.add(member, limits);
+            if is_new {
                 edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
             }
-            Ok(())
-        })?
+            Ok::<_, CommandError>(is_new)
+        })??;
+        if is_new {
+            data.notify(class::SET, "sadd", to);
+        }
+        Ok(())
     })
 }

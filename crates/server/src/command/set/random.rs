@@ -1,6 +1,7 @@
 //! SPOP, SRANDMEMBER.
 
 use crate::command::{CommandError, Context, Outcome, draw};
+use crate::event::class;
 use crate::resp::strict_integer;
 use crate::value::{Set, SetEdit};
 
@@ -55,14 +56,17 @@ pub(crate) fn spop(ctx: &mut Context<'_>) -> Outcome {
         _ => return Err(CommandError::Syntax),
     };
     let (mut data, out) = ctx.parts();
-    let popped = data.update(args.at(1), |entry, draft| {
+    let (popped, is_gone) = data.update(args.at(1), |entry, draft| {
         let mut edit = SetEdit::of(entry)?;
         let popped = take(&mut edit, count.unwrap_or(1));
         if !popped.is_empty() {
             edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         }
-        Ok::<_, CommandError>(popped)
+        Ok::<_, CommandError>((popped, edit.view().len() == 0))
     })??;
+    if !popped.is_empty() {
+        data.notify_shrunk(class::SET, "spop", args.at(1), is_gone);
+    }
     match (count, popped.first()) {
         (None, Some(member)) => out.bulk(member),
         (None, None) => out.null(),

@@ -1,6 +1,7 @@
 //! ZADD, ZINCRBY, ZREM.
 
 use crate::command::{CommandError, Context, Outcome};
+use crate::event::class;
 use crate::resp::Args;
 use crate::value::{SortedSetEdit, SortedSetLimits, parse_score};
 
@@ -111,7 +112,8 @@ fn set_scores(ctx: &mut Context<'_>, options: Options, first: usize) -> Result<D
         .collect::<Result<_, _>>()
         .map_err(|_: crate::value::NotANumber| CommandError::NotAFloat)?;
     let longest = pairs.iter().map(|(_, member)| member.len()).max().unwrap_or(0);
-    ctx.data().update(args.at(1), |entry, draft| {
+    let mut data = ctx.data();
+    let done = data.update(args.at(1), |entry, draft| {
         let mut done = Done::default();
         let mut edit = SortedSetEdit::of(entry)?;
         edit.expect(pairs.len(), longest, limits);
@@ -131,24 +133,32 @@ fn set_scores(ctx: &mut Context<'_>, options: Options, first: usize) -> Result<D
         if done.added + done.updated > 0 {
             edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         }
-        Ok(done)
-    })?
+        Ok::<_, CommandError>(done)
+    })??;
+    if done.added + done.updated > 0 {
+        let name = if options.increment { "zincr" } else { "zadd" };
+        data.notify(class::ZSET, name, args.at(1));
+    }
+    Ok(done)
 }
 
 pub(crate) fn zrem(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let (mut data, out) = ctx.parts();
-    let removed = data.update(args.at(1), |entry, draft| {
+    let (removed, is_gone) = data.update(args.at(1), |entry, draft| {
         if entry.is_none() {
-            return Ok(0);
+            return Ok((0, false));
         }
         let mut edit = SortedSetEdit::of(entry)?;
         let removed = args.iter_from(2).map(|member| i64::from(edit.remove(member))).sum();
         if removed > 0 {
             edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         }
-        Ok(removed)
+        Ok::<_, CommandError>((removed, edit.view().len() == 0))
     })??;
+    if removed > 0 {
+        data.notify_shrunk(class::ZSET, "zrem", args.at(1), is_gone);
+    }
     out.integer(removed);
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::{begin_entries, write_entry};
 use crate::command::{CommandError, Context, Outcome};
 use crate::data::{Data, Item, at_one_cut, atomically};
+use crate::event::class;
 use crate::resp::{Args, strict_integer};
 use crate::value::{Set, SetEdit, SortedSet, SortedSetEdit, SortedSetLimits, parse_score};
 use std::borrow::Cow;
@@ -269,7 +270,7 @@ fn answer(ctx: &mut Context<'_>, rule: Rule, name: &str) -> Outcome {
     })
 }
 
-fn store(ctx: &mut Context<'_>, rule: Rule, name: &str) -> Outcome {
+fn store(ctx: &mut Context<'_>, rule: Rule, name: &'static str) -> Outcome {
     let args = ctx.args;
     let limits = SortedSetLimits::of(&ctx.env.settings);
     let keys = keys(args, true, name)?;
@@ -284,11 +285,13 @@ fn store(ctx: &mut Context<'_>, rule: Rule, name: &str) -> Outcome {
         for (member, score) in &entries {
             result.set(*score, member, limits);
         }
-        data.update(args.at(1), |entry, draft| {
+        let was_there = data.update(args.at(1), |entry, draft| {
             if entry.is_some() || !entries.is_empty() {
                 result.put(draft, None);
             }
+            entry.is_some()
         })?;
+        data.notify_stored(class::ZSET, name, args.at(1), was_there, entries.is_empty());
         out.integer(entries.len() as i64);
         Ok(())
     })

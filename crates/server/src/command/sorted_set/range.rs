@@ -4,6 +4,7 @@ use super::bounds::{Bounds, By};
 use super::{begin_entries, write_entry};
 use crate::command::{CommandError, Context, Outcome};
 use crate::data::atomically;
+use crate::event::class;
 use crate::resp::Args;
 use crate::value::{SortedSet, SortedSetEdit, SortedSetLimits};
 use std::ops::Range;
@@ -145,11 +146,13 @@ pub(crate) fn zrangestore(ctx: &mut Context<'_>) -> Outcome {
             Ok::<_, CommandError>(result)
         })??;
         let count = result.view().len();
-        data.update(args.at(1), |entry, draft| {
+        let was_there = data.update(args.at(1), |entry, draft| {
             if entry.is_some() || count > 0 {
                 result.put(draft, None);
             }
+            entry.is_some()
         })?;
+        data.notify_stored(class::ZSET, "zrangestore", args.at(1), was_there, count == 0);
         out.integer(count as i64);
         Ok(())
     })
@@ -174,32 +177,35 @@ pub(crate) fn zlexcount(ctx: &mut Context<'_>) -> Outcome {
     count(ctx, By::Member)
 }
 
-fn remove(ctx: &mut Context<'_>, by: By) -> Outcome {
+fn remove(ctx: &mut Context<'_>, by: By, name: &'static str) -> Outcome {
     let args = ctx.args;
     let bounds = Bounds::parse(by, args.at(2), args.at(3))?;
     let (mut data, out) = ctx.parts();
-    let removed = data.update(args.at(1), |entry, draft| {
-        let Some(set) = entry.map(SortedSet::of).transpose()? else { return Ok(0) };
+    let (removed, is_gone) = data.update(args.at(1), |entry, draft| {
+        let Some(set) = entry.map(SortedSet::of).transpose()? else { return Ok((0, false)) };
         let ranks = bounds.ranks(set, false);
         if !ranks.is_empty() {
             let mut edit = SortedSetEdit::of(entry)?;
             edit.take(ranks.clone(), false);
             edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         }
-        Ok::<_, CommandError>(ranks.len())
+        Ok::<_, CommandError>((ranks.len(), ranks.len() == set.len()))
     })??;
+    if removed > 0 {
+        data.notify_shrunk(class::ZSET, name, args.at(1), is_gone);
+    }
     out.integer(removed as i64);
     Ok(())
 }
 
 pub(crate) fn zremrangebyrank(ctx: &mut Context<'_>) -> Outcome {
-    remove(ctx, By::Rank)
+    remove(ctx, By::Rank, "zremrangebyrank")
 }
 
 pub(crate) fn zremrangebyscore(ctx: &mut Context<'_>) -> Outcome {
-    remove(ctx, By::Score)
+    remove(ctx, By::Score, "zremrangebyscore")
 }
 
 pub(crate) fn zremrangebylex(ctx: &mut Context<'_>) -> Outcome {
-    remove(ctx, By::Member)
+    remove(ctx, By::Member, "zremrangebylex")
 }
