@@ -10,11 +10,13 @@ use crate::config::Settings;
 use crate::counter::Gauge;
 use crate::env::Server;
 use crate::rdb::{self, Forms, Job, Loaded, RdbError, SaveError, Saved, Target};
+use crate::value::Object;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use stillpoint_store::Snapshot;
 
 /// After a failure the next save that nobody asked for waits so long.
 const RETRY_MS: u64 = 5_000;
@@ -155,8 +157,8 @@ pub(crate) fn file(settings: &Settings) -> PathBuf {
 /// # Errors
 /// Another one is running, or this one failed; the old file is as it was.
 pub(crate) fn save_now(server: &Server) -> Result<(), SavingError> {
-    let now_ms = server.saving.begin(false)?;
-    run(server, now_ms).map_err(SavingError::Failed)
+    let cut = Cut::take(server, server.saving.begin(false)?);
+    run(server, cut).map_err(SavingError::Failed)
 }
 
 /// Begins to save in a thread of its own.
@@ -164,12 +166,13 @@ pub(crate) fn save_now(server: &Server) -> Result<(), SavingError> {
 /// # Errors
 /// Another one is running, or the system has no thread.
 pub(crate) fn save_in_background(server: &Arc<Server>) -> Result<(), SavingError> {
-    let now_ms = server.saving.begin(true)?;
+    // Here and not in the thread: what comes after the reply is not part of it.
+    let cut = Cut::take(server, server.saving.begin(true)?);
     server.log.notice("Background saving started");
     let saved = server.clone();
     let body = move || {
         // The log has told what became of it.
-        let _logged = run(&saved, now_ms);
+        let _logged = run(&saved, cut);
     };
     match std::thread::Builder::new().name("bgsave".into()).spawn(body) {
         Ok(thread) => {
@@ -189,8 +192,23 @@ pub(crate) fn schedule(server: &Server) {
     lock(&server.saving.state).is_scheduled = true;
 }
 
-fn run(server: &Server, now_ms: u64) -> Result<(), SaveError> {
-    let commits = server.store.stats().commits;
+/// What is to be saved: the data of one moment.
+struct Cut {
+    snapshot: Snapshot<Object>,
+    now_ms: u64,
+    /// The store's commits up to then.
+    commits: u64,
+}
+
+impl Cut {
+    fn take(server: &Server, now_ms: u64) -> Self {
+        let commits = server.store.stats().commits;
+        Cut { snapshot: server.store.snapshot(now_ms), now_ms, commits }
+    }
+}
+
+fn run(server: &Server, cut: Cut) -> Result<(), SaveError> {
+    let Cut { snapshot, now_ms, commits } = cut;
     let settings = server.settings();
     let path = file(&settings);
     let aux = [
@@ -203,7 +221,6 @@ fn run(server: &Server, now_ms: u64) -> Result<(), SaveError> {
     let job = Job {
         store: &server.store,
         databases: settings.databases,
-        now_ms,
         compresses: settings.text("rdbcompression") == "yes",
         checksums: settings.text("rdbchecksum") == "yes",
         delay_us: settings.number("rdb-key-save-delay").max(0) as u64,
@@ -211,7 +228,7 @@ fn run(server: &Server, now_ms: u64) -> Result<(), SaveError> {
         aux: &aux,
         is_cancelled: &|| server.saving.cancelled.get() != 0,
     };
-    let outcome = rdb::save(&path, &job);
+    let outcome = rdb::save(&path, snapshot, &job);
     server.saving.finish(commits, &outcome);
     let name = path.display();
     match &outcome {

@@ -72,7 +72,6 @@ pub(crate) struct Saved {
 pub(crate) struct Job<'a> {
     pub(crate) store: &'a Store<Object>,
     pub(crate) databases: u8,
-    pub(crate) now_ms: u64,
     pub(crate) compresses: bool,
     pub(crate) checksums: bool,
     /// Microseconds to wait after each key: a slow disk, for tests.
@@ -85,13 +84,16 @@ pub(crate) struct Job<'a> {
     pub(crate) is_cancelled: &'a dyn Fn() -> bool,
 }
 
-/// Saves the store to `path`.
+/// Saves a cut of the store to `path`.
 ///
 /// # Errors
 /// The disk, the system or the memory does not allow it; or it was cancelled.
-pub(crate) fn save(path: &Path, job: &Job<'_>) -> Result<Saved, SaveError> {
+pub(crate) fn save(
+    path: &Path,
+    snapshot: Snapshot<Object>,
+    job: &Job<'_>,
+) -> Result<Saved, SaveError> {
     let temporary = Temporary(temporary_beside(path));
-    let snapshot = job.store.snapshot(job.now_ms);
     let mut writer =
         Writer { file: File::create(&temporary.0)?, sink: Sink::new(job.compresses), synced: 0 };
     let keys = write_file(&snapshot, job, &mut writer)?;
