@@ -4,7 +4,7 @@
 //!
 //! Tags: `[count]` all sites are here.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// A counter with one writer at a time; the hand-over between writers is the caller's business.
 #[derive(Debug, Default)]

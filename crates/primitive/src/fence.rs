@@ -7,7 +7,7 @@
 //!
 //! Tag: `[handshake]`, the two fences of the pair, in `light` and `heavy`.
 //!
-//! The pair is outside the formal memory model of the language; checkers (loom, shuttle, ThreadSanitizer) and hosts without `membarrier`
+//! The pair is outside the formal memory model of the language; checkers (loom, shuttle, ThreadSanitizer) and hosts without `membarrier`, or without `std`,
 //! therefore always get `Strict`. Source: Linux `membarrier(2)`; C++ P1202 `asymmetric_thread_fence`.
 
 use crate::sync::atomic::{Ordering, fence};
@@ -69,7 +69,7 @@ impl Fences {
 #[inline(always)]
 fn light_asymmetric() {
     // SeqCst [handshake]: a compiler fence; the processor's part is done by the reclaimer's `membarrier`.
-    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
 }
 
 #[cfg(any(stillpoint_loom, stillpoint_shuttle, stillpoint_tsan))]
@@ -79,6 +79,7 @@ fn light_asymmetric() {
 }
 
 #[cfg(all(
+    feature = "std",
     target_os = "linux",
     not(miri),
     not(any(stillpoint_loom, stillpoint_shuttle, stillpoint_tsan))
@@ -100,6 +101,7 @@ mod membarrier {
 }
 
 #[cfg(not(all(
+    feature = "std",
     target_os = "linux",
     not(miri),
     not(any(stillpoint_loom, stillpoint_shuttle, stillpoint_tsan))

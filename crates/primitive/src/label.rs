@@ -8,7 +8,7 @@
 //! Tags: `[label]`: the writer makes the version odd, fences (Release), writes the parts, makes it even (Release); a reader takes the
 //! version (Acquire), the parts, fences (Acquire), and believes the parts if the version is even and has not moved.
 
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// How often a reader tries while the name changes under it.
 const TRIES: u32 = 4;
@@ -33,7 +33,7 @@ impl Label {
         self.version.store(version.wrapping_add(1) | 1, Ordering::Relaxed);
         // Release [label]: who sees a part sees the odd version.
         fence(Ordering::Release);
-        let (ptr, len) = name.map_or((std::ptr::null(), 0), |name| (name.as_ptr(), name.len()));
+        let (ptr, len) = name.map_or((core::ptr::null(), 0), |name| (name.as_ptr(), name.len()));
         // Relaxed [label]: between the versions.
         self.ptr.store(ptr.cast_mut(), Ordering::Relaxed);
         // Relaxed [label]: between the versions.
@@ -67,16 +67,16 @@ impl Label {
             return Some(None);
         }
         // SAFETY: both parts are of one `set`, since the version was even and did not move: of a `&'static str`.
-        let bytes = unsafe { std::slice::from_raw_parts(ptr, len) };
+        let bytes = unsafe { core::slice::from_raw_parts(ptr, len) };
         // SAFETY: as above.
-        Some(Some(unsafe { std::str::from_utf8_unchecked(bytes) }))
+        Some(Some(unsafe { core::str::from_utf8_unchecked(bytes) }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Label;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use core::sync::atomic::{AtomicBool, Ordering};
 
     const NAMES: [&str; 3] = ["a", "somewhat longer", "the longest of the three by far"];
 

@@ -9,6 +9,7 @@
 //! | [`fence`] | [`fence::Fences`]: the light fence of readers and the heavy one of reclaimers |
 //! | [`thread_slot`] | small dense numbers for threads, given back at exit, with exit hooks |
 //! | [`background`] | threads of a library's own |
+//! | [`contain()`] | runs what may panic in the middle of something |
 //! | [`fork`](mod@fork) | hooks that run in the child of a fork |
 //! | [`PerThread`] | an element for every thread slot |
 //! | [`CachePadded`] | one value, two cache lines of its own |
@@ -17,11 +18,22 @@
 //! | [`prefetch()`] | asks for a cache line ahead of its use |
 //! | [`SideWord`] | 32 bits beside a block of memory, handed on with it |
 
+//! # Without `std`
+//! With `default-features = false` there are `core` and `alloc`: no threads ([`background`], [`fork`](mod@fork)), no thread that is known by
+//! itself (a number is claimed as [`thread_slot::Temporary`]), a `Mutex` that spins, fences of the strict kind, and panics are not contained.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+#[cfg(feature = "std")]
 pub mod background;
+mod contain;
 #[cfg(stillpoint_steps)]
 #[doc(hidden)]
 pub mod counted;
 mod counter;
+#[cfg(feature = "std")]
 pub mod fork;
 mod label;
 #[cfg(stillpoint_loom)]
@@ -34,11 +46,14 @@ mod prefetch;
 #[doc(hidden)]
 pub mod sanitized;
 mod side_word;
+#[cfg(not(feature = "std"))]
+mod spin;
 
 pub mod fence;
 pub mod sync;
 pub mod thread_slot;
 
+pub use contain::contain;
 pub use counter::OwnerCounter;
 pub use label::Label;
 pub use padded::CachePadded;

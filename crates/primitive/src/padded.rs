@@ -1,6 +1,6 @@
 //! [`CachePadded`]: keeps a value on cache lines of its own.
 
-use std::ops::{Deref, DerefMut};
+use core::ops::{Deref, DerefMut};
 
 /// A value aligned to 128 bytes, so that neither it nor its adjacent-line prefetch partner is shared.
 ///

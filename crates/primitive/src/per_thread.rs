@@ -11,6 +11,7 @@
 //! / Relaxed load in `iter`, ordered by the fences of whoever announces something in an element.
 
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use alloc::boxed::Box;
 
 /// Elements of a segment: `LEN`, or few enough for a model.
 const fn segment_len(len: usize) -> usize {
@@ -26,7 +27,7 @@ impl<L: Default> Segment<L> {
     fn new(len: usize) -> Self {
         Segment {
             elements: (0..len).map(|_| L::default()).collect(),
-            next: AtomicPtr::new(std::ptr::null_mut()),
+            next: AtomicPtr::new(core::ptr::null_mut()),
         }
     }
 }
@@ -75,7 +76,7 @@ impl<L: Default, const LEN: usize> PerThread<L, LEN> {
 
     fn append(segment: &Segment<L>) -> &Segment<L> {
         let fresh = Box::into_raw(Box::new(Segment::new(Self::FIRST_LEN)));
-        let null = std::ptr::null_mut();
+        let null = core::ptr::null_mut();
         // Release [grow]: publishes the segment's contents; Acquire [grow]: or takes over somebody else's.
         let won = segment.next.compare_exchange(null, fresh, Ordering::Release, Ordering::Acquire);
         if won.is_err() {
@@ -126,7 +127,7 @@ impl<L, const LEN: usize> PerThread<L, LEN> {
     #[cold]
     fn get_later(&self, slot: usize) -> Option<&L> {
         let len = Self::FIRST_LEN;
-        let mut segments = std::iter::successors(Some(&self.first), |segment| segment.next());
+        let mut segments = core::iter::successors(Some(&self.first), |segment| segment.next());
         segments.nth(slot / len).and_then(|segment| segment.elements.get(slot % len))
     }
 
@@ -143,7 +144,7 @@ impl<L, const LEN: usize> PerThread<L, LEN> {
     pub fn iter(&self) -> impl Iterator<Item = &L> {
         // Relaxed [used]: comes after a heavy fence, or is for figures only.
         let used = self.used.load(Ordering::Relaxed);
-        std::iter::successors(Some(&self.first), |segment| segment.next())
+        core::iter::successors(Some(&self.first), |segment| segment.next())
             .flat_map(|segment| segment.elements.iter())
             .take(used)
     }
@@ -165,7 +166,7 @@ impl<L, const LEN: usize> Drop for PerThread<L, LEN> {
 #[cfg(all(test, not(any(stillpoint_loom, stillpoint_shuttle))))]
 mod tests {
     use super::PerThread;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use core::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn elements_stay_where_they_are_and_scans_reach_the_marked_ones() {

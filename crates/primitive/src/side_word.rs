@@ -4,7 +4,7 @@
 //!
 //! Tags: `[side]` both sites are here.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// A word that says something about a block. All zeroes is a valid one, which reads 0.
 #[derive(Debug, Default)]

@@ -20,14 +20,23 @@ mod imp {
     pub use shuttle::thread_local;
 }
 
-#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
+#[cfg(all(not(feature = "std"), not(any(stillpoint_loom, stillpoint_shuttle))))]
+mod imp {
+    pub use super::plain_cell::UnsafeCell;
+    pub use crate::spin::{Mutex, MutexGuard};
+    pub use alloc::sync::Arc;
+    pub use core::hint;
+    pub use core::sync::atomic;
+}
+
+#[cfg(all(feature = "std", not(any(stillpoint_loom, stillpoint_shuttle))))]
 mod imp {
     pub use super::plain_cell::UnsafeCell;
     #[cfg(stillpoint_steps)]
     pub use crate::counted as atomic;
     #[cfg(stillpoint_tsan)]
     pub use crate::sanitized as atomic;
-    pub use std::hint;
+    pub use core::hint;
     #[cfg(not(any(stillpoint_steps, stillpoint_tsan)))]
     pub use std::sync::atomic;
     pub use std::sync::{Arc, Mutex, MutexGuard};
@@ -39,12 +48,12 @@ mod imp {
 mod plain_cell {
     /// `std`'s cell behind loom's interface: access is a closure over the raw pointer.
     #[derive(Debug, Default)]
-    pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+    pub struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
 
     impl<T> UnsafeCell<T> {
         /// Wraps `value`.
         pub const fn new(value: T) -> Self {
-            UnsafeCell(std::cell::UnsafeCell::new(value))
+            UnsafeCell(core::cell::UnsafeCell::new(value))
         }
         /// Hands the pointer to `f` for reading.
         #[inline(always)]

@@ -12,12 +12,14 @@
 //!                                  ── GONE ───▶ thread is past its exit: callers use a temporary slot
 //! ```
 
+use alloc::string::String;
+use alloc::sync::Weak;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
 #[cfg(stillpoint_loom)]
 use loom as checker;
 #[cfg(all(stillpoint_shuttle, not(stillpoint_loom)))]
 use shuttle as checker;
-use std::cell::{Cell, RefCell};
-use std::sync::Weak;
 
 /// Told when a thread that registered with [`on_exit`] ends.
 pub trait ExitHook: Send + Sync {
@@ -31,8 +33,10 @@ const GONE: usize = usize::MAX - 1;
 
 #[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 mod registry {
-    use std::collections::BTreeSet;
-    use std::sync::{Mutex, MutexGuard};
+    use crate::sync::{Mutex, MutexGuard};
+    use alloc::collections::BTreeSet;
+    use alloc::string::String;
+    use alloc::vec::Vec;
 
     struct Registry {
         free: BTreeSet<usize>,
@@ -44,10 +48,12 @@ mod registry {
         Mutex::new(Registry { free: BTreeSet::new(), names: Vec::new() });
 
     /// The registry, locked: nobody takes or gives back a number meanwhile.
+    #[cfg(feature = "std")]
     pub(crate) struct RegistryHold(
         #[expect(dead_code, reason = "held, not used")] MutexGuard<'static, Registry>,
     );
 
+    #[cfg(feature = "std")]
     impl RegistryHold {
         pub(crate) fn take() -> RegistryHold {
             RegistryHold(lock())
@@ -83,7 +89,7 @@ mod registry {
 #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 mod registry {
     use super::checker;
-    use std::cell::Cell;
+    use core::cell::Cell;
 
     struct Next(Cell<usize>);
     // SAFETY: the threads of a model take turns on one thread of the system.
@@ -104,7 +110,7 @@ mod registry {
     }
 }
 
-#[cfg(all(unix, not(any(stillpoint_loom, stillpoint_shuttle))))]
+#[cfg(all(feature = "std", unix, not(any(stillpoint_loom, stillpoint_shuttle))))]
 pub(crate) use registry::RegistryHold;
 use registry::{claim, give_back};
 
@@ -132,7 +138,24 @@ fn run_hooks(hooks: &[Weak<dyn ExitHook>], slot: usize) -> bool {
     free
 }
 
-#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
+/// Without `std` every thread is as one past its exit: nothing is known of it.
+#[cfg(not(feature = "std"))]
+mod tls {
+    use super::*;
+    use core::marker::PhantomData;
+
+    pub(super) struct Nothing<T>(PhantomData<fn(T)>);
+
+    impl<T> Nothing<T> {
+        pub(super) fn try_with<R>(&self, _use: impl FnOnce(&T) -> R) -> Result<R, ()> {
+            Err(())
+        }
+    }
+
+    pub(super) static SLOT: Nothing<Cell<usize>> = Nothing(PhantomData);
+    pub(super) static EXIT: Nothing<Exit> = Nothing(PhantomData);
+}
+#[cfg(all(feature = "std", not(any(stillpoint_loom, stillpoint_shuttle))))]
 mod tls {
     use super::*;
     thread_local! {
@@ -204,7 +227,10 @@ pub fn name_of(slot: usize) -> Option<String> {
 }
 
 fn thread_name() -> Option<String> {
-    crate::sync::thread::current().name().map(str::to_owned)
+    #[cfg(feature = "std")]
+    return crate::sync::thread::current().name().map(str::to_owned);
+    #[cfg(not(feature = "std"))]
+    None
 }
 
 /// Registers `hook` to run when the calling thread ends. `false` when the thread is past its exit.

@@ -9,12 +9,12 @@
 use crate::leased::{Expired, Guard};
 use crate::node::{AllocError, Block, Header, Heap, NodeAlloc};
 use crate::scheme::Protect;
-use std::alloc::{Layout, handle_alloc_error};
-use std::fmt;
-use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
-use std::ops::{Deref, DerefMut};
-use std::ptr::NonNull;
+use alloc::alloc::{Layout, handle_alloc_error};
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
 use stillpoint_primitive::sync::atomic::{AtomicPtr, Ordering};
 
 /// A value of one's own with its header, ready to be published; its memory is from an `A`.
@@ -139,7 +139,7 @@ impl<'g, T> Shared<'g, T> {
 
     /// The null pointer.
     pub fn null() -> Self {
-        Shared::from_ptr(std::ptr::null_mut())
+        Shared::from_ptr(core::ptr::null_mut())
     }
 
     #[inline(always)]
@@ -204,9 +204,9 @@ impl<'g, T> Shared<'g, T> {
     pub fn as_ptr(self) -> *mut T {
         let block = self.untagged();
         if block.is_null() {
-            return std::ptr::null_mut();
+            return core::ptr::null_mut();
         }
-        block.map_addr(|addr| addr + std::mem::offset_of!(Block<T>, value)).cast()
+        block.map_addr(|addr| addr + core::mem::offset_of!(Block<T>, value)).cast()
     }
 
     /// Where the node lies, untagged: what it will be retired as.
@@ -369,7 +369,7 @@ impl<T> Atomic<T> {
 
     /// An empty place.
     pub fn null() -> Self {
-        Atomic { ptr: AtomicPtr::new(std::ptr::null_mut()) }
+        Atomic { ptr: AtomicPtr::new(core::ptr::null_mut()) }
     }
 
     /// Loads, for a scheme that finds out afterwards whether the result is protected.
@@ -424,7 +424,7 @@ impl<T> Atomic<T> {
     /// Wait-free.
     pub fn take<'g>(&self, order: Ordering) -> Shared<'g, T> {
         // Acquire [load]: or what the caller asked for.
-        Shared::from_ptr(self.ptr.swap(std::ptr::null_mut(), order))
+        Shared::from_ptr(self.ptr.swap(core::ptr::null_mut(), order))
     }
 
     /// Replaces `current` by `new`; on failure gives `new` back, with what was found, unprotected. On success `new` comes back as

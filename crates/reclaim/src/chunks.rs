@@ -5,7 +5,8 @@
 //!
 //! 1. Pieces of `rest` are in order, and so is each inside; `front` is turned round, so that the first element is its last.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 /// Elements of a piece: about 6 KB of aged nodes.
 const PIECE: usize = 128;
@@ -60,7 +61,7 @@ impl<T> Chunks<T> {
     /// Takes over the elements of `other`. Whole pieces change hands; those that are less than half full are moved into fuller ones.
     pub(crate) fn append(&mut self, mut other: Chunks<T>) {
         other.front.reverse();
-        for piece in std::iter::once(other.front).chain(other.rest) {
+        for piece in core::iter::once(other.front).chain(other.rest) {
             if piece.len() * 2 > PIECE {
                 self.len += piece.len();
                 self.rest.push_back(piece);
@@ -73,9 +74,9 @@ impl<T> Chunks<T> {
 
 impl<T> IntoIterator for Chunks<T> {
     type Item = T;
-    type IntoIter = std::iter::Chain<
-        std::iter::Rev<std::vec::IntoIter<T>>,
-        std::iter::Flatten<std::collections::vec_deque::IntoIter<Vec<T>>>,
+    type IntoIter = core::iter::Chain<
+        core::iter::Rev<alloc::vec::IntoIter<T>>,
+        core::iter::Flatten<alloc::collections::vec_deque::IntoIter<Vec<T>>>,
     >;
 
     fn into_iter(self) -> Self::IntoIter {

@@ -43,8 +43,9 @@ mod pointers;
 
 use crate::epoch::Epoch;
 use crate::leased;
+use alloc::boxed::Box;
+use core::fmt;
 pub use pointers::{Atomic, CompareExchangeError, Owned, Pointer, Shared};
-use std::fmt;
 
 /// A domain of reclamation, as in crossbeam-epoch; a cheap handle.
 #[derive(Clone, Default)]

@@ -17,10 +17,10 @@
 use crate::atomic::Shared;
 use crate::node::{Block, Heap, NodeAlloc};
 use crate::scheme::Protect;
-use std::fmt;
-use std::marker::PhantomData;
-use std::ops::Deref;
-use std::ptr::NonNull;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::Deref;
+use core::ptr::NonNull;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// References that one node may have: far from overflow even if every thread adds one past it.

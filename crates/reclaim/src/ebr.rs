@@ -57,7 +57,7 @@ use crate::atomic::{Atomic, Shared};
 use crate::epoch::Epoch;
 use crate::leased;
 use crate::node::Header;
-use crate::plain_loads::plain_loads;
+use crate::plain_loads::{engine_guard, engine_scheme, plain_loads};
 use crate::scheme::{Protect, Scheme};
 
 /// A lease that no collector's clock reaches the end of.
@@ -126,32 +126,7 @@ impl Guard<'_> {
 
 // SAFETY: the argument of the module's page.
 unsafe impl Scheme for Ebr {
-    const NAME: &'static str = "ebr";
-    const ROBUST: bool = false;
-    const NEEDS_BIRTH: bool = false;
-    const PER_POINTER: bool = false;
-    const SLOTS: usize = usize::MAX;
-    const FROZEN_LINKS_OK: bool = true;
-
-    type Guard<'c> = Guard<'c>;
-
-    #[inline(always)]
-    fn pin(&self) -> Guard<'_> {
-        Guard(self.engine.pin())
-    }
-
-    #[inline(always)]
-    fn owns(&self, guard: &Guard<'_>) -> bool {
-        guard.0.is_from(&self.engine)
-    }
-
-    fn flush(&self) {
-        self.engine.flush();
-    }
-
-    fn unreclaimed(&self) -> u64 {
-        self.engine.stats().unreclaimed
-    }
+    engine_scheme!("ebr");
 }
 
 // SAFETY: as above.
@@ -176,8 +151,5 @@ unsafe impl Protect for Guard<'_> {
         unsafe { self.0.retire(ptr, Epoch::ZERO, bytes, reclaim) };
     }
 
-    fn repin(&mut self) {
-        let renewed = self.0.repin();
-        debug_assert!(renewed, "a guard without a cap can always go on");
-    }
+    engine_guard!();
 }

@@ -1,6 +1,6 @@
 //! [`Epoch`]: the number that orders births, retirements and reservations.
 
-use std::fmt;
+use core::fmt;
 
 /// A point on a collector's own clock, which moves by one a *tick*.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

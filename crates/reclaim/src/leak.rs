@@ -12,10 +12,10 @@
 //! assert_eq!(scheme.unreclaimed(), 0);
 //! ```
 
-use crate::atomic::{Atomic, Shared, Unprotected};
 use crate::node::Header;
-use crate::scheme::{Protect, Restart, Scheme};
-use std::marker::PhantomData;
+use crate::plain_loads::plain_loads;
+use crate::scheme::{Protect, Scheme};
+use core::marker::PhantomData;
 use std::sync::Arc;
 use stillpoint_primitive::{OwnerCounter, PerThread, thread_slot};
 
@@ -68,29 +68,7 @@ unsafe impl Scheme for Leak {
 
 // SAFETY: nothing is reclaimed.
 unsafe impl Protect for Guard<'_> {
-    #[inline(always)]
-    fn protect_root<'g, T>(
-        &'g self,
-        _slot: usize,
-        src: &Atomic<T>,
-    ) -> Result<Shared<'g, T>, Restart> {
-        Ok(src.load_acquire())
-    }
-
-    #[inline(always)]
-    fn protect<'g, T>(&'g self, _slot: usize, src: &Atomic<T>) -> Result<Shared<'g, T>, Restart> {
-        Ok(src.load_acquire())
-    }
-
-    #[inline(always)]
-    fn confirm<'g, T>(
-        &'g self,
-        _slot: usize,
-        found: Unprotected<T>,
-        _src: &Atomic<T>,
-    ) -> Result<Shared<'g, T>, Restart> {
-        Ok(found.assume_protected())
-    }
+    plain_loads!();
 
     #[inline(always)]
     fn header(&self) -> u64 {
@@ -106,8 +84,8 @@ unsafe impl Protect for Guard<'_> {
         }
     }
 
-    fn renew(&self) -> Result<(), Restart> {
-        Ok(())
+    fn nested(&self) -> Self {
+        self.collector.pin()
     }
 
     fn repin(&mut self) {}

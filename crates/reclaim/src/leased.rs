@@ -78,21 +78,25 @@
 //! # unsafe { last.retire(&guard) };
 //! ```
 
+#[cfg(feature = "std")]
 mod background;
 mod backlog;
 mod bag;
 mod builder;
 mod collector;
+#[cfg(feature = "std")]
 mod fork;
 mod guard;
 mod limits;
 mod local;
+mod participant;
 mod protect;
 mod reservation;
 mod scoped;
 mod stats;
 mod sweep;
 
+#[cfg(feature = "std")]
 pub use background::{Background, BackgroundBuilder};
 pub use builder::Builder;
 #[cfg(stillpoint_loom)]
@@ -101,5 +105,6 @@ pub use collector::Mutation;
 pub use collector::{Collector, WeakCollector};
 pub use guard::{Expired, Guard, Lease};
 pub use limits::Limit;
+pub use participant::Participant;
 pub use scoped::{Scoped, ScopedGuard};
 pub use stats::{OldestGuard, Stats};

@@ -32,8 +32,19 @@
 //! | destructors off one's own threads | [`Collector::background`], [`Builder::reclaim_on_retire`] |
 //! | values that borrow | [`leased::Scoped`] |
 //! | processes that fork | [`Builder::survive_fork`] |
+//! | pins that ask no thread-local | [`Collector::register`], [`Participant`] |
 //! | structures written for crossbeam-epoch | [`compat`] |
 //! | longer reads | [`guide`] |
+//!
+//! # Without `std`
+//! With `default-features = false` there are `core` and `alloc`, and atomics of 64 bits. No thread is known by itself then, so each holds a
+//! [`Participant`], and pins through it.
+//!
+//! | | without `std` |
+//! |---|---|
+//! | [`leased`], and structures over [`Protect`] | yes, by participants; fences are strict (one a pin); [`OldestGuard::age`] is zero; a destructor must not panic |
+//! | [`Collector::pin`], [`ebr`], [`rc`], [`compat`] | yes, slowly: each outermost pin claims a number under a lock that spins, and hands its bags over |
+//! | [`hp`], [`rcu`], [`leak`], background threads, `fork`, the guides | no: they need threads that are known, and that end |
 //!
 //! # Examples
 //! ```
@@ -54,6 +65,14 @@
 //! # unsafe { last.retire(&guard) };
 //! ```
 
+#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(
+    not(feature = "std"),
+    allow(dead_code, reason = "what `hp`, forks and background threads need")
+)]
+
+extern crate alloc;
+
 mod atomic;
 mod chunks;
 mod counted;
@@ -65,11 +84,15 @@ mod scheme;
 
 pub mod compat;
 pub mod ebr;
+#[cfg(feature = "std")]
 pub mod guide;
+#[cfg(feature = "std")]
 pub mod hp;
+#[cfg(feature = "std")]
 pub mod leak;
 pub mod leased;
 pub mod rc;
+#[cfg(feature = "std")]
 pub mod rcu;
 
 pub use atomic::{Atomic, Owned, Refused, Shared, Unprotected};
@@ -78,9 +101,11 @@ pub use epoch::Epoch;
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
 pub use leased::Mutation;
+#[cfg(feature = "std")]
+pub use leased::{Background, BackgroundBuilder};
 pub use leased::{
-    Background, BackgroundBuilder, Builder, Collector, Expired, Guard, Lease, Limit, OldestGuard,
-    Stats, WeakCollector,
+    Builder, Collector, Expired, Guard, Lease, Limit, OldestGuard, Participant, Stats,
+    WeakCollector,
 };
 pub use node::{AllocError, Header, Heap, NodeAlloc};
 pub use scheme::{Protect, Restart, Scheme};

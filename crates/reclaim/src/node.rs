@@ -9,9 +9,9 @@
 //! operations on it (a count) need more.
 
 use crate::epoch::Epoch;
-use std::alloc::Layout;
-use std::fmt;
-use std::ptr::NonNull;
+use core::alloc::Layout;
+use core::fmt;
+use core::ptr::NonNull;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 
 /// The word that a scheme keeps in each node.
@@ -68,7 +68,7 @@ impl<T> Block<T> {
     pub(crate) unsafe fn reclaim<A: NodeAlloc>(ptr: *mut u8) {
         let block = ptr.cast::<Block<T>>();
         // The memory goes back even if the value's destructor panics.
-        let _memory = Memory::<T, A> { block, alloc: std::marker::PhantomData };
+        let _memory = Memory::<T, A> { block, alloc: core::marker::PhantomData };
         // SAFETY: the caller's promise.
         unsafe { block.drop_in_place() };
     }
@@ -76,7 +76,7 @@ impl<T> Block<T> {
 
 struct Memory<T, A: NodeAlloc> {
     block: *mut Block<T>,
-    alloc: std::marker::PhantomData<A>,
+    alloc: core::marker::PhantomData<A>,
 }
 
 impl<T, A: NodeAlloc> Drop for Memory<T, A> {
@@ -101,7 +101,7 @@ impl fmt::Display for AllocError {
     }
 }
 
-impl std::error::Error for AllocError {}
+impl core::error::Error for AllocError {}
 
 /// Where the memory of nodes comes from and goes back to. Freeing needs no handle: a retired node is freed by whichever thread finds
 /// that it may go, long after the structure's own call.
@@ -132,13 +132,13 @@ unsafe impl NodeAlloc for Heap {
     fn alloc(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         assert!(layout.size() > 0, "a node of no bytes");
         // SAFETY: the layout is not empty.
-        let block = unsafe { std::alloc::alloc(layout) };
+        let block = unsafe { alloc::alloc::alloc(layout) };
         NonNull::new(block).ok_or(AllocError { bytes: layout.size() })
     }
 
     #[inline]
     unsafe fn free(block: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller's promise.
-        unsafe { std::alloc::dealloc(block.as_ptr(), layout) };
+        unsafe { alloc::alloc::dealloc(block.as_ptr(), layout) };
     }
 }

@@ -58,13 +58,13 @@ use crate::atomic::{Atomic, Shared};
 use crate::ebr::FOR_EVER_TICKS;
 use crate::leased;
 use crate::node::{Block, Header, Heap, NodeAlloc};
-use crate::plain_loads::plain_loads;
+use crate::plain_loads::{engine_guard, engine_scheme, plain_loads};
 use crate::retired::{Birth, Retired};
 use crate::scheme::{Protect, Scheme};
-use std::fmt;
-use std::marker::PhantomData;
-use std::ops::Deref;
-use std::ptr::NonNull;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::Deref;
+use core::ptr::NonNull;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 
 /// More handles than this are a leak in a loop.
@@ -153,9 +153,9 @@ impl Guard<'_> {
         shared: Shared<'_, T>,
     ) -> Counted<T, A> {
         let block: NonNull<Block<T>> = NonNull::new(shared.untagged()).expect("a node to promote");
-        let counted = std::mem::ManuallyDrop::new(Counted { block, owns: PhantomData });
+        let counted = core::mem::ManuallyDrop::new(Counted { block, owns: PhantomData });
         acquire(counted.header().word());
-        std::mem::ManuallyDrop::into_inner(counted)
+        core::mem::ManuallyDrop::into_inner(counted)
     }
 }
 
@@ -216,32 +216,7 @@ impl<T: fmt::Debug, A: NodeAlloc> fmt::Debug for Counted<T, A> {
 
 // SAFETY: the argument of the module's page.
 unsafe impl Scheme for Rc {
-    const NAME: &'static str = "rc";
-    const ROBUST: bool = false;
-    const NEEDS_BIRTH: bool = false;
-    const PER_POINTER: bool = false;
-    const SLOTS: usize = usize::MAX;
-    const FROZEN_LINKS_OK: bool = true;
-
-    type Guard<'c> = Guard<'c>;
-
-    #[inline(always)]
-    fn pin(&self) -> Guard<'_> {
-        Guard(self.engine.pin())
-    }
-
-    #[inline(always)]
-    fn owns(&self, guard: &Guard<'_>) -> bool {
-        guard.0.is_from(&self.engine)
-    }
-
-    fn flush(&self) {
-        self.engine.flush();
-    }
-
-    fn unreclaimed(&self) -> u64 {
-        self.engine.stats().unreclaimed
-    }
+    engine_scheme!("rc");
 }
 
 // SAFETY: as above.
@@ -267,8 +242,5 @@ unsafe impl Protect for Guard<'_> {
         self.0.retire_unborn(Retired { ptr, reclaim, birth, bytes });
     }
 
-    fn repin(&mut self) {
-        let renewed = self.0.repin();
-        debug_assert!(renewed, "a guard without a cap can always go on");
-    }
+    engine_guard!();
 }

@@ -69,10 +69,10 @@ use crate::node::Header;
 use crate::plain_loads::plain_loads;
 use crate::retired::{Birth, Retired};
 use crate::scheme::{Protect, Scheme};
+use core::fmt;
+use core::marker::PhantomData;
 use engine::Engine;
 use member::Member;
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 #[cfg(stillpoint_loom)]
@@ -223,7 +223,7 @@ unsafe impl Scheme for Rcu {
 
     #[inline(always)]
     fn owns(&self, guard: &Guard<'_>) -> bool {
-        std::ptr::eq(Arc::as_ptr(&self.engine), guard.engine)
+        core::ptr::eq(Arc::as_ptr(&self.engine), guard.engine)
     }
 
     /// As [`Scheme::flush`]. The calling thread counts as quiescent, unless it is inside a guard.
@@ -255,6 +255,11 @@ unsafe impl Protect for Guard<'_> {
     ) {
         let birth = Birth::of(crate::Epoch::ZERO);
         self.engine.retire(self.member, Retired { ptr, reclaim, birth, bytes });
+    }
+
+    fn nested(&self) -> Self {
+        self.member.nesting.set(self.member.nesting.get() + 1);
+        Guard { engine: self.engine, member: self.member, not_send: PhantomData }
     }
 
     fn repin(&mut self) {

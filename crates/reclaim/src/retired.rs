@@ -3,8 +3,7 @@
 use crate::epoch::Epoch;
 use crate::node::Header;
 use crate::rc::release;
-#[cfg(not(stillpoint_loom))]
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use stillpoint_primitive::contain;
 
 /// When a node was born, or where that is written: a retirement then need not wait for the node's line, and most nodes are
 /// reclaimed without anybody asking.
@@ -32,7 +31,7 @@ impl Birth {
 
     pub(crate) fn of(epoch: Epoch) -> Birth {
         // An epoch never comes near 2^63.
-        Birth(std::ptr::without_provenance((epoch.get() << 1 | 1) as usize))
+        Birth(core::ptr::without_provenance((epoch.get() << 1 | 1) as usize))
     }
 
     #[inline]
@@ -94,32 +93,11 @@ impl Retired {
     ///
     /// # Safety
     /// Nobody can reach the node any more, and this is the only call for it.
-    #[cfg(not(stillpoint_loom))]
     pub(crate) unsafe fn reclaim(self) {
-        if !self.birth.is_last() {
-            return;
+        if self.birth.is_last() {
+            // SAFETY: the caller's promise, passed on to the reclaimer that came with the node.
+            contain(|| unsafe { (self.reclaim)(self.ptr) });
         }
-        // SAFETY: the caller's promise, passed on to the reclaimer that came with the node.
-        let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (self.reclaim)(self.ptr) }));
-        if let Err(payload) = outcome {
-            // The payload's own destructor may panic in its turn; what that leaves is let go.
-            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-                std::mem::forget(again);
-            }
-        }
-    }
-
-    /// As above, but what panics in a model is the model.
-    ///
-    /// # Safety
-    /// As above.
-    #[cfg(stillpoint_loom)]
-    pub(crate) unsafe fn reclaim(self) {
-        if !self.birth.is_last() {
-            return;
-        }
-        // SAFETY: the caller's promise.
-        unsafe { (self.reclaim)(self.ptr) };
     }
 }
 

@@ -44,7 +44,7 @@
 use crate::atomic::{Atomic, Shared, Unprotected};
 use crate::leased::Expired;
 use crate::node::Header;
-use std::fmt;
+use core::fmt;
 
 /// The attempt has to start again from its root: its protection does not hold out, or the place that it read has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl fmt::Display for Restart {
     }
 }
 
-impl std::error::Error for Restart {}
+impl core::error::Error for Restart {}
 
 impl From<Expired> for Restart {
     fn from(_: Expired) -> Self {
@@ -180,6 +180,13 @@ pub unsafe trait Protect: Sized {
     /// # Errors
     /// [`Restart`] past a cap: only [`repin`](Protect::repin) helps.
     fn renew(&self) -> Result<(), Restart>;
+
+    /// A guard inside this one, whose protection it shares: what is loaded under it stays protected as long as either lives (where protection
+    /// is not per pointer), whereas a renewal of this one does not concern its traversals.
+    ///
+    /// # Progress
+    /// As [`Scheme::pin`].
+    fn nested(&self) -> Self;
 
     /// Begins a fresh section in this guard's place. Inside another guard of the same thread, where that cannot be done, it goes on
     /// under that one even past a cap.

@@ -181,7 +181,7 @@ impl<K: Ord, V, S: Scheme, A: NodeAlloc> List<K, V, S, A> {
         }
         self.check(guard);
         // A guard of its own: a key's `Ord` could renew the caller's, under which frozen links may not be followed any further then.
-        let own = self.scheme.pin();
+        let own = guard.nested();
         let found = own.retrying(|own| Ok(self.look_up(key, own)?.map(std::ptr::from_ref)))?;
         // SAFETY: found under a guard that shares its protection with the caller's, which lives for 'g.
         Ok(found.map(|node| &unsafe { &*node }.value))
@@ -225,9 +225,9 @@ impl<K: Ord, V, S: Scheme, A: NodeAlloc> List<K, V, S, A> {
     ///
     /// # Panics
     /// When the guard is of another collector.
-    pub fn iter<'g>(&'g self, guard: &'g S::Guard<'_>) -> Iter<'g, K, V, S, A> {
+    pub fn iter<'g, 'm>(&'g self, guard: &'g S::Guard<'m>) -> Iter<'g, 'm, K, V, S, A> {
         self.check(guard);
-        Iter::new(self)
+        Iter::new(self, guard)
     }
 }
 

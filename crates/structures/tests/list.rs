@@ -246,3 +246,31 @@ fn a_comparison_that_panics_leaves_the_list_as_it_was() {
     drop(list);
     counter.assert_none_left();
 }
+
+/// The guard of a participant is not the one that a pin of its thread would be nested in.
+#[test]
+fn what_a_participants_guard_found_stays() {
+    let counter = DropCounter::new();
+    let list = List::with_scheme(hasty());
+    let participant = list.scheme().register();
+    let guard = participant.pin();
+    // Its birth is past the lease of `guard`, which a look has to renew.
+    for key in 0..20 {
+        assert!(list.insert(key, counter.make(key)).is_ok());
+    }
+    let found = list.get(&7, &guard).expect("far from the longest lease").expect("inserted");
+    let mut rest = list.iter(&guard);
+    let next = rest.next().expect("the first");
+    for key in 0..20 {
+        assert!(list.remove(&key));
+    }
+    (0..100).for_each(|_| list.scheme().flush());
+    assert_eq!((**found, *next.0, **next.1), (7, 0, 0));
+    assert!(rest.next().is_none());
+    drop(rest);
+    assert!(counter.live() >= 2, "what the guard has given is still there");
+    drop(guard);
+    drop(participant);
+    drop(list);
+    counter.assert_none_left();
+}

@@ -8,10 +8,11 @@
 //! Tags: `[caller]` the orderings are the caller's; `[own]` Relaxed load of a place that one has to oneself.
 
 use crate::compat::Guard;
-use std::fmt;
-use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
-use std::ops::{Deref, DerefMut};
+use alloc::boxed::Box;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
 use stillpoint_primitive::sync::atomic::{AtomicPtr, Ordering};
 
 const fn tag_mask<T>() -> usize {
@@ -182,7 +183,7 @@ impl<'g, T> Shared<'g, T> {
 
     /// The null pointer.
     pub fn null() -> Self {
-        Shared::from_raw_tagged(std::ptr::null_mut())
+        Shared::from_raw_tagged(core::ptr::null_mut())
     }
 
     /// Whether it names nothing, whatever its tag.
@@ -306,7 +307,7 @@ impl<T> Atomic<T> {
 
     /// An empty place.
     pub fn null() -> Self {
-        Atomic { ptr: AtomicPtr::new(std::ptr::null_mut()) }
+        Atomic { ptr: AtomicPtr::new(core::ptr::null_mut()) }
     }
 
     /// Loads the pointer.

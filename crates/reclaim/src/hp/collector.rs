@@ -183,7 +183,7 @@ impl Inner {
     pub(crate) fn try_orphans(&self) -> Vec<Retired> {
         self.orphans
             .try_lock()
-            .map_or_else(|_| Vec::new(), |mut orphans| std::mem::take(&mut orphans.nodes))
+            .map_or_else(|_| Vec::new(), |mut orphans| core::mem::take(&mut orphans.nodes))
     }
 
     #[inline(always)]
@@ -264,7 +264,7 @@ impl Inner {
     fn close(&self) {
         let mut orphans = self.lock_orphans();
         orphans.closed = true;
-        let mut nodes = std::mem::take(&mut orphans.nodes);
+        let mut nodes = core::mem::take(&mut orphans.nodes);
         for local in self.locals.iter() {
             let lists = local.lists.take();
             nodes.extend(lists.kept);
@@ -298,8 +298,8 @@ impl ExitHook for Inner {
     }
 }
 
-impl std::fmt::Debug for Hazard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for Hazard {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Hazard").field("stats", &self.stats()).finish()
     }
 }

@@ -10,9 +10,9 @@ use crate::hp::local::Local;
 use crate::node::Header;
 use crate::retired::{Birth, Retired};
 use crate::scheme::{Protect, Restart};
-use std::cell::Cell;
-use std::fmt;
-use std::marker::PhantomData;
+use core::cell::Cell;
+use core::fmt;
+use core::marker::PhantomData;
 
 /// Rounds of a load: each but the last means that somebody changed the place between two of our instructions.
 const MAX_ROUNDS: u32 = 16;
@@ -36,7 +36,7 @@ impl<'c> Guard<'c> {
 
     #[inline(always)]
     pub(crate) fn is_from(&self, inner: &Inner) -> bool {
-        std::ptr::eq(self.inner, inner)
+        core::ptr::eq(self.inner, inner)
     }
 
     /// Whether this guard is one of `collector`'s.
@@ -129,6 +129,11 @@ unsafe impl Protect for Guard<'_> {
 
     fn renew(&self) -> Result<(), Restart> {
         Ok(())
+    }
+
+    /// Slots of its own: here nothing is shared.
+    fn nested(&self) -> Self {
+        self.inner.pin()
     }
 
     fn repin(&mut self) {

@@ -5,8 +5,8 @@
 //!   come before the free by whoever no longer finds it there.
 //! - `[append]`: Release store of `next` in `append` / Acquire load in `next`: the block comes with the pointer. Only the owner appends.
 
-use std::cell::Cell;
-use std::ptr::null_mut;
+use core::cell::Cell;
+use core::ptr::null_mut;
 use stillpoint_primitive::sync::atomic::{AtomicPtr, Ordering};
 
 /// Pointers that a guard protects at once: a skip list's search needs the most. Fewer in models, which step through each.
@@ -23,9 +23,9 @@ pub(crate) struct Hazards {
 impl Default for Hazards {
     fn default() -> Self {
         Hazards {
-            slots: std::array::from_fn(|_| AtomicPtr::new(null_mut())),
+            slots: core::array::from_fn(|_| AtomicPtr::new(null_mut())),
             next: AtomicPtr::new(null_mut()),
-            next_free: Cell::new(std::ptr::null()),
+            next_free: Cell::new(core::ptr::null()),
         }
     }
 }
@@ -70,7 +70,7 @@ impl Hazards {
 
     /// This block and those after it.
     pub(crate) fn chain(&self) -> impl Iterator<Item = &Hazards> {
-        std::iter::successors(Some(self), |block| block.next())
+        core::iter::successors(Some(self), |block| block.next())
     }
 
     /// A new block, in the second place of this chain. By the owner.

@@ -10,8 +10,8 @@
 
 use crate::hp::hazards::Hazards;
 use crate::retired::Retired;
-use std::cell::{Cell, RefCell};
-use std::ptr::null;
+use core::cell::{Cell, RefCell};
+use core::ptr::null;
 use stillpoint_primitive::thread_slot::Temporary;
 use stillpoint_primitive::{CachePadded, OwnerCounter};
 
@@ -104,7 +104,7 @@ impl Local {
     pub(crate) fn is_idle(&self) -> bool {
         // SAFETY: blocks stay as long as the local.
         let at = |block: *const Hazards| unsafe { block.as_ref() };
-        let free = std::iter::successors(at(self.free.get()), |block| at(block.next_free.get()));
+        let free = core::iter::successors(at(self.free.get()), |block| at(block.next_free.get()));
         free.count() == self.first.chain().count()
     }
 }

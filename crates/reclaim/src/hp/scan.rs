@@ -80,7 +80,7 @@ impl Inner {
     pub(crate) fn flush(&self, local: &Local) {
         loop {
             let reclaimed = local.reclaimed.get();
-            self.scan(local, std::mem::take(&mut self.lock_orphans().nodes));
+            self.scan(local, core::mem::take(&mut self.lock_orphans().nodes));
             self.reclaim_ready(local, usize::MAX);
             if local.reclaimed.get() == reclaimed || local.lists.borrow().kept.is_empty() {
                 return;

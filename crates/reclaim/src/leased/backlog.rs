@@ -22,8 +22,10 @@
 use crate::chunks::Chunks;
 use crate::leased::bag::{SealedBag, Summary};
 use crate::retired::{Retired, size};
-use std::collections::BTreeMap;
-use std::ptr;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ptr;
 use stillpoint_primitive::sync::atomic::{AtomicPtr, Ordering};
 
 struct Aged {
@@ -56,7 +58,7 @@ impl Group {
 
     fn absorb(&mut self, mut other: Group) {
         if self.nodes.len() < other.nodes.len() {
-            std::mem::swap(self, &mut other);
+            core::mem::swap(self, &mut other);
         }
         self.oldest = self.oldest.min(other.oldest);
         self.oldest_seen = self.oldest_seen.min(other.oldest);
@@ -99,7 +101,7 @@ impl Backlog {
     fn absorb(&mut self, mut other: Backlog) {
         self.waiting.append(&mut other.waiting);
         if self.ready.len() < other.ready.len() {
-            std::mem::swap(&mut self.ready, &mut other.ready);
+            core::mem::swap(&mut self.ready, &mut other.ready);
         }
         self.ready.append(other.ready);
         for (reader, group) in other.aged {
@@ -109,9 +111,9 @@ impl Backlog {
 
     /// Looks at up to `budget` aged nodes and at the bags that a heavy fence has covered; what nobody holds becomes ready.
     pub(crate) fn sift(&mut self, summary: &Summary, fenced: u64, mut budget: usize) {
-        let mut ready = std::mem::take(&mut self.ready);
+        let mut ready = core::mem::take(&mut self.ready);
         let mut free = Vec::new();
-        for bag in std::mem::take(&mut self.waiting) {
+        for bag in core::mem::take(&mut self.waiting) {
             if bag.retired_at < fenced {
                 bag.sift(summary, &mut free, self);
                 free.drain(..).for_each(|node| ready.push_back(node));
@@ -149,7 +151,7 @@ impl Backlog {
             match summary.covering(retired_at) {
                 Some(m) if m >= reader => group.push(retired_at, node),
                 Some(m) if node.birth.get() <= m => {
-                    self.keep(m, retired_at, std::iter::once(node));
+                    self.keep(m, retired_at, core::iter::once(node));
                 }
                 _ => ready.push_back(node),
             }
@@ -164,7 +166,7 @@ impl Backlog {
 
     /// Moves up to `count` ready nodes to `into`.
     pub(crate) fn take_ready(&mut self, count: usize, into: &mut Vec<Retired>) {
-        into.extend(std::iter::from_fn(|| self.ready.pop_front()).take(count));
+        into.extend(core::iter::from_fn(|| self.ready.pop_front()).take(count));
     }
 
     /// Nodes and their bytes.

@@ -9,6 +9,7 @@
 
 use crate::leased::backlog::Backlog;
 use crate::retired::Retired;
+use alloc::vec::Vec;
 
 /// A bag with its retire epoch.
 pub(crate) struct SealedBag {
@@ -83,7 +84,7 @@ mod tests {
         assert_eq!(summary.covering(2), None);
         assert_eq!(summary.covering(3), Some(20));
         assert_eq!(summary.covering(8), Some(20));
-        summary.refill(std::iter::once((5, 6)));
+        summary.refill(core::iter::once((5, 6)));
         assert_eq!(summary.covering(4), None);
         assert_eq!(summary.covering(5), Some(6));
     }

@@ -3,7 +3,9 @@
 use crate::leased::collector::Collector;
 use crate::leased::limits::{Limit, Watch};
 use crate::leased::stats::Stats;
-use std::sync::Arc;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use stillpoint_primitive::fence::Fences;
 
 /// The largest bag: larger ones would be allocated whole, and their multiples overflow.
@@ -22,6 +24,7 @@ pub struct Builder {
     pub(crate) fences: Option<Fences>,
     pub(crate) limits: Vec<Watch>,
     pub(crate) reclaim_on_retire: bool,
+    #[cfg(feature = "std")]
     pub(crate) survive_fork: bool,
     #[cfg(stillpoint_loom)]
     pub(crate) mutation: crate::leased::collector::Mutation,
@@ -37,6 +40,7 @@ impl Default for Builder {
             fences: None,
             limits: Vec::new(),
             reclaim_on_retire: true,
+            #[cfg(feature = "std")]
             survive_fork: false,
             #[cfg(stillpoint_loom)]
             mutation: crate::leased::collector::Mutation::None,
@@ -119,6 +123,7 @@ impl Builder {
 
     /// Keeps the collector usable in children of a `fork`, by a handler (`pthread_atfork`) that does what
     /// [`Collector::after_fork_in_child`] says. Nothing where there is no fork.
+    #[cfg(feature = "std")]
     pub fn survive_fork(mut self, survive: bool) -> Self {
         self.survive_fork = survive;
         self

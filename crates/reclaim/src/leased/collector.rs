@@ -1,8 +1,10 @@
 //! [`Collector`]: the epoch, the locals of all threads, the orphans; pinning.
 //!
-//! Tags: `[epoch]` Relaxed and Acquire loads of the epoch (monotone, see the crate's argument) and the Release CAS of a tick.
+//! Tags: `[epoch]` Relaxed and Acquire loads of the epoch (monotone, see the crate's argument) and the Release CAS of a tick;
+//! `[lost]`: see `fork`.
 
 use crate::epoch::Epoch;
+#[cfg(feature = "std")]
 use crate::leased::background::{BackgroundBuilder, Signal};
 use crate::leased::backlog::BacklogStack;
 use crate::leased::builder::Builder;
@@ -11,12 +13,15 @@ use crate::leased::limits::Watch;
 use crate::leased::local::{Local, Locals, TEMPORARY, UNREGISTERED};
 use crate::leased::reservation::IDLE;
 use crate::leased::stats::Stats;
-use std::sync::{Arc, Weak};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+#[cfg(feature = "std")]
 use std::time::Instant;
 use stillpoint_primitive::fence::Fences;
+#[cfg(feature = "std")]
 use stillpoint_primitive::fork;
-use stillpoint_primitive::sync::Mutex;
 use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use stillpoint_primitive::sync::{Mutex, MutexGuard};
 use stillpoint_primitive::thread_slot::{self, ExitHook, Temporary};
 use stillpoint_primitive::{CachePadded, OwnerCounter};
 
@@ -77,6 +82,7 @@ pub(crate) struct Inner {
     epoch: CachePadded<AtomicU64>,
     pub(crate) name: Option<Arc<str>>,
     /// When the collector was made: ages are counted from here.
+    #[cfg(feature = "std")]
     pub(crate) made: Instant,
     pub(crate) fences: Fences,
     /// Slots whose pins take the fast path: those of the first segment, none where a pin needs a real fence.
@@ -92,6 +98,7 @@ pub(crate) struct Inner {
     pub(crate) limits: Vec<Watch>,
     pub(crate) reclaim_on_retire: bool,
     /// Of the background threads.
+    #[cfg(feature = "std")]
     pub(crate) signals: std::sync::Mutex<Vec<Weak<Signal>>>,
     /// Whether the last handle has gone. Held by a thread that exits while it posts its bags, and by the last handle while it takes
     /// the bags of all threads: each node is reclaimed by the end of the last handle, or before.
@@ -122,8 +129,8 @@ impl WeakCollector {
     }
 }
 
-impl std::fmt::Debug for WeakCollector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for WeakCollector {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("WeakCollector").finish_non_exhaustive()
     }
 }
@@ -156,6 +163,7 @@ impl Collector {
         let inner = Arc::new_cyclic(|me| Inner {
             epoch: CachePadded::new(AtomicU64::new(1)),
             name: builder.name,
+            #[cfg(feature = "std")]
             made: Instant::now(),
             fences,
             fast_slots: if fast { Locals::FIRST_LEN } else { 0 },
@@ -168,6 +176,7 @@ impl Collector {
             backlogs: BacklogStack::new(),
             limits: builder.limits,
             reclaim_on_retire: builder.reclaim_on_retire,
+            #[cfg(feature = "std")]
             signals: std::sync::Mutex::default(),
             closed: Mutex::new(false),
             lock_lost: AtomicBool::new(false),
@@ -178,6 +187,7 @@ impl Collector {
             #[cfg(stillpoint_loom)]
             mutation: builder.mutation,
         });
+        #[cfg(feature = "std")]
         if builder.survive_fork {
             fork::on_fork(inner.me.clone() as Weak<dyn fork::ForkHook>);
         }
@@ -268,6 +278,7 @@ impl Collector {
 
     /// A thread that reclaims what no thread in particular is about to: what readers have held back, what exited threads left, what was
     /// [handed over](Collector::hand_over); with [`reclaim_on_retire(false)`](Builder::reclaim_on_retire) everything.
+    #[cfg(feature = "std")]
     pub fn background(&self) -> BackgroundBuilder {
         BackgroundBuilder::new(self.clone())
     }
@@ -312,7 +323,7 @@ impl Collector {
     }
 
     pub(crate) fn is(&self, inner: &Inner) -> bool {
-        std::ptr::eq(Arc::as_ptr(&self.inner), inner)
+        core::ptr::eq(Arc::as_ptr(&self.inner), inner)
     }
 }
 
@@ -444,7 +455,19 @@ impl Inner {
         }
     }
 
-    fn register(&self, local: &Local, slot: usize, flags: u32) {
+    /// Pins on a local of the caller's: a participant's.
+    #[inline(always)]
+    pub(crate) fn pin_local<'c>(&'c self, local: &'c Local) -> Guard<'c> {
+        let lease = if local.reservation.own_lower() == IDLE {
+            self.announce(local)
+        } else {
+            local.nest();
+            local.reservation.own_upper()
+        };
+        Guard::new(self, local, lease)
+    }
+
+    pub(crate) fn register(&self, local: &Local, slot: usize, flags: u32) {
         local.state.set(flags);
         self.locals.mark_used(slot);
         local.reservation.appear();
@@ -454,9 +477,23 @@ impl Inner {
     #[cold]
     pub(crate) fn leave_temporary(&self, local: &Local) {
         self.leave_bags(local);
+        self.unregister(local);
+        drop(local.temporary.take());
+    }
+
+    /// From now on nobody has the local.
+    pub(crate) fn unregister(&self, local: &Local) {
         local.state.set(UNREGISTERED);
         local.reservation.vanish();
-        drop(local.temporary.take());
+    }
+
+    /// The lock of the end; `None` when a thread held it that a fork has not taken along.
+    pub(crate) fn lock_closed(&self) -> Option<MutexGuard<'_, bool>> {
+        // Relaxed [lost]: set while the process has one thread.
+        if self.lock_lost.load(Ordering::Relaxed) {
+            return None;
+        }
+        Some(self.closed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 }
 
@@ -476,14 +513,13 @@ impl ExitHook for Inner {
             return false;
         }
         self.leave_bags(local);
-        local.state.set(UNREGISTERED);
-        local.reservation.vanish();
+        self.unregister(local);
         true
     }
 }
 
-impl std::fmt::Debug for Collector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for Collector {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Collector").field("stats", &self.stats()).finish()
     }
 }

@@ -3,6 +3,7 @@
 //! | of a thread that is gone | becomes |
 //! |---|---|
 //! | its reservation | absent: it holds back nothing |
+//! | a participant | kept as it was: it may be the forking thread's |
 //! | its bags | leaked: it may have been in the middle of changing them; [`Stats::abandoned`](crate::Stats::abandoned) counts their nodes |
 //! | its thread's number | never given out again in the child |
 //! | the lock of the collector's end | given up if it held it: then threads that exit keep their bags until the collector's end |
@@ -11,11 +12,11 @@
 
 use crate::leased::collector::{Collector, Inner};
 use crate::leased::local::{Bags, Local, UNREGISTERED};
-use std::cell::RefCell;
+use core::cell::RefCell;
 use stillpoint_primitive::fence::Fences;
 use stillpoint_primitive::fork::ForkHook;
+use stillpoint_primitive::sync::Mutex;
 use stillpoint_primitive::sync::atomic::Ordering;
-use stillpoint_primitive::sync::{Mutex, MutexGuard};
 use stillpoint_primitive::thread_slot;
 use stillpoint_primitive::thread_slot::Temporary;
 
@@ -52,15 +53,6 @@ impl ForkHook for Inner {
 }
 
 impl Inner {
-    /// The lock of the end; `None` when a thread held it that is gone.
-    pub(crate) fn lock_closed(&self) -> Option<MutexGuard<'_, bool>> {
-        // Relaxed [lost]: see the header.
-        if self.lock_lost.load(Ordering::Relaxed) {
-            return None;
-        }
-        Some(self.closed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
-    }
-
     fn forget_other_threads(&self) {
         // The registration for `membarrier` is the process's.
         let _ = Fences::detect();
@@ -97,7 +89,7 @@ impl Inner {
             && let Err(backlog) = self.backlogs.push(backlog)
         {
             // Cannot happen in a process of one thread; a leak is the worst of it.
-            std::mem::forget(backlog);
+            core::mem::forget(backlog);
         }
     }
 }
@@ -108,8 +100,11 @@ fn is_stuck(lock: &Mutex<bool>) -> bool {
 }
 
 impl Local {
-    /// Makes the slot one that nobody has.
+    /// Makes the slot one that nobody has, unless it is a participant's: the forking thread may hold that one.
     fn abandon(&self) {
+        if self.explicit.get() {
+            return;
+        }
         self.reservation.vanish();
         self.guard_name.set(None);
         self.state.set(UNREGISTERED);

@@ -11,9 +11,10 @@ use crate::leased::local::{Local, NAMED, NESTING, TEMPORARY};
 use crate::node::Header;
 use crate::retired::{Birth, Retired};
 use crate::scheme::Protect;
-use std::cell::Cell;
-use std::fmt;
-use std::marker::PhantomData;
+use alloc::boxed::Box;
+use core::cell::Cell;
+use core::fmt;
+use core::marker::PhantomData;
 use stillpoint_primitive::prefetch;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,7 +28,7 @@ impl fmt::Display for Expired {
     }
 }
 
-impl std::error::Error for Expired {}
+impl core::error::Error for Expired {}
 
 /// Up to which epoch a traversal may meet nodes: see [`Guard::lease`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -339,6 +340,18 @@ impl<'c> Guard<'c> {
         Ok(inner.announce(local))
     }
 
+    /// A guard inside this one, on the same reservation: what is loaded under it stays allocated as long as either lives, and what other
+    /// operations renew does not touch its lease. (So does a [`pin`](Collector::pin) inside this guard, but for a guard of a
+    /// [`Participant`](crate::Participant), or of a thread past its exit: those that pin again have another reservation.)
+    ///
+    /// # Progress
+    /// Wait-free.
+    #[inline]
+    pub fn nested(&self) -> Guard<'c> {
+        self.local.nest();
+        Guard::new(self.inner, self.local, self.local.reservation.own_upper())
+    }
+
     /// Names the reservation that this guard shares with the other guards of its thread, until the outermost of them goes: see
     /// [`Collector::pin_named`].
     ///
@@ -425,7 +438,7 @@ impl<'c> Guard<'c> {
     ) {
         #[cfg(debug_assertions)]
         self.check_birth(header.birth());
-        prefetch(std::ptr::from_ref(header).cast());
+        prefetch(core::ptr::from_ref(header).cast());
         // SAFETY: the caller's promise: it goes with the node.
         let birth = unsafe { Birth::at(header) };
         self.inner.retire(self.local, Retired { ptr, reclaim, birth, bytes });

@@ -14,8 +14,8 @@
 use crate::leased::collector::Inner;
 use crate::leased::local::Local;
 use crate::leased::stats::Stats;
-#[cfg(not(stillpoint_loom))]
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use alloc::boxed::Box;
+use stillpoint_primitive::contain;
 use stillpoint_primitive::sync::atomic::{AtomicBool, Ordering};
 
 /// An amount of unreclaimed memory, in nodes, in bytes (as told at `retire`) or whichever comes first.
@@ -89,17 +89,8 @@ impl Watch {
     }
 
     /// A panic of the callback is contained: `retire` is called by code that is in the middle of something.
-    #[cfg(not(stillpoint_loom))]
     fn call(&self, stats: &Stats) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| (self.callback)(stats))) {
-            // The payload's own destructor could panic again.
-            std::mem::forget(payload);
-        }
-    }
-
-    #[cfg(stillpoint_loom)]
-    fn call(&self, stats: &Stats) {
-        (self.callback)(stats);
+        contain(|| (self.callback)(stats));
     }
 }
 

@@ -19,7 +19,8 @@ use crate::leased::bag::{SealedBag, Summary};
 use crate::leased::reservation::Reservation;
 use crate::leased::stats::Seen;
 use crate::retired::{Retired, size};
-use std::cell::{Cell, RefCell};
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
 use stillpoint_primitive::thread_slot::Temporary;
 use stillpoint_primitive::{CachePadded, Label, OwnerCounter, PerThread};
 
@@ -73,6 +74,8 @@ pub(crate) struct Local {
     pub(crate) births_before: Cell<u64>,
     pub(crate) births: OwnerCounter,
     pub(crate) reclaiming: Cell<bool>,
+    /// It is a participant's, not a thread's.
+    pub(crate) explicit: Cell<bool>,
     /// A limit's callback is running.
     pub(crate) reporting: Cell<bool>,
     pub(crate) bags: RefCell<Bags>,
@@ -114,6 +117,7 @@ impl Default for Local {
             births_before: Cell::new(0),
             births: OwnerCounter::default(),
             reclaiming: Cell::new(false),
+            explicit: Cell::new(false),
             reporting: Cell::new(false),
             bags: RefCell::default(),
             temporary: RefCell::new(None),

@@ -87,6 +87,11 @@ unsafe impl Protect for Guard<'_> {
         Ok(Guard::renew(self)?)
     }
 
+    #[inline]
+    fn nested(&self) -> Self {
+        Guard::nested(self)
+    }
+
     fn repin(&mut self) {
         if !Guard::repin(self) {
             self.extend_past_cap();

@@ -9,9 +9,10 @@ use crate::leased::builder::Builder;
 use crate::leased::collector::Collector;
 use crate::leased::guard::Guard;
 use crate::leased::stats::Stats;
-use std::fmt;
-use std::marker::PhantomData;
-use std::ops::Deref;
+use alloc::boxed::Box;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::Deref;
 
 /// A collector of its own, whose nodes may refer to anything that outlives `'env`. Its drop reclaims whatever is left.
 ///

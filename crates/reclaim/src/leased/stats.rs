@@ -5,9 +5,10 @@
 
 use crate::leased::collector::{Inner, PIPELINE_BAGS};
 use crate::leased::local::Local;
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
 use stillpoint_primitive::{OwnerCounter, thread_slot};
 
 /// Figures of one moment: sums of per-thread counters, so not one atomic cut.
@@ -103,8 +104,15 @@ impl Seen {
 }
 
 impl Inner {
+    #[cfg(feature = "std")]
     fn now_ns(&self) -> u64 {
         self.made.elapsed().as_nanos().try_into().unwrap_or(u64::MAX)
+    }
+
+    /// There is no clock.
+    #[cfg(not(feature = "std"))]
+    fn now_ns(&self) -> u64 {
+        0
     }
 
     /// All reservations, for a sweep that has fenced; notes their ages.

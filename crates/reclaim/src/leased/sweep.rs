@@ -27,6 +27,7 @@ use crate::leased::collector::Inner;
 use crate::leased::collector::Mutation;
 use crate::leased::local::{Bags, Local};
 use crate::retired::Retired;
+use alloc::vec::Vec;
 use stillpoint_primitive::sync::atomic::{Ordering, fence};
 
 /// Sealed bags that a thread keeps from one sweep to the next.
@@ -88,7 +89,7 @@ impl Inner {
         let moved = bags.sealed.last().is_some_and(|bag| bag.retired_at < epoch);
         if !bags.open.is_empty() {
             let fresh = bags.spare.pop().unwrap_or_else(|| Vec::with_capacity(self.batch_len));
-            let entries = std::mem::replace(&mut bags.open, fresh);
+            let entries = core::mem::replace(&mut bags.open, fresh);
             bags.sealed.push(SealedBag { entries, retired_at: epoch });
         }
         drop(bags);
@@ -152,7 +153,7 @@ impl Inner {
         // Acquire [fenced]: the scan below comes after the fence that this epoch stands for.
         let fenced = self.fenced.load(Ordering::Acquire);
         let mut bags = local.bags.borrow_mut();
-        let mut backlog = std::mem::take(&mut bags.unposted);
+        let mut backlog = core::mem::take(&mut bags.unposted);
         self.backlogs.take_all(&mut backlog);
         if waiting > 1 || effort != Effort::Amortised || !backlog.is_empty() {
             bags.summary.refill(self.reservations());
@@ -175,7 +176,7 @@ impl Inner {
     fn sift_sealed(&self, bags: &mut Bags, fenced: u64, effort: Effort, backlog: &mut Backlog) {
         let Bags { sealed, ready, spare, summary, .. } = bags;
         let (all, count) = (effort != Effort::Amortised, sealed.len());
-        for (at, bag) in std::mem::take(sealed).into_iter().enumerate() {
+        for (at, bag) in core::mem::take(sealed).into_iter().enumerate() {
             let newer = count - 1 - at;
             let patient =
                 newer == 0 || newer < SEALED_BAGS && summary.covering(bag.retired_at).is_some();
@@ -227,7 +228,9 @@ impl Inner {
     /// Once what a flush does until nothing more goes; left to the background thread where threads do not reclaim as they retire.
     pub(crate) fn try_to_reclaim(&self, local: &Local) {
         if !self.reclaim_on_retire {
-            return self.hurry();
+            #[cfg(feature = "std")]
+            self.hurry();
+            return;
         }
         self.seal(local, Effort::Whole);
         self.sweep(local, Effort::Whole);
@@ -269,7 +272,7 @@ impl Inner {
         self.seal(local, Effort::Whole);
         let mut bags = local.bags.borrow_mut();
         let Bags { sealed, ready, unposted, .. } = &mut *bags;
-        let mut backlog = std::mem::take(unposted);
+        let mut backlog = core::mem::take(unposted);
         backlog.inherit(sealed, ready);
         if let Err(backlog) = self.backlogs.push(backlog) {
             *unposted = backlog;

@@ -187,7 +187,7 @@ impl Engine {
         if bags.open.is_empty() {
             return;
         }
-        let nodes = std::mem::take(&mut bags.open);
+        let nodes = core::mem::take(&mut bags.open);
         bags.sealed.push_back(Bag { nodes, period: self.end_period() });
     }
 

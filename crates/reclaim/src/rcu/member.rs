@@ -10,7 +10,7 @@
 //! Tags: `[seen]` Release stores here / the Acquire load in `engine`'s scan: uses of what was loaded come before the reclamation.
 
 use crate::retired::Retired;
-use std::cell::{Cell, RefCell};
+use core::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_primitive::thread_slot::Temporary;

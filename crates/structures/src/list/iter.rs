@@ -1,6 +1,6 @@
 //! [`Iter`]: along a [`List`], in the order of keys.
 //!
-//! It has a guard of its own, inside the caller's: what it loads stays allocated as long as the caller's guard, while no other operation
+//! It has a guard of its own, nested in the caller's: what it loads stays allocated as long as the caller's guard, while no other operation
 //! can renew the lease under which it goes on from node to node. When that lease runs out, it renews it and looks for its place again
 //! from the head; past the cap too, since what it has given must stay.
 
@@ -9,19 +9,19 @@ use std::fmt;
 use stillpoint_reclaim::{NodeAlloc, Protect, Restart, Scheme};
 
 /// See [`List::iter`].
-pub struct Iter<'g, K, V, S: Scheme, A: NodeAlloc> {
+pub struct Iter<'g, 'm, K, V, S: Scheme + 'm, A: NodeAlloc> {
     list: &'g List<K, V, S, A>,
-    guard: S::Guard<'g>,
+    guard: S::Guard<'m>,
     /// The node given last: its link is where it goes on.
     last: Option<&'g Node<K, V>>,
 }
 
-impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iter<'g, K, V, S, A> {
-    pub(super) fn new(list: &'g List<K, V, S, A>) -> Self {
+impl<'g, 'm, K: Ord, V, S: Scheme, A: NodeAlloc> Iter<'g, 'm, K, V, S, A> {
+    pub(super) fn new(list: &'g List<K, V, S, A>, guard: &'g S::Guard<'m>) -> Self {
         const {
             assert!(!S::PER_POINTER && S::FROZEN_LINKS_OK, "iterates over frozen links");
         }
-        Iter { list, guard: list.scheme.pin(), last: None }
+        Iter { list, guard: guard.nested(), last: None }
     }
 
     /// Goes on from the node given last, without looking for it.
@@ -50,7 +50,7 @@ impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iter<'g, K, V, S, A> {
     }
 }
 
-impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iterator for Iter<'g, K, V, S, A> {
+impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iterator for Iter<'g, '_, K, V, S, A> {
     type Item = (&'g K, &'g V);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -70,7 +70,7 @@ impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iterator for Iter<'g, K, V, S, A> {
     }
 }
 
-impl<K, V, S: Scheme, A: NodeAlloc> fmt::Debug for Iter<'_, K, V, S, A> {
+impl<K, V, S: Scheme, A: NodeAlloc> fmt::Debug for Iter<'_, '_, K, V, S, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Iter").field("begun", &self.last.is_some()).finish_non_exhaustive()
     }
