@@ -84,5 +84,5 @@ impl Carving {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(stillpoint_shuttle)))]
 mod tests;

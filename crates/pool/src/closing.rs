@@ -120,5 +120,5 @@ impl Remaining {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(stillpoint_shuttle)))]
 mod tests;

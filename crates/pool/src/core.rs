@@ -13,6 +13,7 @@ use crate::carve::Carving;
 use crate::class;
 use crate::closing::Remaining;
 use crate::depot::Depot;
+use crate::index_stack::Mutation;
 use crate::local::{CLOSED, Local, Locals, READY, SLOW, UNREGISTERED};
 use crate::magazine::Loaded;
 use crate::pool::PoolConfig;
@@ -66,13 +67,17 @@ unsafe impl Sync for Core {}
 
 impl Core {
     pub(crate) fn new(config: PoolConfig) -> Self {
+        Self::with_mutation(config, Mutation::None)
+    }
+
+    pub(crate) fn with_mutation(config: PoolConfig, mutation: Mutation) -> Self {
         let capacity = |class| (MAGAZINE_BYTES / class::bytes_of(class)).clamp(2, MAGAZINE_BLOCKS);
         Core {
             locals: Locals::new(),
             fences: Fences::detect(),
             quarantine: Quarantine::new(config.quarantine_blocks),
             config,
-            depots: (0..class::COUNT).map(|class| Depot::new(capacity(class))).collect(),
+            depots: (0..class::COUNT).map(|class| Depot::new(capacity(class), mutation)).collect(),
             carvings: (0..class::COUNT).map(|_| Carving::new()).collect(),
             slabs: Mutex::new(Slabs::default()),
             trimming: Mutex::new(()),

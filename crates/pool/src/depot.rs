@@ -50,11 +50,7 @@ pub(crate) struct Depot {
 }
 
 impl Depot {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self::with_mutation(capacity, Mutation::None)
-    }
-
-    fn with_mutation(capacity: usize, mutation: Mutation) -> Self {
+    pub(crate) fn new(capacity: usize, mutation: Mutation) -> Self {
         Depot {
             full: IndexStack::new(),
             empty: IndexStack::new(),
@@ -158,5 +154,5 @@ impl Depot {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(stillpoint_shuttle)))]
 mod tests;

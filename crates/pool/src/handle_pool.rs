@@ -335,5 +335,5 @@ impl<T: Send + Sync + 'static> fmt::Debug for Pinned<'_, T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(stillpoint_shuttle)))]
 mod tests;

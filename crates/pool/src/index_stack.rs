@@ -18,7 +18,7 @@ use stillpoint_primitive::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mutation {
     None,
-    #[cfg(all(test, stillpoint_loom))]
+    #[cfg(all(test, any(stillpoint_loom, stillpoint_shuttle)))]
     NoTag,
 }
 
@@ -26,7 +26,7 @@ impl Mutation {
     fn tag_after(self, tag: u64) -> u64 {
         match self {
             Mutation::None => tag + 1,
-            #[cfg(all(test, stillpoint_loom))]
+            #[cfg(all(test, any(stillpoint_loom, stillpoint_shuttle)))]
             Mutation::NoTag => 0,
         }
     }

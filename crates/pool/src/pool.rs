@@ -122,7 +122,11 @@ impl Pool {
 
     /// A pool with settings of one's own.
     pub fn with_config(config: PoolConfig) -> Pool {
-        let core = NonNull::from(Box::leak(Box::new(Core::new(config))));
+        Pool::of(Core::new(config))
+    }
+
+    fn of(core: Core) -> Pool {
+        let core = NonNull::from(Box::leak(Box::new(core)));
         let keeper = Arc::new(Keeper { core });
         let pool = Pool { core, keeper };
         pool.core().set_hook(Arc::downgrade(&pool.keeper) as Weak<dyn ExitHook>);
@@ -300,3 +304,6 @@ impl fmt::Debug for Pool {
         f.debug_struct("Pool").field("stats", &self.stats()).finish()
     }
 }
+
+#[cfg(all(test, stillpoint_shuttle, not(stillpoint_loom)))]
+mod tests;

@@ -136,7 +136,7 @@ impl Shelf {
         }
     }
 
-    /// Loads `magazine`; what was loaded becomes the spare, and the spare is returned.
+    /// Loads `magazine`; what was loaded becomes the spare, and the spare is returned. (If nothing was, the spare stays.)
     ///
     /// # Safety
     /// By the owner of the local (L1).
@@ -144,9 +144,8 @@ impl Shelf {
         // SAFETY: the caller's promise; the closure only moves magazines.
         unsafe {
             self.with(|magazines| {
-                let old = magazines.spare.take();
-                magazines.spare = self.load(magazines, Some(magazine));
-                old
+                let before = self.load(magazines, Some(magazine))?;
+                magazines.spare.replace(before)
             })
         }
     }

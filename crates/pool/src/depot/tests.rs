@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 #[test]
 #[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 fn full_magazines_come_back_with_their_blocks() {
-    let depot = Depot::new(2);
+    let depot = Depot::new(2, Mutation::None);
     assert!(depot.take_full().is_none());
     let mut magazine = depot.take_empty();
     magazine.push(NonNull::<u64>::dangling().cast());
@@ -18,7 +18,7 @@ fn full_magazines_come_back_with_their_blocks() {
 #[cfg(stillpoint_loom)]
 fn aba(mutation: Mutation) {
     loom::model(move || {
-        let depot = std::sync::Arc::new(Depot::with_mutation(1, mutation));
+        let depot = std::sync::Arc::new(Depot::new(1, mutation));
         for _ in 0..2 {
             let mut magazine = depot.make();
             magazine.push(NonNull::<u64>::dangling().cast());
