@@ -14,6 +14,8 @@
 //! | [`push`](ArrayQueue::push), [`pop`](ArrayQueue::pop) | blocking, in the strict sense: between the CAS that takes a position and the store of its stamp, a handful of instructions, whoever needs that very cell waits | a CAS, a store |
 //! | [`len`](ArrayQueue::len), [`is_empty`](ArrayQueue::is_empty), [`is_full`](ArrayQueue::is_full) | wait-free | two loads |
 //!
+//! Who loses a CAS stands back for some microseconds, so that the lines of the counters do not travel from cache to cache with each operation.
+//!
 //! No memory is allocated or reclaimed after its making, hence no scheme. [`SegmentQueue`](crate::SegmentQueue) is unbounded, and lock-free.
 //!
 //! # Invariants
@@ -30,7 +32,7 @@
 //!
 //! Source: D. Vyukov, *Bounded MPMC queue* (2010).
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, stand_back};
 use crate::drop_all::drop_all;
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -126,7 +128,7 @@ impl<T> ArrayQueue<T> {
                     self.fill(cell, tail, value);
                     return Ok(());
                 }
-                backoff.spin();
+                stand_back();
                 continue;
             }
             // SeqCst [position]: `head` itself says whether it is full.
@@ -154,7 +156,7 @@ impl<T> ArrayQueue<T> {
                 if self.take_position(&self.head, head) {
                     return Some(self.empty(cell, head));
                 }
-                backoff.spin();
+                stand_back();
                 continue;
             }
             // SeqCst [position]: `tail` itself says whether it is empty.

@@ -7,6 +7,18 @@ const SPIN_ROUNDS: u32 = 6;
 /// Rounds, of spinning and of giving the processor away, after which waiting on is a waste.
 const ROUNDS: u32 = 10;
 
+/// Rounds of spinning after a collision: some microseconds.
+const STAND_BACK: u32 = 256;
+
+/// After a lost race for a place in a queue, where the winners' lines travel from cache to cache with every operation: lets the others go on
+/// with the lines at hand for a while. So the lines travel once in a few hundred operations.
+#[cold]
+pub(crate) fn stand_back() {
+    if cfg!(not(any(stillpoint_loom, stillpoint_shuttle))) {
+        (0..STAND_BACK).for_each(|_| hint::spin_loop());
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Backoff(u32);
 

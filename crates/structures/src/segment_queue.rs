@@ -9,13 +9,13 @@
 //!            └───pop───▶ CLOSED        (the push looks for another cell)
 //! ```
 //!
-//! A push and a pop each draw a cell by fetch-and-add; they meet in the cell. A pop that comes to a cell before its push has filled it waits a
+//! A push draws a cell by fetch-and-add, a pop by CAS; they meet in the cell. A pop that comes to a cell before its push has filled it waits a
 //! moment and then closes it, so neither ever waits for the other: a thread that stops anywhere holds nobody up.
 //!
 //! | operation | progress | cost |
 //! |---|---|---|
 //! | [`push`](SegmentQueue::push) | lock-free | a fetch-and-add, a CAS; an allocation every 32nd time |
-//! | [`pop`](SegmentQueue::pop) | lock-free | a fetch-and-add |
+//! | [`pop`](SegmentQueue::pop) | lock-free | a CAS |
 //! | [`is_empty`](SegmentQueue::is_empty), [`len`](SegmentQueue::len) | as a load of the scheme | a few loads |
 //!
 //! # Invariants
@@ -28,6 +28,9 @@
 //! 4. "Empty" is said when `dequeued ≥ enqueued` was seen, reading `dequeued` first, and there is no next segment. At the moment of the
 //!    second read every cell that a finished push has filled was drawn by some pop.
 //!
+//! A pop that loses its CAS stands back for some microseconds: with all threads at it, the lines of the counters would travel from cache to cache
+//! with each operation. And it looks at the pushes' counter only when its cell is not full yet.
+//!
 //! Runs on every scheme: only the two roots are ever followed. Protects slots 0 and 1.
 //!
 //! # Orderings
@@ -39,6 +42,7 @@
 //!
 //! Source: P. Ramalhete and A. Correia, *FAAArrayQueue* (2016), after LCRQ (A. Morrison and Y. Afek, PPoPP 2013).
 
+use crate::backoff;
 use crate::drop_all::drop_all;
 use crate::returned::Returned;
 use std::fmt;
@@ -141,6 +145,13 @@ impl<T> Segment<T> {
     fn drawn(counter: &AtomicUsize) -> usize {
         // SeqCst [draw]: see the header.
         counter.load(Ordering::SeqCst).min(CELLS)
+    }
+
+    /// Draws `number`, if it is the next one.
+    #[inline]
+    fn draw(counter: &AtomicUsize, number: usize) -> bool {
+        // SeqCst [draw]: see the header.
+        counter.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     /// Whether no value is in it, nor in a segment after it.
@@ -329,14 +340,16 @@ impl<T, S: Scheme, A: NodeAlloc> SegmentQueue<T, S, A> {
             let segment = unsafe { tail.deref() };
             // SeqCst [draw]: see the header.
             let number = segment.enqueued.fetch_add(1, Ordering::SeqCst);
-            if let Some(cell) = segment.cells.get(number) {
-                // SAFETY: drawn just now.
-                match unsafe { cell.fill(value.take().expect("a value that is not in yet")) } {
-                    Ok(()) => return Ok(()),
-                    Err(refused) => *value = Some(refused),
+            let Some(cell) = segment.cells.get(number) else {
+                if self.append(tail, value, guard) {
+                    return Ok(());
                 }
-            } else if self.append(tail, value, guard) {
-                return Ok(());
+                continue;
+            };
+            // SAFETY: drawn just now.
+            match unsafe { cell.fill(value.take().expect("a value that is not in yet")) } {
+                Ok(()) => return Ok(()),
+                Err(refused) => *value = Some(refused),
             }
         }
     }
@@ -386,17 +399,24 @@ impl<T, S: Scheme, A: NodeAlloc> SegmentQueue<T, S, A> {
             let head = guard.protect_root(0, &self.head)?;
             // SAFETY: protected by slot 0; the head is never null.
             let segment = unsafe { head.deref() };
-            if segment.is_exhausted() {
-                return Ok(None);
-            }
-            // SeqCst [draw]: see the header.
-            let number = segment.dequeued.fetch_add(1, Ordering::SeqCst);
+            // SeqCst [draw]: before the number of pushes.
+            let number = segment.dequeued.load(Ordering::SeqCst);
             let Some(cell) = segment.cells.get(number) else {
                 if !self.advance(head, guard) {
                     return Ok(None);
                 }
                 continue;
             };
+            // Acquire [fill]: a cell that is full was drawn by a push.
+            let full = cell.state.load(Ordering::Acquire) == FULL;
+            // SeqCst [draw]: invariant 4.
+            if !full && number >= segment.enqueued.load(Ordering::SeqCst) {
+                return Ok(None);
+            }
+            if !Segment::<T>::draw(&segment.dequeued, number) {
+                backoff::stand_back();
+                continue;
+            }
             #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             // Acquire [fill]: weakened, it goes away without closing the cell.
             if self.mutation == crate::weakened::Weakened::CellLeftOpen
