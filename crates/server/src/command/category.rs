@@ -47,6 +47,8 @@ pub(crate) fn of(row: &Command) -> Vec<&'static str> {
         "list" => group(Group::List) || has(acl::LIST),
         "stream" => group(Group::Stream),
         "string" => group(Group::String),
+        "bitmap" => group(Group::Bitmap),
+        "hyperloglog" => group(Group::HyperLogLog),
         "pubsub" => is(flag::PUBSUB),
         "admin" => is(flag::ADMIN) || has(acl::ADMIN),
         "fast" => is(flag::FAST),

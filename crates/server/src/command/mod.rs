@@ -6,6 +6,7 @@
 //!
 //! A family of commands is a file with `ROWS`; `table` strings the families together.
 
+mod bitmap;
 mod category;
 mod client;
 mod client_filter;
@@ -20,6 +21,7 @@ mod expiry;
 mod function;
 mod hash;
 mod help;
+mod hyperloglog;
 mod info;
 mod info_sections;
 mod keys;

@@ -92,6 +92,8 @@ pub(crate) enum Group {
     Transactions,
     PubSub,
     Scripting,
+    Bitmap,
+    HyperLogLog,
 }
 
 impl Group {
@@ -111,6 +113,8 @@ impl Group {
             Group::Transactions => "transactions",
             Group::PubSub => "pubsub",
             Group::Scripting => "scripting",
+            Group::Bitmap => "bitmap",
+            Group::HyperLogLog => "hyperloglog",
         }
     }
 }

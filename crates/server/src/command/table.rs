@@ -7,8 +7,9 @@
 
 use super::row::Command;
 use super::{
-    client, config, connection, database, debug, function, hash, info, keys, list, meta, monitor,
-    persistence, pubsub, script, server, set, snapshot, sorted_set, string, transaction, watching,
+    bitmap, client, config, connection, database, debug, function, hash, hyperloglog, info, keys,
+    list, meta, monitor, persistence, pubsub, script, server, set, snapshot, sorted_set, string,
+    transaction, watching,
 };
 
 /// Add a family here: one line.
@@ -16,6 +17,8 @@ static FAMILIES: &[&[Command]] = &[
     connection::ROWS,
     client::ROWS,
     string::ROWS,
+    bitmap::ROWS,
+    hyperloglog::ROWS,
     keys::ROWS,
     database::ROWS,
     hash::ROWS,

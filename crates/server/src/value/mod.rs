@@ -19,6 +19,7 @@ mod element;
 mod float;
 mod glob;
 mod hash;
+mod hyperloglog;
 mod int_set;
 mod large_hash;
 mod large_list;
@@ -36,6 +37,9 @@ mod sorted_set;
 pub(crate) use float::{LongDouble, NotANumber};
 pub(crate) use glob::glob_matches;
 pub(crate) use hash::{Hash, HashEdit, HashLimits};
+pub(crate) use hyperloglog::{
+    HllError, HyperLogLog, REGISTERS, Registers, count_of, describe, no_registers,
+};
 pub(crate) use large_hash::LargeHash;
 pub(crate) use large_list::LargeList;
 pub(crate) use list::{List, ListEdit, ListLimits};

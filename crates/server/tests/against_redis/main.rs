@@ -28,9 +28,10 @@ const SHOWN: usize = 25;
 const DATABASES: [&str; 3] = ["0", "1", "2"];
 
 /// Settings that decide encodings, the same in both.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: &[(&str, &str)] = &[
     ("hash-max-listpack-entries", "8"),
     ("hash-max-listpack-value", "32"),
+    ("hll-sparse-max-bytes", "60"),
     ("set-max-intset-entries", "8"),
     ("list-max-listpack-size", "8"),
     ("zset-max-listpack-entries", "6"),

@@ -1,5 +1,6 @@
 //! The data commands, family by family, against a session without a network; its clock moves only when a test says so.
 
+mod bits;
 mod hashes;
 mod keys;
 mod lists;
