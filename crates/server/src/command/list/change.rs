@@ -2,6 +2,7 @@
 
 use super::{limits, position, range};
 use crate::command::{CommandError, Context, Outcome};
+use crate::event::class;
 use crate::value::{List, ListEdit};
 
 /// Up to so many elements are removed one by one; more by making the list anew.
@@ -10,25 +11,35 @@ const FEW: usize = 16;
 /// Changes the list at argument 1 as `f` does, if there is one; if `f` fails, or says `None`, nothing is changed. A list that has become small is packed.
 fn change<R>(
     ctx: &mut Context<'_>,
+    event: &'static str,
     mut f: impl FnMut(&mut ListEdit) -> Result<Option<R>, CommandError>,
 ) -> Result<Option<Option<R>>, CommandError> {
     let (key, limits) = (ctx.args.at(1), limits(ctx));
-    ctx.data().update(key, |entry, draft| {
-        let Some(entry) = entry else { return Ok(None) };
+    let mut data = ctx.data();
+    let (result, emptied) = data.update(key, |entry, draft| {
+        let Some(entry) = entry else { return Ok((None, false)) };
         let mut edit = ListEdit::of(Some(entry))?;
         let result = f(&mut edit)?;
+        let emptied = edit.view().len() == 0;
         if result.is_some() {
             edit.shrink(limits);
             edit.put(draft, entry.expire_at_ms());
         }
-        Ok(Some(result))
-    })?
+        Ok::<_, CommandError>((Some(result), emptied))
+    })??;
+    if matches!(result, Some(Some(_))) {
+        data.notify(class::LIST, event, key);
+        if emptied {
+            data.notify(class::GENERIC, "del", key);
+        }
+    }
+    Ok(result)
 }
 
 pub(crate) fn lset(ctx: &mut Context<'_>) -> Outcome {
     let (args, limits) = (ctx.args, limits(ctx));
     let index = crate::resp::strict_integer(args.at(2));
-    let done = change(ctx, |edit| {
+    let done = change(ctx, "lset", |edit| {
         let index = index.ok_or(CommandError::NotAnInteger)?;
         let number = position(index, edit.view().len())
             .ok_or_else(|| CommandError::other("index out of range"))?;
@@ -47,7 +58,7 @@ pub(crate) fn linsert(ctx: &mut Context<'_>) -> Outcome {
         () if args.is(2, "BEFORE") => false,
         () => return Err(CommandError::Syntax),
     };
-    let len = change(ctx, |edit| {
+    let len = change(ctx, "linsert", |edit| {
         let pivot = edit.view().iter_from(0).position(|element| element == args.at(3));
         Ok(pivot.map(|pivot| {
             edit.insert(pivot + usize::from(after), args.at(4), limits);
@@ -61,7 +72,7 @@ pub(crate) fn linsert(ctx: &mut Context<'_>) -> Outcome {
 pub(crate) fn lrem(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let count = ctx.integer(2)?;
-    let removed = change(ctx, |edit| {
+    let removed = change(ctx, "lrem", |edit| {
         let doomed = occurrences(edit.view(), args.at(3), count);
         if doomed.is_empty() {
             return Ok(None);
@@ -103,7 +114,7 @@ fn remove_all(edit: &mut ListEdit, doomed: &[usize]) {
 
 pub(crate) fn ltrim(ctx: &mut Context<'_>) -> Outcome {
     let (start, stop) = (ctx.integer(2)?, ctx.integer(3)?);
-    change(ctx, |edit| {
+    change(ctx, "ltrim", |edit| {
         let len = edit.view().len();
         let (start, end) = range(start, stop, len);
         edit.remove(end, len);

@@ -1,8 +1,10 @@
 //! LMOVE, RPOPLPUSH.
 
+use super::pop::tell_of_taking;
 use super::{End, limits};
 use crate::command::{CommandError, Context, Outcome};
-use crate::data::atomically;
+use crate::data::{Data, atomically};
+use crate::event::class;
 use crate::value::{List, ListEdit};
 
 /// From which end of which list to which end of which other.
@@ -38,14 +40,24 @@ impl<'a> Move<'a> {
 
     fn rotate(&self, ctx: &mut Context<'_>) -> Result<Option<Vec<u8>>, CommandError> {
         let limits = limits(ctx);
-        ctx.data().update(self.from, |entry, draft| {
+        let mut data = ctx.data();
+        let moved = data.update(self.from, |entry, draft| {
             let Some(entry) = entry else { return Ok(None) };
             let mut edit = ListEdit::of(Some(entry))?;
             let element = taken(&mut edit, self.take);
             edit.push([&element[..]].into_iter(), self.put.is_front(), limits);
             edit.put(draft, entry.expire_at_ms());
-            Ok(Some(element))
-        })?
+            Ok::<_, CommandError>(Some(element))
+        })??;
+        if moved.is_some() {
+            self.tell(&mut data, false);
+        }
+        Ok(moved)
+    }
+
+    fn tell(&self, data: &mut Data<'_>, emptied: bool) {
+        data.notify(class::LIST, if self.put.is_front() { "lpush" } else { "rpush" }, self.to);
+        tell_of_taking(data, self.from, self.take, emptied);
     }
 
     fn carry(&self, ctx: &mut Context<'_>) -> Result<Option<Vec<u8>>, CommandError> {
@@ -61,12 +73,13 @@ impl<'a> Move<'a> {
                 return Ok(());
             }
             data.read(self.to, |entry| entry.map(List::of).transpose().map(|_| ()))??;
-            let element = data.update(self.from, |entry, draft| {
+            let (element, emptied) = data.update(self.from, |entry, draft| {
                 let mut edit = ListEdit::of(entry)?;
                 let element = taken(&mut edit, self.take);
+                let emptied = edit.view().len() == 0;
                 edit.shrink(limits);
                 edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
-                Ok::<_, CommandError>(element)
+                Ok::<_, CommandError>((element, emptied))
             })??;
             data.update(self.to, |entry, draft| {
                 let mut edit = ListEdit::of(entry)?;
@@ -74,6 +87,7 @@ impl<'a> Move<'a> {
                 edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
                 Ok::<_, CommandError>(())
             })??;
+            self.tell(&mut data, emptied);
             moved = Some(element);
             Ok(())
         })?;

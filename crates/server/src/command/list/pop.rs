@@ -2,7 +2,8 @@
 
 use super::{End, limits};
 use crate::command::{CommandError, Context, Outcome};
-use crate::data::atomically;
+use crate::data::{Data, atomically};
+use crate::event::class;
 use crate::resp::{Reply, strict_integer};
 use crate::value::{List, ListEdit};
 
@@ -45,14 +46,14 @@ pub(super) fn take(
     let limits = limits(ctx);
     let (mut data, out) = ctx.parts();
     let mark = out.mark();
-    data.update(key, |entry, draft| {
-        let Some(entry) = entry else { return Ok(false) };
+    let rest = data.update(key, |entry, draft| {
+        let Some(entry) = entry else { return Ok(None) };
         let list = List::of(entry)?;
         let (len, count) = (list.len(), count.min(list.len()));
         out.rewind(mark);
         header(out, count);
         if count == 0 {
-            return Ok(true);
+            return Ok(Some((count, len)));
         }
         let mut edit = ListEdit::of(Some(entry))?;
         match end {
@@ -67,8 +68,20 @@ pub(super) fn take(
         }
         edit.shrink(limits);
         edit.put(draft, entry.expire_at_ms());
-        Ok(true)
-    })?
+        Ok::<_, CommandError>(Some((count, len - count)))
+    })??;
+    if let Some((1.., left)) = rest {
+        tell_of_taking(&mut data, key, end, left == 0);
+    }
+    Ok(rest.is_some())
+}
+
+/// Tells that elements have gone from an end, and the list with the last one.
+pub(super) fn tell_of_taking(data: &mut Data<'_>, key: &[u8], end: End, emptied: bool) {
+    data.notify(class::LIST, if end.is_front() { "lpop" } else { "rpop" }, key);
+    if emptied {
+        data.notify(class::GENERIC, "del", key);
+    }
 }
 
 /// What LMPOP and BLMPOP ask for.

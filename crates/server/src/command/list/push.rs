@@ -2,6 +2,7 @@
 
 use super::{End, limits};
 use crate::command::{CommandError, Context, Outcome};
+use crate::event::class;
 use crate::value::ListEdit;
 
 pub(crate) fn lpush(ctx: &mut Context<'_>) -> Outcome {
@@ -33,6 +34,10 @@ fn push(ctx: &mut Context<'_>, end: End, only_if_there: bool) -> Outcome {
         edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         Ok::<_, CommandError>(len)
     })??;
+    if len > 0 {
+        let name = if end.is_front() { "lpush" } else { "rpush" };
+        data.notify(class::LIST, name, args.at(1));
+    }
     out.integer(len as i64);
     Ok(())
 }
