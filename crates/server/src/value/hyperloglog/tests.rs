@@ -1,3 +1,5 @@
+//! Both forms against each other, and against corrupt bytes.
+
 use super::*;
 
 const MOST: usize = 3000;
