@@ -224,7 +224,7 @@ pub unsafe trait Protect: Sized {
     ///
     /// # Progress
     /// As [`retrying`](Protect::retrying).
-    #[inline]
+    #[inline(always)]
     fn insisting<'g, R>(&'g self, mut attempt: impl FnMut(&'g Self) -> Result<R, Restart>) -> R {
         loop {
             match attempt(self) {
@@ -241,20 +241,23 @@ pub unsafe trait Protect: Sized {
     ///
     /// # Progress
     /// As [`retrying`](Protect::retrying).
-    #[inline]
+    #[inline(always)]
     fn complete<R>(&mut self, mut attempt: impl FnMut(&Self) -> Result<R, Restart>) -> R {
-        for last in [false, true] {
-            loop {
-                match attempt(self) {
-                    Ok(result) => return result,
-                    Err(Restart) if self.renew().is_ok() => {}
-                    Err(Restart) if last => break self.overdraw(),
-                    Err(Restart) => break self.repin(),
+        // One place that calls the attempt: it is inlined there, with the guard in registers.
+        let mut refused = 0;
+        loop {
+            match attempt(self) {
+                Ok(result) => {
+                    if refused > 1 {
+                        self.repin();
+                    }
+                    return result;
                 }
+                Err(Restart) if self.renew().is_ok() => continue,
+                Err(Restart) if refused == 0 => self.repin(),
+                Err(Restart) => self.overdraw(),
             }
+            refused += 1;
         }
-        let result = self.insisting(attempt);
-        self.repin();
-        result
     }
 }

@@ -287,7 +287,7 @@ impl<'c> Guard<'c> {
     ///
     /// # Progress
     /// As [`retrying`](Guard::retrying).
-    #[inline]
+    #[inline(always)]
     pub fn insisting<'g, R>(
         &'g self,
         mut operation: impl FnMut(&'g Self) -> Result<R, Expired>,
@@ -315,7 +315,7 @@ impl<'c> Guard<'c> {
     /// });
     /// assert_eq!(seen, 7);
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn complete<R>(&mut self, mut operation: impl FnMut(&Self) -> Result<R, Expired>) -> R {
         Protect::complete(self, |guard| Ok(operation(guard)?))
     }
