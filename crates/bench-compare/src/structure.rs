@@ -1,8 +1,9 @@
-//! The suite `structure`: queues and sorted lists.
+//! The suite `structure`: queues, channels and sorted lists.
 //!
 //! | case | one operation |
 //! |---|---|
 //! | `queue` | a push or a pop, alternating; empty at first |
+//! | `channel` | a send or a `try_recv`, alternating; unbounded, and with room for 1,024 values |
 //! | `list100_1000`, `list90_1000`, `list50_1000` | half of 1,000 keys present, uniform; so many % gets, else an insertion or a removal |
 //!
 //! The list on crossbeam-epoch is Harris' with Michael's removal and the wait-free get, written here in the way of its docs: what is
@@ -25,12 +26,14 @@ const QUEUES: [&str; 6] = [
     "crossbeam-arrayqueue",
     "mutex-vecdeque",
 ];
+const CHANNELS: [&str; 4] =
+    ["stillpoint-unbounded", "stillpoint-bounded", "crossbeam-unbounded", "crossbeam-bounded"];
 const LISTS: [&str; 5] =
     ["stillpoint-leased", "stillpoint-ebr", "stillpoint-hp", "stillpoint-leak", "crossbeam-epoch"];
 
 /// Runs all cases.
 pub(crate) fn run(options: &Options) -> Outcome {
-    for threads in [2, 8] {
+    for threads in [1, 2, 8] {
         let case = |name: &str, subjects: &[&'static str]| Case {
             name: name.to_owned(),
             threads,
@@ -39,6 +42,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
             rounds: options.rounds(),
         };
         case("queue", &QUEUES).run("structure", options)?;
+        case("channel", &CHANNELS).run("structure", options)?;
+        if threads == 1 {
+            continue;
+        }
         for name in ["list100_1000", "list90_1000", "list50_1000"] {
             case(name, &LISTS).run("structure", options)?;
         }
@@ -52,6 +59,7 @@ pub(crate) fn sample(sample: &Sample) -> Outcome<Vec<Figure>> {
     let subject = sample.subject.as_str();
     match sample.case.as_str() {
         "queue" => queue::sample(subject, threads, millis),
+        "channel" => queue::sample_channel(subject, threads, millis),
         "list100_1000" => list::sample(subject, threads, millis, 100),
         "list90_1000" => list::sample(subject, threads, millis, 90),
         "list50_1000" => list::sample(subject, threads, millis, 50),
