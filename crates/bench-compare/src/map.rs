@@ -33,7 +33,8 @@ const HASHED: [&str; 8] = [
     "kovan-map",
     "rwlock-hashmap",
 ];
-const ORDERED: [&str; 3] = ["crossbeam-skiplist", "scc-treeindex", "rwlock-btreemap"];
+const ORDERED: [&str; 4] =
+    ["stillpoint-orderedmap", "crossbeam-skiplist", "scc-treeindex", "rwlock-btreemap"];
 
 /// Calls `$call` with `$map` as the map of that name.
 macro_rules! with_map {
@@ -47,6 +48,7 @@ macro_rules! with_map {
             "flurry" => with_map!(@ hashed::Flurry, $map, $call),
             "kovan-map" => with_map!(@ hashed::Kovan, $map, $call),
             "rwlock-hashmap" => with_map!(@ hashed::Locked, $map, $call),
+            "stillpoint-orderedmap" => with_map!(@ ordered::Stillpoint, $map, $call),
             "crossbeam-skiplist" => with_map!(@ ordered::Skip, $map, $call),
             "scc-treeindex" => with_map!(@ ordered::SccTree, $map, $call),
             "rwlock-btreemap" => with_map!(@ ordered::Locked, $map, $call),
@@ -106,6 +108,7 @@ pub(crate) fn sample(sample: &Sample) -> Outcome<Vec<Figure>> {
         "zipf_95" => with_map!(subject, Map => load.zipf::<Map>(95)),
         "zipf_50" => with_map!(subject, Map => load.zipf::<Map>(50)),
         "range100" => match subject {
+            "stillpoint-orderedmap" => Ok(load.ranges::<ordered::Stillpoint>()),
             "crossbeam-skiplist" => Ok(load.ranges::<ordered::Skip>()),
             "scc-treeindex" => Ok(load.ranges::<ordered::SccTree>()),
             "rwlock-btreemap" => Ok(load.ranges::<ordered::Locked>()),

@@ -10,6 +10,7 @@
 //! | [`slot`] | one value that many read and a few replace |
 //! | [`map`] | hash map and set: lock-free reads, growth without a stall |
 //! | [`list`] | sorted linked list: Harris', with a wait-free `get` |
+//! | [`ordered`] | a map in the order of its keys, with ranges: a B+tree |
 //! | [`index`] | the store's version index: key → chain of versions, newest first |
 //!
 //! # Operations
@@ -22,6 +23,7 @@
 //! | [`Slot`] | wait-free | `store`, `swap` wait-free, `update` lock-free |
 //! | [`List`] | wait-free (hazard pointers: lock-free) | lock-free |
 //! | [`HashMap`], [`HashSet`] | lock-free; wait-free unless an insert of the same mark is under way | lock-free, growth included |
+//! | [`OrderedMap`] | lock-free: never wait for a writer; ranges too | blocking, per leaf |
 //!
 //! Each is as its scheme's loads at best; costs are on the pages.
 //!
@@ -32,6 +34,7 @@
 //! | [`Slot`] | yes | `read`, not `load` | `try_load` says `Restart`, `load` goes on |
 //! | [`List`] | yes | `with`, not `get` or `iter` | `get` says `Restart`, `iter` goes on |
 //! | [`HashMap`], [`HashSet`] | yes | `with`, `set`, `unset`, `has`; no facade | with a guard of one's own: `Restart`; the facade goes on |
+//! | [`OrderedMap`] | yes | does not compile | as [`HashMap`] |
 //! | [`ArrayQueue`], bounded channels | none needed | | |
 //! | [`index`] | `leased` only | | `Expired` |
 //!
@@ -40,6 +43,7 @@
 
 mod backoff;
 mod drop_all;
+mod len;
 mod linked;
 mod returned;
 #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
@@ -50,6 +54,7 @@ pub mod channel;
 pub mod index;
 pub mod list;
 pub mod map;
+pub mod ordered;
 pub mod queue;
 pub mod segment_queue;
 pub mod slot;
@@ -65,6 +70,7 @@ pub use index::{
 };
 pub use list::List;
 pub use map::{HashMap, HashSet};
+pub use ordered::OrderedMap;
 pub use queue::Queue;
 pub use returned::Returned;
 pub use segment_queue::SegmentQueue;

@@ -50,7 +50,6 @@ mod find;
 mod growth;
 mod guarded;
 mod iter;
-mod len;
 mod lines;
 #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 mod mutation;
@@ -69,10 +68,10 @@ pub use pinned::{Occupied, Pinned};
 pub use set::{HashSet, PinnedSet, SetIter};
 
 use crate::drop_all::drop_all;
+use crate::len::Len;
 use bin::{Bin, MOVED, VALID};
 use entry::{Entry, mixed};
 use find::protected;
-use len::Len;
 use std::hash::{BuildHasher, Hash};
 use stillpoint_primitive::sync::atomic::Ordering;
 use stillpoint_reclaim::{Atomic, Collector, Heap, NodeAlloc, Owned, Protect, Scheme};

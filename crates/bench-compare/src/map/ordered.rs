@@ -1,8 +1,35 @@
-//! Ordered maps: the field that ours will have to enter.
+//! Ordered maps.
 
 use super::subject::{MapSubject, OrderedSubject, Value};
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
+
+pub(crate) struct Stillpoint(stillpoint_structures::OrderedMap<u64, Value>);
+
+impl MapSubject for Stillpoint {
+    fn new() -> Self {
+        Stillpoint(stillpoint_structures::OrderedMap::new())
+    }
+    #[inline(always)]
+    fn get(&self, key: u64) -> Option<u64> {
+        self.0.pin().get(&key).map(|value| value[0])
+    }
+    #[inline(always)]
+    fn put(&self, key: u64, value: Value) {
+        self.0.pin().insert(key, value);
+    }
+    #[inline(always)]
+    fn remove(&self, key: u64) -> bool {
+        self.0.pin().remove(&key).is_some()
+    }
+}
+
+impl OrderedSubject for Stillpoint {
+    fn sum_from(&self, first: u64, count: usize) -> u64 {
+        let map = self.0.pin();
+        map.range(first..).take(count).fold(0, |sum, (_, value)| sum.wrapping_add(value[0]))
+    }
+}
 
 pub(crate) struct Skip(crossbeam_skiplist::SkipMap<u64, Value>);
 
