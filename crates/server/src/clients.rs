@@ -41,6 +41,10 @@ pub(crate) struct Card {
     pub(crate) no_touch: Counter,
     /// Subscriptions to channels, patterns, shard channels.
     pub(crate) subscribed: [Counter; 3],
+    /// CLIENT TRACKING: on; the client that is told instead (0: none), and whether that has gone.
+    pub(crate) tracks: Gauge,
+    pub(crate) redirect: Gauge,
+    pub(crate) redirect_is_broken: Gauge,
     /// 1: in MONITOR mode.
     pub(crate) monitors: Counter,
     pub(crate) killed: Gauge,
@@ -72,6 +76,8 @@ impl Card {
             (self.monitors.get() > 0, 'O'),
             (self.is_subscriber(), 'P'),
             (self.blocked.get() > 0, 'b'),
+            (self.tracks.get() > 0, 't'),
+            (self.redirect_is_broken.get() > 0, 'R'),
             (queued > 0, 'x'),
             (self.no_evict.get() > 0, 'e'),
             (self.no_touch.get() > 0, 'T'),
@@ -104,9 +110,10 @@ impl Card {
         let written = write!(
             line,
             " qbuf={input} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl={output} oll=0 omem={output} tot-mem={} \
-             events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+             events=r cmd={command} user=default redir={} resp={} lib-name={} lib-ver={}",
             self.queued_bytes.get(),
             input + output + self.queued_bytes.get(),
+            if self.tracks.get() > 0 { self.redirect.get() as i64 } else { -1 },
             2 + self.resp3.get(),
             names.library,
             names.library_version,
@@ -146,6 +153,10 @@ impl Clients {
     }
     pub(crate) fn count(&self) -> usize {
         self.lock().len()
+    }
+    /// The card of a client that is there.
+    pub(crate) fn find(&self, id: u64) -> Option<Arc<Card>> {
+        self.lock().get(&id).cloned()
     }
     /// All cards, oldest connection first.
     pub(crate) fn all(&self) -> Vec<Arc<Card>> {

@@ -21,6 +21,7 @@ use crate::blocking::Registry;
 use crate::command::CommandError;
 use crate::event::{Effect, class};
 use crate::stats::LoopStats;
+use crate::tracking::Tracking;
 use crate::value::Object;
 use stillpoint_store::{
     At, Draft, Entry, Snapshot, SnapshotExpired, Store, Transaction, VersionStamp, WriteError,
@@ -84,6 +85,7 @@ pub(crate) struct Data<'c> {
     /// Classes of events that somebody wants to hear of.
     events: u32,
     blocking: &'c Registry,
+    tracking: &'c Tracking,
 }
 
 impl<'c> Data<'c> {
@@ -94,27 +96,27 @@ impl<'c> Data<'c> {
         now_ms: u64,
         stats: &'c LoopStats,
         events: u32,
-        blocking: &'c Registry,
+        (blocking, tracking): (&'c Registry, &'c Tracking),
     ) -> Self {
         let now_ms = match &state.mode {
             Mode::Direct => now_ms,
             Mode::Cut(snapshot) => snapshot.now_ms(),
             Mode::Transaction(transaction) => transaction.now_ms(),
         };
-        Data { state, store, db, now_ms, stats, events, blocking }
+        Data { state, store, db, now_ms, stats, events, blocking, tracking }
     }
 
     /// The same in another database.
     pub(crate) fn in_db(&mut self, db: u8) -> Data<'_> {
-        let Data { store, now_ms, stats, events, blocking, .. } = *self;
-        Data { state: self.state, store, db, now_ms, stats, events, blocking }
+        let Data { store, now_ms, stats, events, blocking, tracking, .. } = *self;
+        Data { state: self.state, store, db, now_ms, stats, events, blocking, tracking }
     }
 
-    /// Remembers a key that has been written if it may matter to somebody who waits for it.
+    /// Remembers a key that has been written if it may matter to somebody who waits for it, or has read it.
     #[inline]
     fn note_written(&mut self, key: &[u8]) {
-        // A transaction's writes come with its commit: whether anybody waits is asked then.
-        if !self.state.is_direct() || self.blocking.is_needed() {
+        // A transaction's writes come with its commit: whether anybody waits is asked then. One light fence serves both questions.
+        if !self.state.is_direct() || self.blocking.is_needed() || self.tracking.count() > 0 {
             self.state.touched.note(self.db, key);
         }
     }
@@ -142,7 +144,7 @@ impl<'c> Data<'c> {
             figure.add(1);
             f(found)
         };
-        if self.events & (class::KEY_MISS | class::EXPIRED) != 0 {
+        if self.events & (class::KEY_MISS | class::EXPIRED | class::TRACKED) != 0 {
             return self.read_watched(key, f);
         }
         match &mut self.state.mode {
@@ -165,7 +167,7 @@ impl<'c> Data<'c> {
         key: &[u8],
         f: impl FnMut(Option<Item<'_>>, &mut Draft<'_, Object>) -> R,
     ) -> Result<R, CommandError> {
-        if self.events & (class::NEW | class::EXPIRED) != 0 {
+        if self.events & (class::NEW | class::EXPIRED | class::TRACKED) != 0 {
             return self.update_watched(key, f);
         }
         self.update_plainly(key, f)
@@ -198,7 +200,7 @@ impl<'c> Data<'c> {
         value: &[u8],
         expire_at_ms: Option<u64>,
     ) -> Result<(), CommandError> {
-        if self.events & (class::NEW | class::EXPIRED) != 0 {
+        if self.events & (class::NEW | class::EXPIRED | class::TRACKED) != 0 {
             return self.update_watched(key, |_, draft| draft.put(kind, &[value], expire_at_ms));
         }
         let at = self.at();

@@ -24,6 +24,7 @@ use crate::script::{Interpreter, Scripting};
 use crate::session::Scout;
 use crate::slowlog::{LatencyLog, SlowLog};
 use crate::stats::{LoopStats, Totals};
+use crate::tracking::Tracking;
 use crate::value::Object;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,6 +49,7 @@ pub struct Server {
     pub(crate) clients: Clients,
     pub(crate) pubsub: Registry,
     pub(crate) monitors: Monitors,
+    pub(crate) tracking: Tracking,
     /// Clients that wait for keys.
     pub(crate) blocking: blocking::Registry,
     pub(crate) slowlog: SlowLog,
@@ -102,6 +104,7 @@ impl Server {
             clients: Clients::default(),
             pubsub: Registry::default(),
             monitors: Monitors::default(),
+            tracking: Tracking::default(),
             blocking: blocking::Registry::new(),
             slowlog: SlowLog::default(),
             latency: LatencyLog::default(),

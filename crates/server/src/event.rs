@@ -36,6 +36,9 @@ pub(crate) mod class {
     pub(crate) const MODULE: u32 = 1 << 13;
     pub(crate) const NEW: u32 = 1 << 14;
 
+    /// Not one of Redis: somebody tracks keys, and is to be told of expired ones.
+    pub(crate) const TRACKED: u32 = 1 << 31;
+
     /// What `A` stands for.
     const ALL: u32 = 0b111_1111_1100 | MODULE;
     const LETTERS: &[u8] = b"KEg$lshzxetm\0dn";

@@ -1,6 +1,6 @@
 //! [`Sweep`]: removes expired keys in the background and tells of each one, where somebody wants to know.
 //!
-//! The store's own maintenance removes expired keys without telling of it. So while `expired` events are wanted, loop 0 walks the keys, some at each
+//! The store's own maintenance removes expired keys without telling of it. So while `expired` events are wanted, or somebody tracks keys, loop 0 walks the keys, some at each
 //! tick, and the maintenance goes by a clock that stands at the begin of the last walk that is complete ([`Server::maintenance_ms`]): it finds nothing
 //! left to remove, and still ends overdue snapshots.
 
@@ -38,7 +38,7 @@ impl Sweep {
     /// Goes on with the walk.
     pub(crate) fn tick(&mut self, env: &Env) {
         let horizon = &env.server.sweep_horizon;
-        if env.settings.events & class::EXPIRED == 0 {
+        if env.settings.events & class::EXPIRED == 0 && env.server.tracking.count() == 0 {
             if horizon.get() != NO_HORIZON {
                 horizon.set(NO_HORIZON);
             }
@@ -82,7 +82,12 @@ impl Sweep {
         });
         for key in expired {
             if store.expire(now, &key) {
-                publish_event(env, now.space, "expired", &key);
+                if env.settings.events & class::EXPIRED != 0 {
+                    publish_event(env, now.space, "expired", &key);
+                }
+                if env.server.tracking.is_needed() {
+                    env.server.tracking.tell_of_expired(env, &key);
+                }
             }
         }
         seen

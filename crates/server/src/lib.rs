@@ -10,7 +10,7 @@
 //! | `blocking` | clients that wait for a key |
 //! | `admin` | figures over HTTP, for Prometheus and for people |
 //! | `listener` | sockets, event loops, the process |
-//! | `pubsub`, `event`, `monitors` | who listens to what; keyspace events; MONITOR |
+//! | `pubsub`, `event`, `monitors`, `tracking` | who listens to what; keyspace events; MONITOR; CLIENT TRACKING |
 //! | `script` | Lua |
 //! | `config`, `cli` | directives, arguments |
 //! | `env`, `clients`, `stats`, `slowlog`, `log` | what the loops share |
@@ -43,6 +43,7 @@ mod script;
 mod session;
 mod slowlog;
 mod stats;
+mod tracking;
 mod value;
 
 pub use env::Server;

@@ -91,5 +91,8 @@ fn run_for(waiter: &Waiter, env: &mut Env) -> (Vec<u8>, Touched) {
             stats.count_error(code);
         }
     }
+    if !session.data.touched.is_empty() && env.server.tracking.is_needed() {
+        env.server.tracking.tell(env, &session.data.touched, session.id);
+    }
     (out.as_bytes().to_vec(), std::mem::take(&mut session.data.touched))
 }

@@ -1,6 +1,7 @@
 //! CLIENT: what connections know and tell of themselves. Choosing connections (LIST, KILL) is in `client_filter`.
 
 use super::client_filter::{kill, list};
+use super::client_tracking::{caching, getredir, tracking, trackinginfo};
 use super::connection::{is_printable_name, set_name};
 use super::help::{container, help};
 use super::row::{Command, Group, Handler, Keys, acl, flag::*};
@@ -94,6 +95,14 @@ static SUBCOMMANDS: &[Command] = &[
         "Sets information specific to the client or connection.",
     ),
     sub("client|setname", 3, OWN, setname, "2.6.9", "Sets the connection name."),
+    sub(
+        "client|tracking",
+        -3,
+        OWN,
+        tracking,
+        "6.0.0",
+        "Controls whether the client is told when keys that it has read change.",
+    ),
     sub(
         "client|trackinginfo",
         2,
@@ -248,29 +257,6 @@ fn unblock(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-fn getredir(ctx: &mut Context<'_>) -> Outcome {
-    ctx.out.integer(-1);
-    Ok(())
-}
-
-fn trackinginfo(ctx: &mut Context<'_>) -> Outcome {
-    ctx.out.map(3);
-    ctx.out.bulk(b"flags");
-    ctx.out.set(1);
-    ctx.out.bulk(b"off");
-    ctx.out.bulk(b"redirect");
-    ctx.out.integer(-1);
-    ctx.out.bulk(b"prefixes");
-    ctx.out.array(0);
-    Ok(())
-}
-
-fn caching(_ctx: &mut Context<'_>) -> Outcome {
-    Err(CommandError::other(
-        "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
-    ))
-}
-
 fn client_help(ctx: &mut Context<'_>) -> Outcome {
     let lines = [
         "GETNAME",
@@ -297,6 +283,10 @@ fn client_help(ctx: &mut Context<'_>) -> Outcome {
         "    Set client meta attr: lib-name, lib-ver.",
         "SETNAME <name>",
         "    Assign the name <name> to the current connection.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+        "    Control server assisted client side caching.",
+        "TRACKINGINFO",
+        "    Report tracking status for the current connection.",
         "UNPAUSE",
         "    Stop the current client pause, resuming traffic.",
     ];

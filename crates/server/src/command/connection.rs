@@ -148,6 +148,7 @@ fn hello(ctx: &mut Context<'_>) -> Outcome {
     }
     if let Some(protocol) = protocol {
         ctx.out.set_protocol(protocol);
+        ctx.refresh_card();
     }
     welcome(ctx);
     Ok(())
@@ -188,6 +189,9 @@ fn reset(ctx: &mut Context<'_>) -> Outcome {
     session.data.reset();
     session.subscriptions.clear(&ctx.env.server.pubsub, session.id);
     ctx.env.server.monitors.leave(&session.card);
+    ctx.env.server.tracking.stop(&session.card);
+    session.tracking = None;
+    session.caching = false;
     session.card.inbox.drain(ctx.out, usize::MAX);
     session.db = 0;
     session.reply_mode = ReplyMode::On;

@@ -38,13 +38,25 @@ impl Context<'_> {
         let events = self.events();
         let State { data, db, .. } = &mut *self.session;
         let Env { server, stats, now_ms, .. } = &*self.env;
-        (Data::new(data, &server.store, *db, *now_ms, stats, events, &server.blocking), self.out)
+        (
+            Data::new(
+                data,
+                &server.store,
+                *db,
+                *now_ms,
+                stats,
+                events,
+                (&server.blocking, &server.tracking),
+            ),
+            self.out,
+        )
     }
 
     /// Classes of events that this command can cause and that somebody wants to hear of.
     #[inline]
     fn events(&self) -> u32 {
-        match self.env.settings.events {
+        let tracked = if self.env.server.tracking.count() > 0 { class::TRACKED } else { 0 };
+        match self.env.settings.events | tracked {
             0 => 0,
             // Only those who came to read miss a key.
             events if by_id(self.id).has(flag::READONLY) => events,

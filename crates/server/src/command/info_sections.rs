@@ -61,7 +61,7 @@ pub(super) fn clients(ctx: &Context<'_>, text: &mut String) {
     line(text, "client_recent_max_input_buffer", most(|c| c.input_bytes.get()));
     line(text, "client_recent_max_output_buffer", most(|c| c.output_bytes.get()));
     line(text, "blocked_clients", ctx.env.server.blocking.count());
-    line(text, "tracking_clients", 0);
+    line(text, "tracking_clients", ctx.env.server.tracking.count());
     line(text, "pubsub_clients", cards.iter().filter(|card| card.is_subscriber()).count());
     line(text, "clients_in_timeout_table", 0);
 }
@@ -165,7 +165,9 @@ pub(super) fn stats(ctx: &Context<'_>, text: &mut String) {
     line(text, "latest_fork_usec", 0);
     line(text, "total_forks", 0);
     line(text, "migrate_cached_sockets", 0);
-    line(text, "tracking_total_keys", 0);
+    line(text, "tracking_total_keys", server.tracking.keys.get());
+    line(text, "tracking_total_items", server.tracking.items.get());
+    line(text, "tracking_total_prefixes", server.tracking.prefixes());
     line(text, "unexpected_error_replies", 0);
     line(text, "total_error_replies", totals.errors.values().sum::<u64>());
     line(text, "total_reads_processed", totals.reads);

@@ -10,6 +10,7 @@ mod bitmap;
 mod category;
 mod client;
 mod client_filter;
+mod client_tracking;
 mod config;
 mod connection;
 mod context;

@@ -125,6 +125,7 @@ fn add(ctx: &mut Context<'_>, kind: Kind) -> Outcome {
         session.subscriptions.add(kind, name, &ctx.env.server.pubsub, &session.card);
         confirm(ctx, kind, true, Some(name));
     }
+    ctx.refresh_card();
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 //! | `acl` | categories beyond those that flags and group imply |
 
 use super::context::{Context, Outcome};
+use crate::resp::{Args, strict_integer};
 
 /// What a handler is.
 pub(crate) type Handler = for<'c> fn(&mut Context<'c>) -> Outcome;
@@ -142,6 +143,22 @@ impl Keys {
     pub(crate) const fn counted(mut self, count_at: i32) -> Keys {
         self.count_at = count_at;
         self
+    }
+    /// The keys among the arguments of a request; as many as there are.
+    pub(crate) fn of(self, args: Args<'_>) -> Vec<&[u8]> {
+        let count = args.len() as i32;
+        let last = if self.last < 0 { count + self.last } else { self.last.min(count - 1) };
+        let mut keys = Vec::new();
+        if self.first > 0 {
+            let positions = (self.first..=last).step_by(self.step.max(1) as usize);
+            keys.extend(positions.map(|at| args.at(at as usize)));
+        }
+        if self.count_at > 0 {
+            let at = self.count_at as usize;
+            let counted = args.get(at).and_then(strict_integer).unwrap_or(0).max(0);
+            keys.extend(args.iter_from(at + 1).take(counted as usize));
+        }
+        keys
     }
     /// Whether there are any.
     pub(crate) fn any(self) -> bool {

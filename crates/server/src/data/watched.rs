@@ -48,6 +48,7 @@ impl Data<'_> {
     pub(crate) fn shed(&mut self, key: &[u8]) {
         if self.state.is_direct() && self.store.expire(self.at(), key) {
             self.notify(class::EXPIRED, "expired", key);
+            self.note_written(key);
         }
     }
 

@@ -30,7 +30,13 @@ pub(crate) fn reply_to(args: Args<'_>, session: &mut State, out: &mut Reply, env
         return out.simple("QUEUED");
     }
     run(&mut Context { args, session, out, env, id });
+    if session.caching && session.queue.is_none() && !is_about_clients(command) {
+        session.caching = false;
+    }
     if !session.data.touched.is_empty() {
+        if env.server.tracking.is_needed() {
+            env.server.tracking.tell(env, &session.data.touched, session.id);
+        }
         serve(&mut session.data.touched, env);
     }
 }
@@ -81,6 +87,9 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
         true => TIMED_EVERY,
         false => 1,
     };
+    if command.has(flag::READONLY) && ctx.session.tracking.is_some() {
+        remember_keys(ctx, command);
+    }
     let begun = (weight > 0).then(Instant::now);
     if let Err(error) = (command.handler)(ctx) {
         ctx.out.rewind(mark);
@@ -107,6 +116,23 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
         if !command.has(flag::SKIP_SLOWLOG) {
             note_if_slow(args, command, elapsed, ctx);
         }
+    }
+}
+
+fn is_about_clients(command: &Command) -> bool {
+    command.name.starts_with("client|")
+}
+
+/// Has the server remember the keys that a client which tracks is about to read.
+#[cold]
+fn remember_keys(ctx: &Context<'_>, command: &Command) {
+    let session = &*ctx.session;
+    let Some(mode) = &session.tracking else { return };
+    let passed_over =
+        mode.broadcasts || mode.opts_in && !session.caching || mode.opts_out && session.caching;
+    if !passed_over && command.keys.any() {
+        let keys = command.keys.of(ctx.args);
+        ctx.env.server.tracking.remember(ctx.env, session.id, keys.into_iter());
     }
 }
 

@@ -7,6 +7,7 @@ use crate::data::DataState;
 use crate::env::Env;
 use crate::pubsub::{Kind, Subscriptions};
 use crate::resp::{Protocol, Reply};
+use crate::tracking::Mode;
 use std::sync::Arc;
 
 /// CLIENT REPLY's setting.
@@ -61,6 +62,10 @@ pub(crate) struct State {
     /// What the data commands keep here.
     pub(crate) data: DataState,
     pub(crate) subscriptions: Subscriptions,
+    /// CLIENT TRACKING, if it is on.
+    pub(crate) tracking: Option<Mode>,
+    /// CLIENT CACHING has been said of the next command.
+    pub(crate) caching: bool,
     /// The command that runs writes what CLIENT REPLY OFF does not silence.
     pub(crate) pushes: bool,
 }
@@ -85,6 +90,8 @@ impl State {
             error_is_counted: false,
             data: DataState::default(),
             subscriptions: Subscriptions::default(),
+            tracking: None,
+            caching: false,
             pushes: false,
         }
     }
@@ -101,6 +108,7 @@ impl State {
         self.stop_waiting(env);
         self.subscriptions.clear(&env.server.pubsub, self.id);
         env.server.monitors.leave(&self.card);
+        env.server.tracking.stop(&self.card);
         env.server.clients.leave(self.id);
     }
 

@@ -237,3 +237,112 @@ fn a_monitor_sees_commands_and_no_secrets() {
     client.run(&["GET", "a"]);
     assert_eq!(monitor.received(), "");
 }
+
+/// A RESP3 client that tracks as the words say, and another one.
+fn tracking(words: &[&str]) -> (TestClient, TestClient) {
+    let mut client = TestClient::new();
+    let other = client.another();
+    client.run(&["HELLO", "3"]);
+    let line: Vec<&str> = ["CLIENT", "TRACKING", "ON"].iter().chain(words).copied().collect();
+    assert_eq!(client.run(&line), "+OK\r\n");
+    (client, other)
+}
+
+/// Keys that a RESP3 client has been told are not valid any more, one push after the other.
+fn invalidated(client: &mut TestClient) -> Vec<String> {
+    let text = client.received();
+    let pushes = text.split(">2\r\n$10\r\ninvalidate\r\n").skip(1);
+    let keys = |push: &str| {
+        push.lines().filter(|line| !line.starts_with(['*', '$'])).collect::<Vec<_>>().join(" ")
+    };
+    pushes.map(keys).collect()
+}
+
+#[test]
+fn who_has_read_a_key_is_told_once_that_it_has_changed() {
+    let (mut client, mut other) = tracking(&[]);
+    client.run(&["GET", "a"]);
+    client.run(&["MGET", "b", "c"]);
+    other.run(&["SET", "a", "1"]);
+    assert_eq!(invalidated(&mut client), ["a"]);
+    other.run(&["SET", "a", "2"]);
+    assert!(invalidated(&mut client).is_empty());
+    for words in [&["MULTI"][..], &["SET", "b", "1"], &["INCR", "c"], &["EXEC"]] {
+        other.run(words);
+    }
+    assert_eq!(invalidated(&mut client), ["b", "c"]);
+    // Its own writes too, behind the reply.
+    client.run(&["GET", "a"]);
+    assert_eq!(
+        client.run(&["SET", "a", "3"]),
+        "+OK\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n"
+    );
+    client.run(&["GET", "a"]);
+    other.run(&["FLUSHALL"]);
+    assert_eq!(invalidated(&mut client), ["_"]);
+    client.run(&["CLIENT", "TRACKING", "OFF"]);
+    client.run(&["GET", "a"]);
+    other.run(&["SET", "a", "2"]);
+    assert!(invalidated(&mut client).is_empty());
+}
+
+#[test]
+fn an_expired_key_is_told_of() {
+    let (mut client, mut other) = tracking(&[]);
+    other.run(&["SET", "a", "1", "PX", "10"]);
+    client.run(&["GET", "a"]);
+    other.advance_ms(20);
+    other.run(&["GET", "a"]);
+    assert_eq!(invalidated(&mut client), ["a"]);
+}
+
+#[test]
+fn broadcasts_go_by_prefix_and_not_to_the_writer_who_does_not_want_them() {
+    let (mut client, mut other) =
+        tracking(&["BCAST", "PREFIX", "user:", "PREFIX", "cart:", "NOLOOP"]);
+    other.run(&["MSET", "user:1", "a", "cart:1", "b", "other", "c", "user:2", "d"]);
+    assert_eq!(invalidated(&mut client), ["cart:1", "user:1 user:2"]);
+    assert_eq!(client.run(&["SET", "user:1", "x"]), "+OK\r\n");
+    check(
+        &mut client,
+        &[
+            (
+                "CLIENT TRACKING ON BCAST PREFIX user",
+                "-ERR Prefix 'user' overlaps with an existing prefix 'user:'. Prefixes for a single client must not overlap.",
+            ),
+            (
+                "CLIENT TRACKING ON",
+                "-ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode.",
+            ),
+            (
+                "CLIENT TRACKINGINFO",
+                "%3\n$5\nflags\n~3\n$2\non\n$5\nbcast\n$6\nnoloop\n$8\nredirect\n:0\n$8\nprefixes\n*2\n$5\ncart:\n$5\nuser:",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn opting_in_is_for_one_command() {
+    let (mut client, mut other) = tracking(&["OPTIN"]);
+    client.run(&["GET", "a"]);
+    client.run(&["CLIENT", "CACHING", "YES"]);
+    client.run(&["GET", "b"]);
+    client.run(&["GET", "c"]);
+    other.run(&["MSET", "a", "1", "b", "1", "c", "1"]);
+    assert_eq!(invalidated(&mut client), ["b"]);
+}
+
+#[test]
+fn a_resp2_client_is_told_through_another_that_subscribes() {
+    let mut client = TestClient::new();
+    let mut ear = client.another();
+    let id = ear.run(&["CLIENT", "ID"])[1..].trim_end().to_owned();
+    ear.run(&["SUBSCRIBE", "__redis__:invalidate"]);
+    client.run(&["CLIENT", "TRACKING", "ON", "REDIRECT", &id]);
+    client.run(&["GET", "a"]);
+    client.run(&["SET", "a", "1"]);
+    let expected = "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\na\r\n";
+    assert_eq!(ear.received(), expected);
+    assert_eq!(client.run(&["CLIENT", "GETREDIR"]), format!(":{id}\r\n"));
+}
