@@ -4,10 +4,10 @@
 #![cfg(stillpoint_shuttle)]
 
 use stillpoint_reclaim::{Collector, ebr::Ebr};
-use stillpoint_structures::{ArrayQueue, List, Queue, SegmentQueue, Slot, Stack};
+use stillpoint_structures::{ArrayQueue, List, OrderedMap, Queue, SegmentQueue, Slot, Stack};
 use stillpoint_testkit::linearizability::{
-    Channel, ChannelEvent, PoolEvent, ReceiveOutcome, Register, RegisterEvent, SendOutcome, Set,
-    SetEvent, Specification,
+    Channel, ChannelEvent, MapEvent, OrderedMapEvent, PoolEvent, ReceiveOutcome, Register,
+    RegisterEvent, SendOutcome, Set, SetEvent, Specification,
 };
 use stillpoint_testkit::{Counted, DropCounter, Play, Random, linearizability};
 
@@ -113,6 +113,31 @@ fn list() {
             0 => log.call(|| SetEvent::Contains(key, list.contains_key(&key))),
             1 => log.call(|| SetEvent::Insert(key, list.insert(key, key).is_ok())),
             _ => log.call(|| SetEvent::Remove(key, list.remove(&key))),
+        };
+    });
+}
+
+/// With nodes of three: a few keys split leaves, and removals take them out again. Ranges of one key are looked at from either end.
+#[test]
+fn ordered_map() {
+    let make = || OrderedMap::<u64, u64>::with_scheme(leased()).with_fanout(3);
+    let specification = linearizability::OrderedMap::default();
+    Play::default().check(specification, make, |map: &OrderedMap<u64, u64>, random, log| {
+        let (key, new) = (random.below(8), random.next_u64());
+        let map = map.pin();
+        let owned = |entry: Option<(&u64, &u64)>| entry.map(|(key, value)| (*key, *value));
+        match random.below(8) {
+            0..3 => log.call(|| MapEvent::Insert(key, new, map.insert(key, new).copied()).into()),
+            3 | 4 => log.call(|| MapEvent::Remove(key, map.remove(&key).copied()).into()),
+            5 => log.call(|| MapEvent::Get(key, map.get(&key).copied()).into()),
+            6 => log.call(|| {
+                let values = map.range(key..=key).next();
+                OrderedMapEvent::At(MapEvent::Get(key, owned(values).map(|(_, value)| value)))
+            }),
+            _ => log.call(|| {
+                let values = map.range(key..=key).next_back();
+                OrderedMapEvent::At(MapEvent::Get(key, owned(values).map(|(_, value)| value)))
+            }),
         };
     });
 }
