@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::counter::Gauge;
 use crate::env::Server;
 use crate::rdb::{self, Forms, Job, Loaded, RdbError, SaveError, Saved, Target};
+use crate::script::{Interpreter, Policy, load_libraries};
 use crate::value::Object;
 use std::fmt;
 use std::fs::File;
@@ -218,13 +219,15 @@ fn run(server: &Server, cut: Cut) -> Result<(), SaveError> {
         ("used-mem", crate::memory::used_bytes(server).to_string()),
         ("aof-base", "0".to_owned()),
     ];
+    let libraries = server.scripting.libraries.now();
+    let functions: Vec<Vec<u8>> = libraries.all().map(|library| library.text.to_vec()).collect();
     let job = Job {
         store: &server.store,
         databases: settings.databases,
         compresses: settings.text("rdbcompression") == "yes",
         checksums: settings.text("rdbchecksum") == "yes",
         delay_us: settings.number("rdb-key-save-delay").max(0) as u64,
-        functions: &[],
+        functions: &functions,
         aux: &aux,
         is_cancelled: &|| server.saving.cancelled.get() != 0,
     };
@@ -297,11 +300,25 @@ pub(crate) fn cancel(server: &Server) {
     }
 }
 
+/// Takes over the libraries of functions of a file; what cannot be loaded is told in the log.
+fn load_functions(server: &Arc<Server>, texts: &[Vec<u8>]) {
+    if texts.is_empty() {
+        return;
+    }
+    let interpreter = Interpreter::new(server).map_err(|error| error.to_string());
+    let loaded = interpreter.and_then(|mut interpreter| {
+        load_libraries(&mut interpreter, server, texts, Policy::Replace).map(drop)
+    });
+    if let Err(why) = loaded {
+        server.log.warning(&format!("Failed creating functions from the RDB file: {why}"));
+    }
+}
+
 /// Loads the file, if there is one. `Ok(None)`: there is none.
 ///
 /// # Errors
 /// It cannot be read or is no sound file; it is as it was, and a part of it may be in the store.
-pub(crate) fn load(server: &Server) -> Result<Option<Loaded>, LoadingError> {
+pub(crate) fn load(server: &Arc<Server>) -> Result<Option<Loaded>, LoadingError> {
     let settings = server.settings();
     let path = file(&settings);
     let from = match File::open(&path) {
@@ -317,6 +334,7 @@ pub(crate) fn load(server: &Server) -> Result<Option<Loaded>, LoadingError> {
         forms: Forms::of(&settings),
     };
     let loaded = rdb::load(from, &target).map_err(|why| LoadingError { path, why })?;
+    load_functions(server, &loaded.functions);
     let by =
         loaded.written_by.as_ref().map_or(String::new(), |by| format!(", written by version {by}"));
     server.log.notice(&format!(

@@ -1,74 +1,99 @@
-//! FUNCTION, as far as a server without libraries can speak of it: there are none, and after a flush there are still none.
+//! FUNCTION and FCALL: libraries of functions in Lua, kept with the data.
 
-use super::row::{Command, Group, Keys, flag::*};
+mod call;
+mod library;
+mod transfer;
+
+use super::row::{Command, Group, Handler, Keys, flag::*};
 use super::script::kill_kind;
-use super::{CommandError, Context, Outcome, busy_text, help};
+use super::{Context, Outcome, container, help};
 use crate::script::Kind;
 
-const fn row(name: &'static str, arity: i32, flags: u32, handler: super::row::Handler) -> Command {
+const fn row(name: &'static str, arity: i32, flags: u32, handler: Handler) -> Command {
     Command::new(name, arity, flags, Keys::NONE, Group::Scripting, handler)
 }
 
-pub(crate) static ROWS: &[Command] = &[row("function", -2, NOSCRIPT, super::container)
-    .doc("7.0.0", "Lists and removes function libraries.")
-    .with(&[
-        row("function|flush", -2, NOSCRIPT | WRITE, flush).doc("7.0.0", "Removes all libraries."),
-        row("function|list", -2, NOSCRIPT, list).doc("7.0.0", "Lists the libraries."),
-        row("function|kill", 2, NOSCRIPT | ALLOW_BUSY, |ctx| kill_kind(ctx, Kind::Function))
-            .doc("7.0.0", "Terminates a function during execution."),
-        row("function|stats", 2, NOSCRIPT | ALLOW_BUSY, stats)
-            .doc("7.0.0", "Returns information about a function during execution."),
-        row("function|help", 2, LOADING | STALE, show_help).doc("7.0.0", "Lists the subcommands."),
-    ])];
-
-fn flush(ctx: &mut Context<'_>) -> Outcome {
-    let args = ctx.args;
-    let known = args.len() == 2 || args.len() == 3 && (args.is(2, "SYNC") || args.is(2, "ASYNC"));
-    if !known {
-        return Err(CommandError::other("FUNCTION FLUSH only supports SYNC|ASYNC option"));
-    }
-    ctx.out.ok();
-    Ok(())
+/// A command that runs a function; argument 2 counts keys.
+const fn run(name: &'static str, flags: u32, handler: Handler) -> Command {
+    let flags = NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS | flags;
+    Command::new(name, -3, flags, Keys::NONE.counted(2), Group::Scripting, handler)
 }
 
-fn list(ctx: &mut Context<'_>) -> Outcome {
-    ctx.out.array(0);
-    Ok(())
-}
+pub(crate) static ROWS: &[Command] = &[
+    run("fcall", 0, call::fcall).doc("7.0.0", "Invokes a function."),
+    run("fcall_ro", READONLY, call::fcall_ro).doc("7.0.0", "Invokes a read-only function."),
+    row("function", -2, 0, container)
+        .doc("7.0.0", "A container for function commands.")
+        .with(SUBCOMMANDS),
+];
 
-fn stats(ctx: &mut Context<'_>) -> Outcome {
-    let running = ctx.env.server.scripting.watches.running();
-    if let Some(eval) = running.as_ref().filter(|running| running.kind == Kind::Eval) {
-        return Err(CommandError::Coded(busy_text(eval.kind).into()));
-    }
-    ctx.out.map(2);
-    ctx.out.bulk(b"running_script");
-    match running {
-        Some(running) => {
-            ctx.out.map(3);
-            ctx.out.bulk(b"name");
-            ctx.out.bulk(running.name.as_bytes());
-            ctx.out.bulk(b"command");
-            ctx.out.array(running.command.len());
-            running.command.iter().for_each(|word| ctx.out.bulk(word));
-            ctx.out.bulk(b"duration_ms");
-            ctx.out.integer(running.duration_ms as i64);
-        }
-        None => ctx.out.null(),
-    }
-    ctx.out.bulk(b"engines");
-    ctx.out.map(1);
-    ctx.out.bulk(b"LUA");
-    ctx.out.map(2);
-    for figure in ["libraries_count", "functions_count"] {
-        ctx.out.bulk(figure.as_bytes());
-        ctx.out.integer(0);
-    }
-    Ok(())
-}
+static SUBCOMMANDS: &[Command] = &[
+    row("function|delete", 3, NOSCRIPT | WRITE, library::delete)
+        .doc("7.0.0", "Deletes a library and its functions."),
+    row("function|dump", 2, NOSCRIPT, transfer::dump)
+        .doc("7.0.0", "Dumps all libraries into a serialized binary payload."),
+    row("function|flush", -2, NOSCRIPT | WRITE, library::flush)
+        .doc("7.0.0", "Deletes all libraries and functions."),
+    row("function|help", 2, LOADING | STALE, show_help)
+        .doc("7.0.0", "Returns helpful text about the different subcommands."),
+    row("function|kill", 2, NOSCRIPT | ALLOW_BUSY, |ctx| kill_kind(ctx, Kind::Function))
+        .doc("7.0.0", "Terminates a function during execution."),
+    row("function|list", -2, NOSCRIPT, library::list)
+        .doc("7.0.0", "Returns information about all libraries."),
+    row("function|load", -3, NOSCRIPT | WRITE | DENYOOM, library::load)
+        .doc("7.0.0", "Creates a library."),
+    row("function|restore", -3, NOSCRIPT | WRITE | DENYOOM, transfer::restore)
+        .doc("7.0.0", "Restores all libraries from a payload."),
+    row("function|stats", 2, NOSCRIPT | ALLOW_BUSY, call::stats)
+        .doc("7.0.0", "Returns information about a function during execution."),
+];
 
 fn show_help(ctx: &mut Context<'_>) -> Outcome {
-    let lines =
-        ["FLUSH [ASYNC|SYNC]", "    Delete all the libraries.", "LIST", "    List the libraries."];
+    let lines = [
+        "LOAD [REPLACE] <FUNCTION CODE>",
+        "    Create a new library with the given library name and code.",
+        "DELETE <LIBRARY NAME>",
+        "    Delete the given library.",
+        "LIST [LIBRARYNAME PATTERN] [WITHCODE]",
+        "    Return general information on all the libraries:",
+        "    * Library name",
+        "    * The engine used to run the Library",
+        "    * Library description",
+        "    * Functions list",
+        "    * Library code (if WITHCODE is given)",
+        "    It also possible to get only function that matches a pattern using LIBRARYNAME argument.",
+        "STATS",
+        "    Return information about the current function running:",
+        "    * Function name",
+        "    * Command used to run the function",
+        "    * Duration in MS that the function is running",
+        "    If no function is running, return nil",
+        "    In addition, returns a list of available engines.",
+        "KILL",
+        "    Kill the current running function.",
+        "FLUSH [ASYNC|SYNC]",
+        "    Delete all the libraries.",
+        "    When called without the optional mode argument, the behavior is determined by the",
+        "    lazyfree-lazy-user-flush configuration directive. Valid modes are:",
+        "    * ASYNC: Asynchronously flush the libraries.",
+        "    * SYNC: Synchronously flush the libraries.",
+        "DUMP",
+        "    Return a serialized payload representing the current libraries, can be restored using FUNCTION RESTORE command",
+        "RESTORE <PAYLOAD> [FLUSH|APPEND|REPLACE]",
+        "    Restore the libraries represented by the given payload, it is possible to give a restore policy to",
+        "    control how to handle existing libraries (default APPEND):",
+        "    * FLUSH: delete all existing libraries.",
+        "    * APPEND: appends the restored libraries to the existing libraries. On collision, abort.",
+        "    * REPLACE: appends the restored libraries to the existing libraries, On collision, replace the old",
+        "      libraries with the new libraries (notice that even on this option there is a chance of failure",
+        "      in case of functions name conflict with another library).",
+    ];
     help(ctx, "FUNCTION", &lines)
+}
+
+/// What a subcommand with too many arguments is told.
+fn wrong_count(name: &str) -> super::CommandError {
+    super::CommandError::other(format!(
+        "unknown subcommand or wrong number of arguments for '{name}'. Try FUNCTION HELP."
+    ))
 }

@@ -99,8 +99,9 @@ pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
     both(text, "used_memory_scripts", scripts);
     line(text, "used_memory_scripts_eval", scripts);
     line(text, "number_of_cached_scripts", scripting.scripts.count());
-    line(text, "number_of_functions", 0);
-    line(text, "number_of_libraries", 0);
+    let libraries = scripting.libraries.now();
+    line(text, "number_of_functions", libraries.functions_count());
+    line(text, "number_of_libraries", libraries.all().len());
     both(text, "maxmemory", maxmemory);
     line(text, "maxmemory_policy", ctx.env.settings.text("maxmemory-policy"));
     line(text, "mem_fragmentation_ratio", format!("{:.2}", resident as f64 / used.max(1) as f64));

@@ -5,6 +5,7 @@ mod manage;
 
 use super::row::{Command, Group, Handler, Keys, flag::*};
 use super::{container, help};
+pub(crate) use eval::{ranges, with_interpreter};
 pub(crate) use manage::{busy_text, kill_kind};
 
 const fn row(name: &'static str, arity: i32, flags: u32, handler: Handler) -> Command {

@@ -16,9 +16,6 @@ pub(crate) static ROWS: &[Command] = &[
         .acl(acl::DANGEROUS),
     row("lolwut", -1, READONLY | FAST, lolwut).doc("5.0.0", "Displays the server's version."),
     row("module", -2, 0, container).doc("4.0.0", "A container for module commands.").with(MODULE),
-    row("function", -2, 0, container)
-        .doc("7.0.0", "A container for function commands.")
-        .with(FUNCTION),
     row("acl", -2, 0, container)
         .doc("6.0.0", "A container for Access List Control commands.")
         .with(ACL),
@@ -29,16 +26,6 @@ static MODULE: &[Command] = &[
         .doc("4.0.0", "Returns all loaded modules."),
     row("module|help", 2, LOADING | STALE, module_help)
         .doc("5.0.0", "Returns helpful text about the different subcommands."),
-];
-
-/// Libraries of functions cannot be loaded yet: there are none to list, and none left after a flush.
-static FUNCTION: &[Command] = &[
-    row("function|flush", -2, WRITE | NOSCRIPT, function_flush)
-        .doc("7.0.0", "Deletes all libraries and functions."),
-    row("function|help", 2, LOADING | STALE, function_help)
-        .doc("7.0.0", "Returns helpful text about the different subcommands."),
-    row("function|list", -2, NOSCRIPT, module_list)
-        .doc("7.0.0", "Returns information about all libraries."),
 ];
 
 const ACL_ADMIN: u32 = ADMIN | NOSCRIPT | LOADING | STALE;
@@ -87,29 +74,6 @@ fn module_list(ctx: &mut Context<'_>) -> Outcome {
 
 fn module_help(ctx: &mut Context<'_>) -> Outcome {
     help(ctx, "MODULE", &["LIST", "    Return a list of loaded modules; there never is one."])
-}
-
-fn function_flush(ctx: &mut Context<'_>) -> Outcome {
-    let mode_is_known = || ctx.args.is(2, "sync") || ctx.args.is(2, "async");
-    match ctx.args.len() {
-        2 => {}
-        3 if mode_is_known() => {}
-        _ => {
-            return Err(CommandError::other("FUNCTION FLUSH only supports SYNC|ASYNC option"));
-        }
-    }
-    ctx.out.ok();
-    Ok(())
-}
-
-fn function_help(ctx: &mut Context<'_>) -> Outcome {
-    let lines = [
-        "FLUSH [ASYNC|SYNC]",
-        "    Delete all libraries; there never is one.",
-        "LIST",
-        "    Return general information on all the libraries.",
-    ];
-    help(ctx, "FUNCTION", &lines)
 }
 
 fn acl_whoami(ctx: &mut Context<'_>) -> Outcome {

@@ -72,6 +72,9 @@ impl From<std::io::Error> for RunError {
 /// Descriptors that are not client connections: Redis's `CONFIG_MIN_RESERVED_FDS`.
 const RESERVED_DESCRIPTORS: u64 = 32;
 
+/// Of a loop's stack: what scripts nest is written and read by recursion.
+pub(super) const STACK_BYTES: usize = 16 << 20;
+
 /// A server that runs; [`join`](Serving::join) waits for its end.
 pub(crate) struct Serving {
     threads: Vec<std::thread::JoinHandle<std::io::Result<()>>>,
@@ -149,7 +152,12 @@ fn start_loops(
             server.stop();
             outcome
         };
-        threads.push(std::thread::Builder::new().name(format!("loop-{i}")).spawn(body)?);
+        threads.push(
+            std::thread::Builder::new()
+                .name(format!("loop-{i}"))
+                .stack_size(STACK_BYTES)
+                .spawn(body)?,
+        );
     }
     Ok(threads)
 }

@@ -21,6 +21,7 @@
 
 mod entry;
 mod error;
+mod functions;
 mod load;
 mod packed;
 mod payload;
@@ -32,6 +33,7 @@ mod value;
 
 pub(crate) use entry::Forms;
 pub(crate) use error::RdbError;
+pub(crate) use functions::{dump_functions, restore_functions};
 pub(crate) use load::{Loaded, Target, load};
 pub(crate) use payload::{dump, is_whole, restore};
 pub(crate) use save::{Job, SaveError, Saved, save};

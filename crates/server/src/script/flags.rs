@@ -32,6 +32,10 @@ impl Flags {
     pub(crate) fn with(self, flag: Flags) -> Flags {
         Flags(self.0 | flag.0)
     }
+    /// The names of the flags that are raised.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        Flags::NAMES.into_iter().filter(move |(flag, _)| self.has(*flag)).map(|(_, name)| name)
+    }
     /// The flag of this name.
     pub(crate) fn named(name: &[u8]) -> Option<Flags> {
         Flags::NAMES.iter().find(|(_, known)| known.as_bytes() == name).map(|(flag, _)| *flag)

@@ -11,7 +11,9 @@ use super::cache::{Digest, Script};
 use super::call::{Api, Buffers, Caller, error_table};
 use super::fault::{End, Fault};
 use super::flags::Flags;
+use super::libraries::Library;
 use super::library::{Random, bits, json, msgpack, pack, random};
+use super::register::{Loading, load_table};
 use super::to_reply::Writer;
 use super::watch::{Kind, LOOK_EVERY, Watch};
 use super::{host, number};
@@ -34,18 +36,19 @@ pub(super) struct Shared {
     /// `redis.setresp(3)` was said.
     pub(super) resp3: Gauge,
     random: Arc<Random>,
+    pub(super) loading: Loading,
     failure: Mutex<Option<Failure>>,
 }
 
 /// Why a script ended without a value.
 #[derive(Debug, Default)]
-struct Failure {
+pub(super) struct Failure {
     /// Code word included.
-    text: Vec<u8>,
+    pub(super) text: Vec<u8>,
     /// Source and line.
     place: Option<(String, usize)>,
     counted: bool,
-    end: Option<End>,
+    pub(super) end: Option<End>,
 }
 
 /// What to run.
@@ -62,16 +65,20 @@ pub(crate) struct Job<'j> {
 
 /// One Lua state.
 pub(crate) struct Interpreter {
-    lua: Lua,
-    shared: Arc<Shared>,
+    pub(super) lua: Lua,
+    pub(super) shared: Arc<Shared>,
     /// The names that scripts see.
     globals: Table,
-    redis: Table,
-    /// Where functions that stay find those of the script that runs.
-    current: Table,
+    /// `redis` and `server`.
+    apis: [Table; 2],
     xpcall: Function,
     bind: Function,
     on_error: Function,
+    /// What the code of libraries finds, and the switch between loading and running.
+    pub(super) library_environment: Table,
+    pub(super) set_loading: Function,
+    /// The libraries that this interpreter has loaded, with their functions by name in lower case.
+    pub(super) libraries: Vec<(Arc<Library>, HashMap<String, Function>)>,
     chunks: HashMap<Digest, Function>,
     flushes_seen: u64,
     buffers: Buffers,
@@ -90,13 +97,16 @@ impl Interpreter {
             server: server.clone(),
             resp3: Gauge::default(),
             random: Arc::default(),
+            loading: Loading::default(),
             failure: Mutex::default(),
         });
-        let current = lua.create_table()?;
-        let redis = api(&lua, &shared, &current, "redis")?;
         let host = lua.create_table()?;
-        host.raw_set("redis", &redis)?;
-        host.raw_set("server", api(&lua, &shared, &current, "server")?)?;
+        let apis = [host::table(&lua, &shared, "redis")?, host::table(&lua, &shared, "server")?];
+        for (name, table) in ["redis", "server"].into_iter().zip(&apis) {
+            let while_loading = load_table(&lua, &shared, table, name)?;
+            host.raw_set(format!("{name}_while_loading"), while_loading)?;
+            host.raw_set(name, table)?;
+        }
         host.raw_set("bit", bits(&lua)?)?;
         host.raw_set("cjson", json(&lua)?)?;
         host.raw_set("cmsgpack", msgpack(&lua)?)?;
@@ -106,7 +116,7 @@ impl Interpreter {
         host.raw_set("randomseed", seed)?;
         host.raw_set("explain", lua.create_function(explain)?)?;
         let prelude = lua.load(include_str!("prelude.lua")).set_name(PRELUDE);
-        let (globals, xpcall, bind) = prelude.call(host)?;
+        let (globals, xpcall, bind, library_environment, set_loading) = prelude.call(host)?;
         let own = shared.clone();
         let on_error = lua.create_function(move |lua, problem: Value| {
             let failure = failure_of(lua, &problem);
@@ -120,11 +130,13 @@ impl Interpreter {
             lua,
             shared,
             globals,
-            redis,
-            current,
+            apis,
             xpcall,
             bind,
             on_error,
+            library_environment,
+            set_loading,
+            libraries: Vec::new(),
             chunks: HashMap::new(),
             flushes_seen: 0,
             buffers: Buffers::default(),
@@ -200,7 +212,7 @@ impl Interpreter {
         let failure = match result {
             Ok(value) => {
                 let mut writer = Writer { out: ctx.out, resp3, counted: false };
-                match writer.write(&value, 0) {
+                match writer.write(value) {
                     Ok(()) => {
                         ctx.session.error_is_counted = writer.counted;
                         return Ending::Commit;
@@ -252,23 +264,28 @@ impl Interpreter {
         let (lua, shared, buffers) = (&self.lua, &*self.shared, &mut self.buffers);
         let caller = RefCell::new(Caller { ctx, shared, flags: job.flags, buffers });
         let outcome = lua.scope(|scope| {
-            let call = scope.create_function(|lua, args: MultiValue| {
-                caller.try_borrow_mut().map_err(|_| nested())?.call(lua, &args, Api::Redis, true)
-            })?;
-            let any = scope.create_function(|lua, mut args: MultiValue| {
-                let (api, raises) = match args.pop_front() {
-                    Some(Value::Integer(way)) => (way / 2, way % 2 != 0),
-                    Some(Value::Number(way)) => (way as i64 / 2, way as i64 % 2 != 0),
-                    _ => (0, true),
-                };
-                let api = if api == 0 { Api::Redis } else { Api::Server };
-                caller.try_borrow_mut().map_err(|_| nested())?.call(lua, &args, api, raises)
-            })?;
-            self.redis.raw_set("call", call)?;
-            self.current.raw_set(1, any)?;
-            let results: MultiValue = self.xpcall.call((&function, &self.on_error))?;
-            Ok(results)
+            let caller = &caller;
+            for (table, api) in self.apis.iter().zip([Api::Redis, Api::Server]) {
+                for (name, raises) in [("call", true), ("pcall", false)] {
+                    let run = scope.create_function(move |lua, args: MultiValue| {
+                        let mut caller = caller.try_borrow_mut().map_err(|_| nested())?;
+                        caller.call(lua, &args, api, raises)
+                    })?;
+                    table.raw_set(name, run)?;
+                }
+            }
+            self.xpcall.call((&function, &self.on_error))
         });
+        self.settle(outcome)
+    }
+
+    /// Runs a function that calls no commands.
+    pub(super) fn protect(&self, function: &Function) -> Result<Value, Failure> {
+        self.settle(self.xpcall.call((function, &self.on_error)))
+    }
+
+    /// What came of a protected call.
+    fn settle(&self, outcome: mlua::Result<MultiValue>) -> Result<Value, Failure> {
         let failure = self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         match outcome {
             Ok(mut results) => match results.pop_front() {
@@ -291,30 +308,6 @@ fn nested() -> Fault {
 const PRELUDE: &str = "=prelude";
 /// Compiled scripts kept per interpreter.
 const MAX_CHUNKS: usize = 4096;
-
-/// The table `redis` or `server`, with functions that find the running script's caller.
-fn api(
-    lua: &Lua,
-    shared: &Arc<Shared>,
-    current: &Table,
-    name: &'static str,
-) -> mlua::Result<Table> {
-    let table = host::table(lua, shared, name)?;
-    let base = if name == "redis" { 0 } else { 2 };
-    for (function, raises) in [("call", 1), ("pcall", 0)] {
-        let current = current.clone();
-        let way = base + raises;
-        let detour = lua.create_function(move |_, mut args: MultiValue| {
-            let Value::Function(any) = current.raw_get(1)? else {
-                return Err(Fault::reply("there is no script that runs").into());
-            };
-            args.push_front(Value::Integer(way));
-            any.call::<Value>(args)
-        })?;
-        table.raw_set(function, detour)?;
-    }
-    Ok(table)
-}
 
 fn look(shared: &Shared) -> mlua::Result<VmState> {
     let server = &shared.server;
@@ -340,7 +333,7 @@ fn explain(lua: &Lua, problem: Value) -> mlua::Result<(bool, Value)> {
     Ok((false, known))
 }
 
-fn plain_failure(text: &[u8]) -> Failure {
+pub(super) fn plain_failure(text: &[u8]) -> Failure {
     Failure { text: [b"ERR ", text].concat(), ..Failure::default() }
 }
 

@@ -18,8 +18,11 @@ mod fault;
 mod flags;
 mod host;
 mod interpreter;
+mod libraries;
 mod library;
+mod loading;
 mod number;
+mod register;
 mod to_lua;
 mod to_reply;
 mod watch;
@@ -27,6 +30,8 @@ mod watch;
 pub(crate) use cache::{Digest, Script, Scripts};
 pub(crate) use flags::Flags;
 pub(crate) use interpreter::{Interpreter, Job};
+pub(crate) use libraries::{Libraries, Library};
+pub(crate) use loading::{Policy, load_libraries};
 pub(crate) use watch::{Kind, NotKilled, Watches};
 
 use crate::counter::Gauge;
@@ -35,6 +40,7 @@ use crate::counter::Gauge;
 #[derive(Default)]
 pub(crate) struct Scripting {
     pub(crate) scripts: Scripts,
+    pub(crate) libraries: Libraries,
     pub(crate) watches: Watches,
     /// Above 0: scripts may run commands that are not for scripts (DEBUG SET-DISABLE-DENY-SCRIPTS).
     pub(crate) allow_all: Gauge,

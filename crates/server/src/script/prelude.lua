@@ -185,7 +185,21 @@ function base.getmetatable(value)
   return getmetatable(value)
 end
 
--- For the server: the names that scripts see, xpcall as it was, and a function with its arguments.
+-- The code of a library finds little while it is loaded; its functions find, in the same environment, what scripts find.
+local function strict(names)
+  return setmetatable(names, getmetatable(globals))
+end
+local while_loading = strict({
+  redis = seal(strict(host.redis_while_loading)),
+  server = seal(strict(host.server_while_loading)),
+})
+local library_meta = { __index = globals, __newindex = refuse }
+local library = setmetatable({}, library_meta)
+real_of[library] = globals
+
+-- For the server: the names that scripts see, xpcall as it was, a function with its arguments, the environment of libraries, and its switch.
 return globals, xpcall, function(f, keys, args)
   return function() return f(keys, args) end
+end, library, function(loading)
+  library_meta.__index = loading and while_loading or globals
 end

@@ -28,7 +28,28 @@ pub(super) struct Writer<'o> {
 }
 
 impl Writer<'_> {
-    pub(super) fn write(&mut self, value: &Value, depth: usize) -> mlua::Result<()> {
+    /// Writes a value, and what is inside it: each table still open has its remaining parts on a stack.
+    pub(super) fn write(&mut self, value: Value) -> mlua::Result<()> {
+        let mut open = vec![vec![value].into_iter()];
+        while let Some(parts) = open.last_mut() {
+            let Some(value) = parts.next() else {
+                open.pop();
+                continue;
+            };
+            if let Value::Table(table) = value {
+                if open.len() > MAX_DEPTH {
+                    self.out.error("ERR reached lua stack limit");
+                } else if let Some(parts) = self.table(&table)? {
+                    open.push(parts.into_iter());
+                }
+            } else {
+                self.scalar(&value);
+            }
+        }
+        Ok(())
+    }
+
+    fn scalar(&mut self, value: &Value) {
         match value {
             Value::String(text) => self.out.bulk(&text.as_bytes()),
             Value::Integer(n) => self.out.integer(*n),
@@ -37,23 +58,21 @@ impl Writer<'_> {
             Value::Number(_) => self.out.integer(i64::MIN),
             Value::Boolean(yes) if self.resp3 => self.out.boolean(*yes),
             Value::Boolean(true) => self.out.integer(1),
-            Value::Table(_) if depth >= MAX_DEPTH => self.out.error("ERR reached lua stack limit"),
-            Value::Table(table) => return self.table(table, depth),
             _ => self.out.null(),
         }
-        Ok(())
     }
 
-    fn table(&mut self, table: &Table, depth: usize) -> mlua::Result<()> {
+    /// Writes a table that is a reply of its own, or a header whose parts are returned.
+    fn table(&mut self, table: &Table) -> mlua::Result<Option<Vec<Value>>> {
         if let Value::String(text) = table.raw_get("err")? {
             self.counted |=
                 matches!(table.raw_get("ignore_error_stats_update")?, Value::Boolean(true));
             self.out.error_bytes(&text.as_bytes());
-            return Ok(());
+            return Ok(None);
         }
         if let Value::String(text) = table.raw_get("ok")? {
             self.out.simple_bytes(&text.as_bytes());
-            return Ok(());
+            return Ok(None);
         }
         match table.raw_get("double")? {
             Value::Number(x) => return self.wrote(|out| out.double(x)),
@@ -63,16 +82,13 @@ impl Writer<'_> {
         if let Value::Table(map) = table.raw_get("map")? {
             let pairs = map.pairs::<Value, Value>().collect::<mlua::Result<Vec<_>>>()?;
             self.out.map(pairs.len());
-            for (name, value) in &pairs {
-                self.write(name, depth + 1)?;
-                self.write(value, depth + 1)?;
-            }
-            return Ok(());
+            return Ok(Some(pairs.into_iter().flat_map(|(name, value)| [name, value]).collect()));
         }
         if let Value::Table(set) = table.raw_get("set")? {
-            let members = set.pairs::<Value, Value>().collect::<mlua::Result<Vec<_>>>()?;
+            let members = set.pairs::<Value, Value>().map(|pair| Ok(pair?.0));
+            let members = members.collect::<mlua::Result<Vec<_>>>()?;
             self.out.set(members.len());
-            return members.iter().try_for_each(|(member, _)| self.write(member, depth + 1));
+            return Ok(Some(members));
         }
         if let Value::String(digits) = table.raw_get("big_number")? {
             let digits = String::from_utf8_lossy(&digits.as_bytes()).replace(['\r', '\n'], " ");
@@ -83,22 +99,10 @@ impl Writer<'_> {
             && let Value::String(format) = verbatim.raw_get("format")?
         {
             let text = String::from_utf8_lossy(&text.as_bytes()).into_owned();
-            let format: String = String::from_utf8_lossy(&format.as_bytes())
-                .chars()
-                .chain("   ".chars())
-                .take(3)
-                .collect();
+            let format = String::from_utf8_lossy(&format.as_bytes()).into_owned();
+            let format: String = format.chars().chain("   ".chars()).take(3).collect();
             return self.wrote(|out| out.verbatim(&format, &text));
         }
-        self.array(table, depth)
-    }
-
-    fn wrote(&mut self, write: impl FnOnce(&mut Reply)) -> mlua::Result<()> {
-        write(self.out);
-        Ok(())
-    }
-
-    fn array(&mut self, table: &Table, depth: usize) -> mlua::Result<()> {
         let mut values: Vec<Value> = Vec::new();
         loop {
             match table.raw_get(values.len() + 1)? {
@@ -107,6 +111,11 @@ impl Writer<'_> {
             }
         }
         self.out.array(values.len());
-        values.iter().try_for_each(|value| self.write(value, depth + 1))
+        Ok(Some(values))
+    }
+
+    fn wrote(&mut self, write: impl FnOnce(&mut Reply)) -> mlua::Result<Option<Vec<Value>>> {
+        write(self.out);
+        Ok(None)
     }
 }

@@ -234,3 +234,52 @@ fn memory_that_a_script_may_take_can_be_limited() {
     c.run(&["CONFIG", "SET", "script-max-memory", "0"]);
     assert_eq!(eval(&mut c, "return #string.rep('x', 100)"), ":100\r\n");
 }
+
+const LIBRARY: &str = "#!lua name=lib\nlocal function add(n) return n + 1 end\n\
+    redis.register_function('incr', function(keys, args) return redis.call('set', keys[1], add(args[1])) end)\n\
+    redis.register_function{function_name='show', callback=function(keys) return redis.call('get', keys[1]) end, flags={'no-writes'}}";
+
+#[test]
+fn functions_are_called_by_name_on_every_connection() {
+    let mut c = TestClient::new();
+    assert_eq!(c.run(&["FUNCTION", "LOAD", LIBRARY]), "$3\r\nlib\r\n");
+    check(&mut c.another(), &[("FCALL incr 1 n 41", "+OK"), ("FCALL_RO SHOW 1 n", "$2\n42")]);
+    check(
+        &mut c,
+        &[
+            ("FCALL nothing 0", "-ERR Function not found"),
+            ("FCALL incr x", "-ERR Bad number of keys provided"),
+            (
+                "FCALL_RO incr 1 n 1",
+                "-ERR Can not execute a script with write flag using *_ro command.",
+            ),
+        ],
+    );
+    let again = c.run(&["FUNCTION", "LOAD", LIBRARY]);
+    assert_eq!(again, "-ERR Library 'lib' already exists\r\n");
+    let dump = c.run_bytes(&[b"FUNCTION", b"DUMP"]);
+    let start = dump.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    check(&mut c, &[("FUNCTION DELETE lib", "+OK"), ("FUNCTION LIST", "*0")]);
+    let payload = &dump[start..dump.len() - 2];
+    assert_eq!(c.run_bytes(&[b"FUNCTION", b"RESTORE", payload]), b"+OK\r\n");
+    check(&mut c, &[("FCALL show 1 n", "$2\n42"), ("FUNCTION FLUSH", "+OK")]);
+    assert_eq!(c.run(&["FCALL", "show", "1", "n"]), "-ERR Function not found\r\n");
+}
+
+#[test]
+fn the_code_of_a_library_finds_little_while_it_is_loaded() {
+    let mut c = TestClient::new();
+    let cases = [
+        ("return 1", "No functions registered"),
+        ("local a = math", "nonexistent global variable 'math'"),
+        ("redis.call('ping')", "nonexistent global variable 'call'"),
+        ("x = 1", "Attempt to modify a readonly table"),
+        ("redis.register_function()", "wrong number of arguments to redis.register_function"),
+        ("x y", "Error compiling function: user_function:2:"),
+        ("while true do end", "FUNCTION LOAD timeout"),
+    ];
+    for (code, why) in cases {
+        let reply = c.run(&["FUNCTION", "LOAD", &format!("#!lua name=lib\n{code}")]);
+        assert!(reply.contains(why), "{code}: {reply}");
+    }
+}

@@ -23,9 +23,12 @@ pub(crate) fn evalsha_ro(ctx: &mut Context<'_>) -> Outcome {
 }
 
 /// Which arguments are keys and which are others, `numkeys` being argument 2.
-pub(crate) fn ranges(ctx: &Context<'_>) -> Result<(Range<usize>, Range<usize>), CommandError> {
+pub(crate) fn ranges(
+    ctx: &Context<'_>,
+    no_number: CommandError,
+) -> Result<(Range<usize>, Range<usize>), CommandError> {
     let given = ctx.args.len() - 3;
-    match strict_integer(ctx.args.at(2)).ok_or(CommandError::NotAnInteger)? {
+    match strict_integer(ctx.args.at(2)).ok_or(no_number)? {
         ..0 => Err(CommandError::other("Number of keys can't be negative")),
         n if n as u64 > given as u64 => {
             Err(CommandError::other("Number of keys can't be greater than number of args"))
@@ -35,7 +38,7 @@ pub(crate) fn ranges(ctx: &Context<'_>) -> Result<(Range<usize>, Range<usize>), 
 }
 
 fn by_text(ctx: &mut Context<'_>, added: Flags) -> Outcome {
-    let ranges = ranges(ctx)?;
+    let ranges = ranges(ctx, CommandError::NotAnInteger)?;
     let body = ctx.args.at(1);
     let digest = Digest::of(body);
     let known = ctx.env.server.scripting.scripts.find(digest);
@@ -52,7 +55,7 @@ fn by_digest(ctx: &mut Context<'_>, added: Flags) -> Outcome {
     let unknown = || CommandError::Coded("NOSCRIPT No matching script. Please use EVAL.".into());
     let digest = Digest::parse(ctx.args.at(1));
     let found = digest.and_then(|digest| ctx.env.server.scripting.scripts.find(digest));
-    let ranges = ranges(ctx)?;
+    let ranges = ranges(ctx, CommandError::NotAnInteger)?;
     let script = found.ok_or_else(unknown)?;
     with_interpreter(ctx, |interpreter, ctx| run(interpreter, ctx, &script, false, added, ranges))
 }

@@ -5,7 +5,7 @@ use crate::script::fault;
 use mlua::{Lua, Table, Value};
 
 /// Deepest nesting read, whatever the settings: it is the stack's.
-const MAX_DEPTH: i64 = 4000;
+const MAX_DEPTH: i64 = 1000;
 
 pub(super) fn decode(lua: &Lua, settings: Settings, json: &[u8]) -> mlua::Result<Value> {
     if json.len() >= 2 && (json[0] == 0 || json[1] == 0) {

@@ -8,7 +8,7 @@ use crate::script::number::general;
 use mlua::{Lua, LuaString, Table, Value};
 
 /// Deepest nesting written, whatever the settings: it is the stack's.
-const MAX_DEPTH: i64 = 4000;
+const MAX_DEPTH: i64 = 1000;
 
 pub(super) fn encode(lua: &Lua, settings: Settings, value: &Value) -> mlua::Result<LuaString> {
     let mut writer = Writer { lua, settings, json: Vec::new() };

@@ -9,7 +9,7 @@ use rmp::Marker;
 /// Tables within tables that are written.
 const MAX_NESTING: usize = 16;
 /// Arrays and maps within each other that are read.
-const MAX_DEPTH: usize = 1000;
+const MAX_DEPTH: usize = 500;
 
 /// The table `cmsgpack`.
 pub(in crate::script) fn msgpack(lua: &Lua) -> mlua::Result<Table> {
