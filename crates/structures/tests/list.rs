@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stillpoint_reclaim::ebr::Ebr;
 use stillpoint_reclaim::hp::Hazard;
+use stillpoint_reclaim::rc::Rc;
+use stillpoint_reclaim::rcu::Rcu;
 use stillpoint_reclaim::{Collector, Scheme};
 use stillpoint_structures::List;
 use stillpoint_testkit::linearizability::{Map, MapEvent, Recorder, assert_linearizable};
@@ -165,6 +167,8 @@ on_schemes! {
     leased: Collector::new(), reclaims: true;
     leased_hasty: hasty(), reclaims: true;
     ebr: Ebr::new(), reclaims: true;
+    rcu: Rcu::new(), reclaims: true;
+    rc: Rc::new(), reclaims: true;
     // It leaks, which a sanitizer would tell.
     #[cfg(not(stillpoint_system_alloc))]
     leak: stillpoint_reclaim::leak::Leak::new(), reclaims: false;

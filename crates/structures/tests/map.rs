@@ -5,6 +5,8 @@ use std::collections;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stillpoint_reclaim::ebr::Ebr;
 use stillpoint_reclaim::hp::Hazard;
+use stillpoint_reclaim::rc::Rc;
+use stillpoint_reclaim::rcu::Rcu;
 use stillpoint_reclaim::{Collector, Restart, Scheme};
 use stillpoint_structures::map::{Compute, Operation};
 use stillpoint_structures::{HashMap, HashSet};
@@ -265,6 +267,8 @@ on_schemes! {
     leased: Collector::new(), reclaims: true, facade: yes;
     leased_hasty: hasty(), reclaims: true, facade: yes;
     ebr: Ebr::new(), reclaims: true, facade: yes;
+    rcu: Rcu::new(), reclaims: true, facade: yes;
+    rc: Rc::new(), reclaims: true, facade: yes;
     // It leaks, which a sanitizer would tell.
     #[cfg(not(stillpoint_system_alloc))]
     leak: stillpoint_reclaim::leak::Leak::new(), reclaims: false, facade: yes;
