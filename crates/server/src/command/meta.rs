@@ -216,7 +216,31 @@ fn keys<'a>(ctx: &Context<'a>) -> Result<(&'static Command, Vec<&'a [u8]>), Comm
         let invalid = || CommandError::other("Invalid arguments specified for command");
         keys.extend(args.iter_from(at + 1).take(counted.ok_or_else(invalid)? as usize));
     }
+    keys.extend(destination(row.name, args));
     Ok((row, keys))
+}
+
+/// The key that SORT or GEORADIUS, from argument 2 on, is told to store its result in; the last one counts.
+fn destination<'a>(name: &str, args: crate::resp::Args<'a>) -> Option<&'a [u8]> {
+    let mut at = match name {
+        "sort" => 4,
+        "georadiusbymember" => 7,
+        "georadius" => 8,
+        _ => return None,
+    };
+    let mut found = None;
+    while at + 1 < args.len() {
+        at += match () {
+            () if args.is(at, "STORE") || args.is(at, "STOREDIST") && name != "sort" => {
+                found = args.get(at + 1);
+                2
+            }
+            () if args.is(at, "LIMIT") => 3,
+            () if args.is(at, "BY") || args.is(at, "GET") || args.is(at, "COUNT") => 2,
+            () => 1,
+        };
+    }
+    found
 }
 
 fn getkeys(ctx: &mut Context<'_>) -> Outcome {

@@ -7,6 +7,8 @@ mod pop;
 mod range;
 mod read;
 
+pub(super) use add::{AddOptions, set_scores};
+
 use super::row::{Command, Group, Handler, Keys, flag::*};
 use crate::resp::{Protocol, Reply};
 

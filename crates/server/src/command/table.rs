@@ -7,9 +7,9 @@
 
 use super::row::Command;
 use super::{
-    bitmap, client, config, connection, database, debug, function, hash, hyperloglog, info, keys,
-    list, meta, monitor, persistence, pubsub, script, server, set, snapshot, sorted_set, string,
-    transaction, watching,
+    bitmap, client, config, connection, database, debug, function, geo, hash, hyperloglog, info,
+    keys, list, meta, monitor, persistence, pubsub, script, server, set, snapshot, sort,
+    sorted_set, string, transaction, watching,
 };
 
 /// Add a family here: one line.
@@ -25,6 +25,8 @@ static FAMILIES: &[&[Command]] = &[
     set::ROWS,
     list::ROWS,
     sorted_set::ROWS,
+    geo::ROWS,
+    sort::ROWS,
     transaction::ROWS,
     pubsub::ROWS,
     snapshot::ROWS,

@@ -212,6 +212,20 @@ impl Reply {
             }
         }
     }
+    /// A floating-point number with up to 17 digits behind the point and no exponent.
+    pub(crate) fn long_double(&mut self, x: f64) {
+        let text = format!("{x:.17}");
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        let text = if text == "-0" { "0" } else { text };
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => {
+                self.bytes.push(b',');
+                self.bytes.extend_from_slice(text.as_bytes());
+                self.crlf();
+            }
+        }
+    }
     /// True or false.
     pub(crate) fn boolean(&mut self, yes: bool) {
         match (self.protocol, yes) {

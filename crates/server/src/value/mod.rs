@@ -17,6 +17,7 @@
 
 mod element;
 mod float;
+pub(crate) mod geo;
 mod glob;
 mod hash;
 mod hyperloglog;
@@ -34,7 +35,7 @@ mod score;
 mod set;
 mod sorted_set;
 
-pub(crate) use float::{LongDouble, NotANumber};
+pub(crate) use float::LongDouble;
 pub(crate) use glob::glob_matches;
 pub(crate) use hash::{Hash, HashEdit, HashLimits};
 pub(crate) use hyperloglog::{

@@ -3,6 +3,7 @@
 //! | letter | what it stands for |
 //! |---|---|
 //! | Z | a key of which all members have one score |
+//! | O U | a longitude, a latitude |
 //! | Q R X | a score; a bound of scores; of members |
 //! | K F P E | key, field, pattern, member: a field or a number |
 //! | V | a value: numbers, texts, bytes |
@@ -214,6 +215,21 @@ const TEMPLATES: &[(u32, &str)] = &[
     (3, "zinterstore K 2 K K ~zunion"),
     (3, "zdiffstore K 2 K K ~zunion"),
     (1, "zunion J K K"),
+    (3, "sort K ~sort"),
+    (3, "sort K ALPHA ~sort"),
+    (1, "sort_ro K ~sort"),
+    (2, "sort_ro K BY * ~sort"),
+    (1, "sort_ro K BY none ~sort"),
+    (8, "geoadd K O U E O U E"),
+    (3, "geoadd K ~zadd O U E"),
+    (2, "geopos K E E"),
+    (2, "geohash K E E"),
+    (3, "geodist K E E"),
+    (4, "geosearch K FROMLONLAT O U ~area ~geo"),
+    (3, "geosearch K FROMMEMBER E ~area ~geo"),
+    (2, "geosearchstore K K FROMLONLAT O U ~area"),
+    (2, "georadius K O U 5000 km ~geo"),
+    (1, "georadiusbymember K E 5000 km ~geo"),
     (10, "zadd Z 0 E 0 V 0 E"),
     (3, "zrem Z E E*"),
     (3, "zrange Z X X BYLEX ~zrange"),
@@ -292,6 +308,9 @@ const OPTIONS: &[(&str, &[&str])] = &[
             "GET u64 0",
         ],
     ),
+    ("~sort", &["DESC", "ASC", "LIMIT N N", "GET *", "GET #", "STORE K", "ALPHA"]),
+    ("~area", &["BYRADIUS 3000 km", "BYBOX 9000 4000 km", "BYRADIUS 19000 mi", "BYBOX N 100 km"]),
+    ("~geo", &["ASC", "DESC", "COUNT 2", "WITHDIST", "WITHHASH", "COUNT N", "ANY"]),
     ("~hrandfield", &["N", "N WITHVALUES", "J", "WITHVALUES"]),
 ];
 
@@ -478,6 +497,8 @@ impl Generator {
             "I" => self.pick(INTEGERS).into(),
             "J" => self.pick(NOT_NEAR).into(),
             "E" if self.below(12) == 0 => vec![b'e'; self.random.usize(40..300)],
+            "O" => self.pick(&["13.361389", "-179.9", "179.99", "0", "15", "200", "-77.03"]).into(),
+            "U" => self.pick(&["38.115556", "-85", "85.05", "0", "37", "90", "-12.5"]).into(),
             "Z" => self.pick(&["lex:1", "lex:2"]).into(),
             "Q" if self.below(30) == 0 => self.pick(FLOATS).into(),
             "Q" => self.pick(SCORES).into(),

@@ -1,6 +1,7 @@
 //! The data commands, family by family, against a session without a network; its clock moves only when a test says so.
 
 mod bits;
+mod geo;
 mod hashes;
 mod keys;
 mod lists;
@@ -8,6 +9,7 @@ mod pubsub;
 mod scripts;
 mod sets;
 mod snapshots;
+mod sort;
 mod sorted_sets;
 mod strings;
 mod transactions;

@@ -7,19 +7,19 @@ use crate::value::{SortedSetEdit, SortedSetLimits, parse_score};
 
 /// ZADD's options.
 #[derive(Clone, Copy, Default)]
-struct Options {
-    new_only: bool,
-    present_only: bool,
+pub(crate) struct AddOptions {
+    pub(crate) new_only: bool,
+    pub(crate) present_only: bool,
     greater: bool,
     less: bool,
-    count_changed: bool,
+    pub(crate) count_changed: bool,
     increment: bool,
 }
 
-impl Options {
+impl AddOptions {
     /// The options from argument 2 on, and where they end.
     fn of(args: Args<'_>) -> (Self, usize) {
-        let mut options = Options::default();
+        let mut options = AddOptions::default();
         let mut at = 2;
         while at < args.len() {
             match () {
@@ -66,19 +66,26 @@ impl Options {
 
 /// What ZADD did.
 #[derive(Default)]
-struct Done {
+pub(crate) struct Done {
     added: i64,
     updated: i64,
     /// The score of the last member that was let in.
     score: Option<f64>,
 }
 
+impl Done {
+    /// What is answered.
+    pub(crate) fn count(&self, options: AddOptions) -> i64 {
+        self.added + if options.count_changed { self.updated } else { 0 }
+    }
+}
+
 pub(crate) fn zadd(ctx: &mut Context<'_>) -> Outcome {
-    let (options, first) = Options::of(ctx.args);
-    let done = set_scores(ctx, options, first)?;
+    let (options, first) = AddOptions::of(ctx.args);
+    let pairs = pairs(ctx.args, first, options)?;
+    let done = set_scores(ctx, options, &pairs)?;
     if !options.increment {
-        let count = done.added + if options.count_changed { done.updated } else { 0 };
-        ctx.out.integer(count);
+        ctx.out.integer(done.count(options));
         return Ok(());
     }
     match done.score {
@@ -89,7 +96,9 @@ pub(crate) fn zadd(ctx: &mut Context<'_>) -> Outcome {
 }
 
 pub(crate) fn zincrby(ctx: &mut Context<'_>) -> Outcome {
-    let done = set_scores(ctx, Options { increment: true, ..Options::default() }, 2)?;
+    let options = AddOptions { increment: true, ..AddOptions::default() };
+    let pairs = pairs(ctx.args, 2, options)?;
+    let done = set_scores(ctx, options, &pairs)?;
     match done.score {
         Some(score) => ctx.out.double(score),
         None => ctx.out.null(),
@@ -97,27 +106,44 @@ pub(crate) fn zincrby(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// Sets the scores of the pairs from argument `first` on.
-fn set_scores(ctx: &mut Context<'_>, options: Options, first: usize) -> Result<Done, CommandError> {
-    let args = ctx.args;
-    let limits = SortedSetLimits::of(&ctx.env.settings);
+/// The scores, each with its member, from argument `first` on.
+fn pairs(
+    args: Args<'_>,
+    first: usize,
+    options: AddOptions,
+) -> Result<Vec<(f64, &[u8])>, CommandError> {
     let count = args.len() - first;
     if count == 0 || !count.is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
     options.check(count / 2)?;
-    let pairs: Vec<(f64, &[u8])> = (first..args.len())
-        .step_by(2)
-        .map(|at| Ok((parse_score(args.at(at))?, args.at(at + 1))))
-        .collect::<Result<_, _>>()
-        .map_err(|_: crate::value::NotANumber| CommandError::NotAFloat)?;
+    let pairs = (first..args.len()).step_by(2);
+    pairs
+        .map(|at| match parse_score(args.at(at)) {
+            Ok(score) => Ok((score, args.at(at + 1))),
+            Err(_) => Err(CommandError::NotAFloat),
+        })
+        .collect()
+}
+
+/// Sets the scores of members of the key at argument 1.
+pub(crate) fn set_scores(
+    ctx: &mut Context<'_>,
+    options: AddOptions,
+    pairs: &[(f64, &[u8])],
+) -> Result<Done, CommandError> {
+    let args = ctx.args;
+    let limits = SortedSetLimits::of(&ctx.env.settings);
+    if pairs.is_empty() {
+        return Err(CommandError::Syntax);
+    }
     let longest = pairs.iter().map(|(_, member)| member.len()).max().unwrap_or(0);
     let mut data = ctx.data();
     let done = data.update(args.at(1), |entry, draft| {
         let mut done = Done::default();
         let mut edit = SortedSetEdit::of(entry)?;
         edit.expect(pairs.len(), longest, limits);
-        for (score, member) in &pairs {
+        for (score, member) in pairs {
             let present = edit.view().score(member);
             let Some(score) = options.next(present, *score)? else { continue };
             done.score = Some(score);
