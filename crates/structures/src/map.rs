@@ -39,6 +39,10 @@
 //! Values do not change in place: a new value is a new entry in the slot of the old one, so references to the old one stay good under their
 //! guards. Tables only grow.
 //!
+//! Up to 23 keys may have the very same 64-bit hash: a bin has no more slots, and no growth separates them. One more, and the insert panics, after
+//! the table has grown to 16 bins a key. With [`DefaultHasher`] and a `Hash` that looks at the whole key that does not come about; a `Hash` that
+//! gives only a few values does not suit this map.
+//!
 //! The bins are those of the store's [`index`](crate::index), for typed entries: marks instead of tags in pointers, so that entries go through
 //! [`Protect`] on any scheme. The form of bins goes back to MICA and DLHT (A. Katsarakis et al., *DLHT: a
 //! non-blocking resizable hashtable with fast deletes and memory-awareness*, 2024); freezing before moving to C. Click's hash table.
