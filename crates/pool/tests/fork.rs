@@ -89,13 +89,14 @@ fn play(config: PoolConfig) {
         // Should an assertion fail, the threads are to end all the same.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             for _ in 0..6 {
-                let (mine, pool) = (Block::new(&pool, 64), pool.clone());
+                let (mut mine, pool) = (Some(Block::new(&pool, 64)), pool.clone());
                 forked(|| {
                     churn(&pool, 100);
                     pool.trim();
                     thread::scope(|scope| _ = scope.spawn(|| churn(&pool, 100)));
-                    mine.free();
+                    mine.take().into_iter().for_each(Block::free);
                 });
+                mine.take().into_iter().for_each(Block::free);
             }
         }));
         stop.store(true, Ordering::Relaxed);
