@@ -5,6 +5,7 @@
 //! |---|---|
 //! | the second look at a leaf whose lock was taken | `without_the_second_look_an_update_is_lost` |
 //! | the lock of a leaf that is copied | `without_the_leafs_lock_an_update_is_lost` |
+//! | the cut at a leaf's lower end | `without_the_cut_a_backward_range_repeats_a_key` |
 //! | retiring instead of freeing | `a_value_freed_at_once_is_read_after_its_end` |
 #![cfg(stillpoint_loom)]
 
@@ -208,6 +209,28 @@ fn a_backward_range_beside_the_end_of_a_leaf_repeats_nothing() {
         let seen = reader.join().unwrap();
         assert!(seen.is_sorted_by(|a, b| a > b), "{seen:?}");
         assert!(seen.ends_with(&[20, 10]), "{seen:?}");
+    });
+}
+
+/// The leaf of 10 and 20 goes; then the leaf at its right has keys from its range.
+fn backward_range_beside_the_end_of_the_leaf_before(mutation: Mutation) {
+    let map = map(mutation, &[10, 20, 30, 40]);
+    let reader = spawn(&map, |map| range(map, true));
+    assert!(remove(&map, 10) && remove(&map, 20) && insert(&map, 25));
+    let seen = reader.join().unwrap();
+    assert!(seen.is_sorted_by(|a, b| a > b), "a key comes twice: {seen:?}");
+    assert!(seen.starts_with(&[40, 30]), "{seen:?}");
+}
+
+#[test]
+fn a_backward_range_beside_the_end_of_the_leaf_before_repeats_nothing() {
+    check(2, || backward_range_beside_the_end_of_the_leaf_before(Mutation::None));
+}
+
+#[test]
+fn without_the_cut_a_backward_range_repeats_a_key() {
+    must_fail("without_the_cut_a_backward_range_repeats_a_key", 2, "a key comes twice", || {
+        backward_range_beside_the_end_of_the_leaf_before(Mutation::LowerEndNotCut)
     });
 }
 

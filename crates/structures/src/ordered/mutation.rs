@@ -11,6 +11,8 @@ pub enum Mutation {
     NoSecondLook,
     /// A leaf is copied without its lock.
     LeafNotLocked,
+    /// A range from the back takes what a leaf has got below the range that it had on the way there.
+    LowerEndNotCut,
     /// A replaced value is freed instead of retired.
     FreeAtOnce,
 }
