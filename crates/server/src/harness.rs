@@ -53,7 +53,10 @@ impl TestClient {
             match self.session.feed(&mut self.input, &mut self.out, &mut self.env, 1000, usize::MAX)
             {
                 Progress::HasMore => {}
-                Progress::NeedsInput(_) | Progress::Paused | Progress::Blocked => break,
+                Progress::NeedsInput(_)
+                | Progress::Paused
+                | Progress::Blocked
+                | Progress::Moves => break,
                 Progress::Close => self.closed = true,
             }
         }

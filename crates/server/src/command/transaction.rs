@@ -3,7 +3,7 @@
 use super::row::{Command, Group, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
 use crate::data::{Watched, commit_queue};
-use crate::session::Queue;
+use crate::session::{Mobility, Queue};
 
 const HERE: u32 = NOSCRIPT | LOADING | STALE | FAST | NOT_QUEUED | ALLOW_BUSY;
 
@@ -49,7 +49,11 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
             "EXECABORT Transaction discarded because of previous errors.".into(),
         ));
     }
-    commit_queue(ctx, &queue, &watched)
+    // What is queued runs here, however long its scripts take.
+    let mobility = std::mem::replace(&mut ctx.session.mobility, Mobility::Stays);
+    let outcome = commit_queue(ctx, &queue, &watched);
+    ctx.session.mobility = mobility;
+    outcome
 }
 
 fn discard(ctx: &mut Context<'_>) -> Outcome {

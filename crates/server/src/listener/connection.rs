@@ -14,7 +14,7 @@ use super::poller::Interest;
 use crate::clients::Card;
 use crate::env::Env;
 use crate::resp::Reply;
-use crate::session::{Progress, ReadBuffer, Session};
+use crate::session::{Mobility, Progress, ReadBuffer, Session};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use std::os::fd::OwnedFd;
@@ -42,6 +42,8 @@ pub(crate) enum Next {
     Paused,
     /// It waits for a key.
     Blocked,
+    /// Its script takes long and goes on elsewhere.
+    Moves,
     /// It is over.
     Close,
 }
@@ -71,9 +73,11 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(socket: OwnedFd, card: Arc<Card>, env: &Env) -> Self {
+        let mut session = Session::new(card, env);
+        session.state.mobility = Mobility::MayMove;
         Connection {
             socket,
-            session: Session::new(card, env),
+            session,
             input: ReadBuffer::default(),
             output: Reply::default(),
             wanted: 1,
@@ -171,8 +175,20 @@ impl Connection {
                 self.end()
             }
             Progress::Blocked => Next::Blocked,
+            Progress::Moves => Next::Moves,
             Progress::Close => self.end(),
         }
+    }
+    /// Answers one request, on a thread that is no loop; the loop that gets the connection does the rest.
+    pub(crate) fn execute_one(&mut self, env: &mut Env) {
+        let limit = usize::MAX;
+        self.has_requests = true;
+        match self.session.feed(&mut self.input, &mut self.output, env, 1, limit) {
+            Progress::Close => self.ending = true,
+            Progress::NeedsInput(n) => self.wanted = n,
+            _ => {}
+        }
+        self.session.state.update_card(&self.output, env);
     }
     /// When its waiting ends.
     pub(crate) fn deadline_ms(&self) -> Option<u64> {

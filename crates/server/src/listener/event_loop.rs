@@ -12,6 +12,7 @@ use super::accept::{Acceptor, LISTENING};
 use super::balance::{Balance, Home, Streak};
 use super::connection::{Connection, Next};
 use super::poller::{Arrival, Interest, Poller};
+use super::workshop::Workshop;
 use crate::clock;
 use crate::env::Env;
 use crate::expiry_sweep::Sweep;
@@ -41,6 +42,8 @@ pub(crate) struct EventLoop {
     /// Its number.
     me: usize,
     balance: Arc<Balance>,
+    /// Where scripts go that take long.
+    workshop: Arc<Workshop>,
     streak: Streak,
     cpu_at_tick: (Instant, Duration),
     acceptor: Option<Acceptor>,
@@ -69,6 +72,7 @@ impl EventLoop {
         me: usize,
         balance: Arc<Balance>,
         acceptor: Option<Acceptor>,
+        workshop: Arc<Workshop>,
     ) -> std::io::Result<Self> {
         let poller = Poller::new()?;
         env.mailbox = Some(balance.homes[me].mailbox.clone());
@@ -82,6 +86,7 @@ impl EventLoop {
             poller,
             me,
             balance,
+            workshop,
             streak: Streak::default(),
             cpu_at_tick: (Instant::now(), thread_cpu()),
             acceptor,
@@ -211,8 +216,23 @@ impl EventLoop {
         match next {
             Next::Paused => self.paused.push(token),
             Next::Blocked => self.await_reply(token),
+            Next::Moves => self.send_to_workshop(token),
             Next::Wait | Next::Close => {}
         }
+    }
+
+    /// Hands a connection over whose script takes long, after what it has been told already.
+    fn send_to_workshop(&mut self, token: u64) {
+        let (i, turn) = split(token);
+        let Some(place) = self.places.get_mut(i).filter(|p| p.turn == turn) else { return };
+        let Some(mut connection) = place.connection.take() else { return };
+        place.turn = place.turn.wrapping_add(1) & (u32::MAX >> 1);
+        self.free.push(i as u32);
+        self.poller.remove(&connection.socket);
+        self.home().connections.subtract(1);
+        // If the socket is gone, the loop that gets it back will notice.
+        let _alive = connection.send(&self.env);
+        self.workshop.take(connection);
     }
 
     /// Sees to it that a connection that waits for a key is called when its reply is there, or its time is over.

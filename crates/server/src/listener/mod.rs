@@ -16,6 +16,7 @@ mod process;
 mod running;
 mod socket;
 mod start;
+mod workshop;
 
 pub(crate) use poller::Mailbox;
 pub use process::run;

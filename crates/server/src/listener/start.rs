@@ -5,6 +5,7 @@ use super::balance::Balance;
 use super::event_loop::EventLoop;
 use super::poller::Mailbox;
 use super::socket::{Listening, open_all};
+use super::workshop::Workshop;
 use crate::clock;
 use crate::env::{Env, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -79,6 +80,7 @@ pub(super) const STACK_BYTES: usize = 16 << 20;
 pub(crate) struct Serving {
     threads: Vec<std::thread::JoinHandle<std::io::Result<()>>>,
     admin: Option<std::thread::JoinHandle<()>>,
+    workshop: Arc<Workshop>,
     /// What it listens on.
     pub(crate) names: Vec<String>,
     /// The TCP port, if there is one.
@@ -96,6 +98,7 @@ impl Serving {
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
+        self.workshop.close();
         if let Some(Err(panic)) = self.admin.map(std::thread::JoinHandle::join) {
             std::panic::resume_unwind(panic);
         }
@@ -120,19 +123,19 @@ pub(crate) fn serve(server: &Arc<Server>) -> Result<Serving, RunError> {
     let port = listening.iter().find_map(|l| l.port);
     let loops = settings.number("io-threads").max(1) as usize;
     let admin = crate::admin::start(server)?;
-    Ok(Serving {
-        admin,
-        threads: start_loops(server, listening, loops).inspect_err(|_| server.stop())?,
-        names,
-        port,
-    })
+    let started = start_loops(server, listening, loops).inspect_err(|_| server.stop())?;
+    let (threads, workshop) = started;
+    Ok(Serving { admin, threads, workshop, names, port })
 }
+
+/// The threads of the loops.
+type Loops = Vec<std::thread::JoinHandle<std::io::Result<()>>>;
 
 fn start_loops(
     server: &Arc<Server>,
     listening: Vec<Listening>,
     loops: usize,
-) -> Result<Vec<std::thread::JoinHandle<std::io::Result<()>>>, RunError> {
+) -> Result<(Loops, Arc<Workshop>), RunError> {
     let mut mailboxes = Vec::new();
     for _ in 0..loops {
         let mailbox = Arc::new(Mailbox::new()?);
@@ -140,11 +143,13 @@ fn start_loops(
         mailboxes.push(mailbox);
     }
     let balance = Arc::new(Balance::new(mailboxes));
+    let workshop = Arc::new(Workshop::new(server.clone(), balance.clone()));
     let mut acceptor = Some(Acceptor::new(listening, balance.clone()));
     let mut threads = Vec::new();
     for i in 0..loops {
         let env = Env::new(server.clone(), clock::now_ms());
-        let event_loop = EventLoop::new(env, i, balance.clone(), acceptor.take())?;
+        let event_loop =
+            EventLoop::new(env, i, balance.clone(), acceptor.take(), workshop.clone())?;
         let server = server.clone();
         let body = move || {
             let outcome = event_loop.run();
@@ -159,7 +164,7 @@ fn start_loops(
                 .spawn(body)?,
         );
     }
-    Ok(threads)
+    Ok((threads, workshop))
 }
 
 /// Makes room for `maxclients` connections, or lowers `maxclients` to the room there is.

@@ -307,7 +307,7 @@ fn nested() -> Fault {
 /// Chunk name of the prelude.
 const PRELUDE: &str = "=prelude";
 /// Compiled scripts kept per interpreter.
-const MAX_CHUNKS: usize = 4096;
+const MAX_CHUNKS: usize = 1000;
 
 fn look(shared: &Shared) -> mlua::Result<VmState> {
     let server = &shared.server;

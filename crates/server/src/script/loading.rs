@@ -48,6 +48,7 @@ impl Interpreter {
     /// Learns what functions a library has.
     fn read_library(&mut self, text: &[u8]) -> Result<Arc<Library>, String> {
         let (name, code_from) = of_library(text)?;
+        self.forget_replaced();
         let registered = self.run_code(&text[code_from..])?;
         if registered.is_empty() {
             return Err("No functions registered".into());
@@ -85,6 +86,12 @@ impl Interpreter {
         }
     }
 
+    /// Gives up the functions of libraries that the server has no more: Lua keeps a few thousand of them at most.
+    fn forget_replaced(&mut self) {
+        let now = self.shared.server.scripting.libraries.now();
+        self.libraries.retain(|(known, _)| now.contains(known));
+    }
+
     fn keep(&mut self, library: Arc<Library>, registered: Vec<Registered>) {
         let functions: HashMap<String, Function> = registered
             .into_iter()
@@ -111,8 +118,7 @@ impl Interpreter {
         if let Some(function) = known(self) {
             return Ok(function);
         }
-        let now = self.shared.server.scripting.libraries.now();
-        self.libraries.retain(|(known, _)| now.contains(known));
+        self.forget_replaced();
         let (_, code_from) = of_library(&library.text)?;
         let registered = self.run_code(&library.text[code_from..])?;
         self.keep(library.clone(), registered);

@@ -6,7 +6,7 @@ use crate::blocking::serve;
 use crate::command::{Command, CommandError, CommandId, Context, flag, lookup, lookup_subcommand};
 use crate::env::Env;
 use crate::resp::{Args, Reply};
-use crate::session::{Queue, State};
+use crate::session::{Mobility, Queue, State};
 use crate::slowlog::{SlowEntry, abridged};
 use std::time::{Duration, Instant};
 
@@ -94,6 +94,10 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
     if let Err(error) = (command.handler)(ctx) {
         ctx.out.rewind(mark);
         error.write(ctx.out);
+    }
+    if ctx.session.mobility == Mobility::Moving {
+        // It is as if it had not begun.
+        return ctx.out.rewind(mark);
     }
     if !ctx.session.data.effects.is_empty() && !ctx.session.data.is_in_transaction() {
         take_effect(ctx);

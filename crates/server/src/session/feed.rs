@@ -2,7 +2,7 @@
 
 use super::buffer::ReadBuffer;
 use super::dispatch::{is_held_up, reply_to};
-use super::state::{ReplyMode, State};
+use super::state::{Mobility, ReplyMode, State};
 use crate::clients::Card;
 use crate::env::Env;
 use crate::resp::{ParseLimits, Parsed, Parser, Reply};
@@ -19,6 +19,8 @@ pub(crate) enum Progress {
     Paused,
     /// It waits for a key.
     Blocked,
+    /// The next request goes on elsewhere, from its beginning.
+    Moves,
     /// The connection ends once its output has been sent.
     Close,
 }
@@ -78,6 +80,10 @@ impl Session {
                         scouted = env.scout.look(more, limits, &self.state, &env.server.store);
                     }
                     self.answer(input, out, env);
+                    if self.state.mobility == Mobility::Moving {
+                        self.parser.reset();
+                        return Progress::Moves;
+                    }
                 }
                 Err(error) => {
                     out.error(&format!("ERR Protocol error: {error}"));
@@ -121,6 +127,9 @@ impl Session {
         let mark = out.mark();
         let before = self.state.reply_mode;
         reply_to(self.parser.args(input.unread()), &mut self.state, out, env);
+        if self.state.mobility == Mobility::Moving {
+            return;
+        }
         self.state.is_muted = self.state.waiter.is_some() && before != ReplyMode::On;
         // CLIENT REPLY itself answers only when it switches replies on.
         match (before, self.state.reply_mode) {
