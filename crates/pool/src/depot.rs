@@ -11,10 +11,10 @@ use crate::chunks::Chunks;
 use crate::index_stack::{IndexStack, Mutation};
 use crate::magazine::{Arena, Loaded};
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use stillpoint_primitive::OwnerCounter;
-use stillpoint_primitive::sync::UnsafeCell;
 use stillpoint_primitive::sync::atomic::AtomicU32;
+use stillpoint_primitive::sync::{Mutex, MutexGuard, UnsafeCell};
 
 /// What is kept of a magazine beside its memory.
 struct Link {
@@ -40,7 +40,7 @@ pub(crate) struct Depot {
     empty: IndexStack,
     links: Chunks<Link>,
     arena: Arena,
-    /// Magazines there are.
+    /// Magazines there are. Who makes one has the lock after who made the links' chunk, and a model sees it.
     count: Mutex<u32>,
     capacity: usize,
     /// Magazines that went into `full`, and out of it.
