@@ -83,7 +83,7 @@ fn the_date_line_divides_nobody() {
         &[
             ("GEOADD k -179.9 0 west 179.9 0 east", ":2"),
             ("GEOSEARCH k FROMMEMBER west BYRADIUS 30 km ASC", "*2\n$4\nwest\n$4\neast"),
-            ("GEOSEARCH k FROMLONLAT 0 0 BYRADIUS 30000 km COUNT 5 ANY", "*2\n$4\nwest\n$4\neast"),
+            ("GEOSEARCH k FROMLONLAT 0 0 BYRADIUS 30000 km COUNT 5 ANY", "*2\n$4\neast\n$4\nwest"),
         ],
     );
 }

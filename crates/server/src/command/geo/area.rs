@@ -72,7 +72,9 @@ impl Area {
             let cells = f64::from(1u32 << *bits);
             2.0 * MAX_LONGITUDE / cells >= 2.0 * width && 2.0 * MAX_LATITUDE / cells >= 2.0 * height
         };
-        let bits = (1..=BITS).rev().find(fits).unwrap_or(0);
+        // What no cell is large enough for is covered by the four quarters of the world.
+        let fitting = (1..=BITS).rev().find(fits);
+        let bits = fitting.unwrap_or(1);
         let corner = |longitude: f64, latitude: f64| {
             let longitude = match longitude {
                 west if west < -MAX_LONGITUDE => west + 2.0 * MAX_LONGITUDE,
@@ -85,8 +87,8 @@ impl Area {
         };
         let Place { longitude, latitude } = self.middle;
         let mut cells = Vec::new();
-        if bits == 0 {
-            cells.push(0);
+        if fitting.is_none() {
+            cells.extend(0..4);
         } else {
             for east in [longitude - width, longitude + width] {
                 for north in [latitude - height, latitude + height] {
