@@ -13,6 +13,7 @@ use crate::clients::{Card, Clients};
 use crate::clock;
 use crate::config::{SettingError, Settings, Source};
 use crate::counter::Gauge;
+use crate::event::class;
 use crate::expiry_sweep::NO_HORIZON;
 use crate::listener::Mailbox;
 use crate::log::Log;
@@ -94,7 +95,7 @@ impl Server {
         let active_expire = Gauge::default();
         active_expire.set(1);
         let sweep_horizon = Gauge::default();
-        sweep_horizon.set(NO_HORIZON);
+        sweep_horizon.set(if settings.events & class::EXPIRED != 0 { 0 } else { NO_HORIZON });
         Server {
             store,
             settings: Mutex::new(Arc::new(settings)),
@@ -148,6 +149,9 @@ impl Server {
         self.store.set_max_versions(next.mvcc_max_versions);
         self.store.set_gc_interval_us(next.mvcc_gc_interval_us);
         self.log.set_level(next.loglevel);
+        if next.events & class::EXPIRED != 0 {
+            self.hold_expiry();
+        }
         *settings = Arc::new(next);
         self.generation.add(1);
         Ok(())

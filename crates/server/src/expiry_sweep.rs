@@ -24,6 +24,13 @@ pub(crate) struct Sweep {
 pub(crate) const NO_HORIZON: u64 = u64::MAX;
 
 impl Server {
+    /// From now on nothing may expire untold: to be called when somebody begins to want to know.
+    pub(crate) fn hold_expiry(&self) {
+        if self.sweep_horizon.get() == NO_HORIZON {
+            self.sweep_horizon.set(0);
+        }
+    }
+
     /// The time by which the store's maintenance goes.
     pub(crate) fn maintenance_ms(&self, now_ms: u64) -> u64 {
         match self.active_expire.get() {
@@ -45,9 +52,7 @@ impl Sweep {
             *self = Sweep::default();
             return;
         }
-        if horizon.get() == NO_HORIZON {
-            horizon.set(0);
-        }
+        env.server.hold_expiry();
         if env.server.active_expire.get() == 0 {
             return;
         }

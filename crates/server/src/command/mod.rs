@@ -49,6 +49,6 @@ pub(crate) use connection::REDIS_VERSION;
 pub(crate) use context::{Context, Outcome};
 pub(crate) use error::CommandError;
 pub(crate) use help::{container, help};
-pub(crate) use row::{Command, acl, flag};
+pub(crate) use row::{Command, Group, acl, flag};
 pub(crate) use script::busy_text;
 pub(crate) use table::{CommandId, all, by_id, count, lookup, lookup_subcommand, rows};

@@ -3,7 +3,9 @@
 //! The checks, in Redis's order: known? arity? allowed at all? authenticated? allowed inside MULTI? Then it is queued or run.
 
 use crate::blocking::serve;
-use crate::command::{Command, CommandError, CommandId, Context, flag, lookup, lookup_subcommand};
+use crate::command::{
+    Command, CommandError, CommandId, Context, Group, flag, lookup, lookup_subcommand,
+};
 use crate::env::Env;
 use crate::resp::{Args, Reply};
 use crate::session::{Mobility, Queue, State};
@@ -87,7 +89,9 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
         true => TIMED_EVERY,
         false => 1,
     };
-    if command.has(flag::READONLY) && ctx.session.tracking.is_some() {
+    // Of a script, what its commands read counts.
+    let reads = command.has(flag::READONLY) && command.group != Group::Scripting;
+    if reads && ctx.session.tracking.is_some() {
         remember_keys(ctx, command);
     }
     let begun = (weight > 0).then(Instant::now);
