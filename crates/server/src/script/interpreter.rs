@@ -211,7 +211,7 @@ impl Interpreter {
         let resp3 = shared.resp3.get() != 0;
         let failure = match result {
             Ok(value) => {
-                let mut writer = Writer { out: ctx.out, resp3, counted: false };
+                let mut writer = Writer { lua: &self.lua, out: ctx.out, resp3, counted: false };
                 match writer.write(value) {
                     Ok(()) => {
                         ctx.session.error_is_counted = writer.counted;
@@ -244,10 +244,12 @@ impl Interpreter {
 
     /// Calls into Lua; `redis.call` borrows the context for that long.
     fn call(&mut self, ctx: &mut Context<'_>, job: &Job<'_>) -> Result<Value, Failure> {
-        let words = |lua: &Lua, range: Range<usize>| {
-            let words: mlua::Result<Vec<_>> =
-                range.map(|i| lua.create_string(ctx.args.at(i))).collect();
-            lua.create_sequence_from(words?)
+        let words = |lua: &Lua, range: Range<usize>| -> mlua::Result<Table> {
+            let table = lua.create_table_with_capacity(range.len(), 0)?;
+            for (i, at) in range.enumerate() {
+                table.raw_set(i + 1, lua.create_string(ctx.args.at(at))?)?;
+            }
+            Ok(table)
         };
         let prepared = words(&self.lua, job.keys.clone())
             .and_then(|keys| Ok((keys, words(&self.lua, job.args.clone())?)));

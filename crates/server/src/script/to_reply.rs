@@ -13,13 +13,21 @@
 //! Metatables are not asked.
 
 use crate::resp::Reply;
-use mlua::{Table, Value};
+use mlua::{Lua, Table, Value};
 
 /// Tables within tables that are still answered.
 const MAX_DEPTH: usize = 1000;
 
+/// A table whose parts, from 1 on, are being written: the parts stay in Lua, which gives out a few thousand handles at most.
+struct Open {
+    parts: Table,
+    written: usize,
+    count: usize,
+}
+
 /// Writes what a script returned.
 pub(super) struct Writer<'o> {
+    pub(super) lua: &'o Lua,
     pub(super) out: &'o mut Reply,
     /// The script said `redis.setresp(3)`.
     pub(super) resp3: bool,
@@ -30,23 +38,25 @@ pub(super) struct Writer<'o> {
 impl Writer<'_> {
     /// Writes a value, and what is inside it: each table still open has its remaining parts on a stack.
     pub(super) fn write(&mut self, value: Value) -> mlua::Result<()> {
-        let mut open = vec![vec![value].into_iter()];
-        while let Some(parts) = open.last_mut() {
-            let Some(value) = parts.next() else {
-                open.pop();
-                continue;
-            };
-            if let Value::Table(table) = value {
-                if open.len() > MAX_DEPTH {
+        let mut open: Vec<Open> = Vec::new();
+        let mut next = Some(value);
+        loop {
+            match next.take() {
+                Some(Value::Table(_)) if open.len() >= MAX_DEPTH => {
                     self.out.error("ERR reached lua stack limit");
-                } else if let Some(parts) = self.table(&table)? {
-                    open.push(parts.into_iter());
                 }
-            } else {
-                self.scalar(&value);
+                Some(Value::Table(table)) => open.extend(self.table(table)?),
+                Some(value) => self.scalar(&value),
+                None => match open.last_mut() {
+                    None => return Ok(()),
+                    Some(last) if last.written == last.count => drop(open.pop()),
+                    Some(last) => {
+                        last.written += 1;
+                        next = Some(last.parts.raw_get(last.written)?);
+                    }
+                },
             }
         }
-        Ok(())
     }
 
     fn scalar(&mut self, value: &Value) {
@@ -63,7 +73,7 @@ impl Writer<'_> {
     }
 
     /// Writes a table that is a reply of its own, or a header whose parts are returned.
-    fn table(&mut self, table: &Table) -> mlua::Result<Option<Vec<Value>>> {
+    fn table(&mut self, table: Table) -> mlua::Result<Option<Open>> {
         if let Value::String(text) = table.raw_get("err")? {
             self.counted |=
                 matches!(table.raw_get("ignore_error_stats_update")?, Value::Boolean(true));
@@ -80,15 +90,24 @@ impl Writer<'_> {
             _ => {}
         }
         if let Value::Table(map) = table.raw_get("map")? {
-            let pairs = map.pairs::<Value, Value>().collect::<mlua::Result<Vec<_>>>()?;
-            self.out.map(pairs.len());
-            return Ok(Some(pairs.into_iter().flat_map(|(name, value)| [name, value]).collect()));
+            let (parts, mut count) = (self.lua.create_table()?, 0);
+            for pair in map.pairs::<Value, Value>() {
+                let (name, value) = pair?;
+                parts.raw_set(count + 1, name)?;
+                parts.raw_set(count + 2, value)?;
+                count += 2;
+            }
+            self.out.map(count / 2);
+            return Ok(Some(Open { parts, written: 0, count }));
         }
         if let Value::Table(set) = table.raw_get("set")? {
-            let members = set.pairs::<Value, Value>().map(|pair| Ok(pair?.0));
-            let members = members.collect::<mlua::Result<Vec<_>>>()?;
-            self.out.set(members.len());
-            return Ok(Some(members));
+            let (parts, mut count) = (self.lua.create_table()?, 0);
+            for pair in set.pairs::<Value, Value>() {
+                count += 1;
+                parts.raw_set(count, pair?.0)?;
+            }
+            self.out.set(count);
+            return Ok(Some(Open { parts, written: 0, count }));
         }
         if let Value::String(digits) = table.raw_get("big_number")? {
             let digits = String::from_utf8_lossy(&digits.as_bytes()).replace(['\r', '\n'], " ");
@@ -103,18 +122,15 @@ impl Writer<'_> {
             let format: String = format.chars().chain("   ".chars()).take(3).collect();
             return self.wrote(|out| out.verbatim(&format, &text));
         }
-        let mut values: Vec<Value> = Vec::new();
-        loop {
-            match table.raw_get(values.len() + 1)? {
-                Value::Nil => break,
-                value => values.push(value),
-            }
+        let mut count = 0;
+        while !matches!(table.raw_get(count + 1)?, Value::Nil) {
+            count += 1;
         }
-        self.out.array(values.len());
-        Ok(Some(values))
+        self.out.array(count);
+        Ok(Some(Open { parts: table, written: 0, count }))
     }
 
-    fn wrote(&mut self, write: impl FnOnce(&mut Reply)) -> mlua::Result<Option<Vec<Value>>> {
+    fn wrote(&mut self, write: impl FnOnce(&mut Reply)) -> mlua::Result<Option<Open>> {
         write(self.out);
         Ok(None)
     }

@@ -283,3 +283,17 @@ fn the_code_of_a_library_finds_little_while_it_is_loaded() {
         assert!(reply.contains(why), "{code}: {reply}");
     }
 }
+
+/// More arguments and parts than Lua gives out handles.
+#[test]
+fn large_replies_and_many_arguments_go_through() {
+    let mut c = TestClient::new();
+    let list = eval(&mut c, "local t = {} for i = 1, 20000 do t[i] = 'x' end return t");
+    assert!(list.starts_with("*20000\r\n$1\r\nx\r\n") && list.ends_with("$1\r\nx\r\n"));
+    let map = eval(&mut c, "local t = {} for i = 1, 9000 do t['k' .. i] = {i} end return {map=t}");
+    assert!(map.starts_with("*18000\r\n"));
+    let words: Vec<String> = (0..20_000).map(|i| i.to_string()).collect();
+    let mut request = vec!["EVAL", "return #ARGV", "0"];
+    request.extend(words.iter().map(String::as_str));
+    assert_eq!(c.run(&request), ":20000\r\n");
+}
