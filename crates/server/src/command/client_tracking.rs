@@ -44,8 +44,8 @@ fn options(ctx: &Context<'_>) -> Result<Mode, CommandError> {
             if let Some(other) = overlapping(&mode, prefix) {
                 return Err(CommandError::other(format!(
                     "Prefix '{}' overlaps with another provided prefix '{}'. Prefixes for a single client must not overlap.",
-                    text(prefix),
-                    text(other)
+                    text(other),
+                    text(prefix)
                 )));
             }
             mode.prefixes.insert(prefix.into());
