@@ -95,6 +95,29 @@ fn a_key_of_another_type_wakes_nobody() {
     assert_eq!(waiter.send(b""), b"*2\r\n$1\r\nk\r\n$1\r\nx\r\n");
 }
 
+#[test]
+fn readers_of_streams_wait_for_what_is_new() {
+    let mut writer = TestClient::new();
+    let (mut reader, mut member, mut other) =
+        (writer.another(), writer.another(), writer.another());
+    writer.run(&["XADD", "s", "1-0", "f", "old"]);
+    writer.run(&["XGROUP", "CREATE", "s", "g", "$"]);
+    assert_eq!(reader.run(&["XREAD", "BLOCK", "0", "STREAMS", "s", "$"]), "");
+    let read = ["XREADGROUP", "GROUP", "g", "me", "BLOCK", "0", "STREAMS", "s", ">"];
+    assert_eq!(member.run(&read), "");
+    assert_eq!(other.run(&read), "");
+    writer.run(&["XADD", "s", "2-0", "f", "new"]);
+    let entry = "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nf\r\n$3\r\nnew\r\n";
+    assert_eq!(String::from_utf8(reader.send(b"")).unwrap(), entry);
+    assert_eq!(String::from_utf8(member.send(b"")).unwrap(), entry);
+    assert_eq!(other.send(b""), b"");
+    writer.run(&["DEL", "s"]);
+    assert!(other.send(b"").starts_with(b"-NOGROUP"));
+    assert_eq!(reader.run(&["XREAD", "BLOCK", "5", "STREAMS", "s", "0"]), "");
+    reader.advance_ms(5);
+    assert_eq!(reader.send(b""), b"*-1\r\n");
+}
+
 /// A blocking client of a server on the network.
 struct Client(BufReader<TcpStream>);
 

@@ -5,6 +5,7 @@
 //! | `[waiting]` | the number of waiters; see the module's header |
 
 use super::waiter::{Arriving, Waiter};
+use super::wish::Awaited;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stillpoint_primitive::fence::Fences;
@@ -28,6 +29,8 @@ pub(super) struct Table {
     lines: HashMap<u8, HashMap<Box<[u8]>, Line>>,
     by_client: HashMap<u64, Arc<Waiter>>,
     arrivals: u64,
+    /// Waiters that await anything.
+    of_anything: usize,
 }
 
 impl Registry {
@@ -46,6 +49,14 @@ impl Registry {
     pub(crate) fn count(&self) -> u64 {
         // Relaxed [waiting]: after the light fence, where it matters.
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Keys that are waited for, and those of them by somebody who wants to know even of their end.
+    pub(crate) fn count_keys(&self) -> (usize, usize) {
+        let table = self.lock();
+        let lines = || table.lines.values().flat_map(HashMap::values);
+        let wants_all = |waiter: &Arc<Waiter>| waiter.awaited == Awaited::Anything;
+        (lines().count(), lines().filter(|line| line.values().any(wants_all)).count())
     }
 
     /// Whether anybody waits for one of the keys.
@@ -69,6 +80,7 @@ impl Registry {
         for key in &waiter.keys {
             lines.entry(key.clone()).or_default().insert(waiter.arrival, waiter.clone());
         }
+        table.of_anything += usize::from(waiter.awaited == Awaited::Anything);
         table.by_client.insert(waiter.card.id, waiter.clone());
         waiter.card.blocked.set(1);
         // Relaxed [waiting]: the heavy fence comes next.
@@ -92,6 +104,7 @@ impl Registry {
                 }
             }
         }
+        table.of_anything -= usize::from(waiter.awaited == Awaited::Anything);
         waiter.card.blocked.set(0);
         // Relaxed [waiting]: who reads too much looks into the table in vain.
         self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -125,6 +138,11 @@ impl Table {
     pub(super) fn next_after(&self, db: u8, key: &[u8], arrival: u64) -> Option<Arc<Waiter>> {
         let (_, waiter) = self.line(db, key)?.range(arrival + 1..).next()?;
         Some(waiter.clone())
+    }
+
+    /// Whether there are any who want to know even of a key's end.
+    pub(super) fn anybody_awaits_anything(&self) -> bool {
+        self.of_anything > 0
     }
 
     /// The keys of a database that are waited for.

@@ -16,7 +16,7 @@ pub(crate) fn serve(touched: &mut Touched, env: &mut Env) {
     if server.blocking.is_needed() {
         let mut table = server.blocking.lock();
         let mut ready = Ready::default();
-        ready.note(touched, &table);
+        ready.note(touched, &table, None);
         serve_ready(&server.blocking, &mut table, ready, env);
     }
     touched.clear();
@@ -27,8 +27,8 @@ pub(crate) fn serve(touched: &mut Touched, env: &mut Env) {
 pub(super) struct Ready(VecDeque<(u8, Box<[u8]>)>);
 
 impl Ready {
-    fn note(&mut self, touched: &Touched, table: &Table) {
-        for (db, key) in touched.keys() {
+    fn note(&mut self, touched: &Touched, table: &Table, but: Option<(u8, &[u8])>) {
+        for (db, key) in touched.keys().filter(|touched| Some(*touched) != but) {
             self.add(db, key, table);
         }
         for &db in touched.emptied() {
@@ -52,10 +52,14 @@ pub(super) fn serve_ready(registry: &Registry, table: &mut Table, mut ready: Rea
         while let Some(waiter) = table.next_after(db, &key, last) {
             last = waiter.arrival;
             let at = At { space: db, now_ms: env.now_ms };
-            let wants = env
-                .server
-                .store
-                .get_with(at, &key, |entry: Option<Item<'_>>| waiter.awaited.is_there(entry));
+            let mut is_absent = false;
+            let wants = env.server.store.get_with(at, &key, |entry: Option<Item<'_>>| {
+                is_absent = entry.is_none();
+                waiter.awaited.is_there(entry)
+            });
+            if is_absent && !table.anybody_awaits_anything() {
+                break;
+            }
             if !wants {
                 continue;
             }
@@ -64,7 +68,8 @@ pub(super) fn serve_ready(registry: &Registry, table: &mut Table, mut ready: Rea
                 registry.remove(table, &waiter);
                 waiter.deliver(reply);
             }
-            ready.note(&written, table);
+            // Those who wait for this key come next anyway.
+            ready.note(&written, table, Some((db, &key)));
         }
     }
 }

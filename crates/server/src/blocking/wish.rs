@@ -15,7 +15,6 @@ pub(crate) enum Awaited {
     /// It holds a value of this type, by the name that TYPE gives it.
     Type(&'static str),
     /// It changes in any way, even if it goes: who reads as one of a stream's group is told then.
-    #[expect(dead_code, reason = "there is no command yet that reads as one of a group")]
     Anything,
 }
 

@@ -7,7 +7,7 @@ use super::{CommandError, Context, Outcome};
 use crate::data::Item;
 use crate::resp::{Protocol, strict_integer};
 use crate::saving;
-use crate::value::{Hash as HashView, List, Set, SortedSet, encoding_name, glob_matches};
+use crate::value::{Hash as HashView, List, Set, SortedSet, Stream, encoding_name, glob_matches};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 use stillpoint_store::At;
@@ -165,6 +165,8 @@ pub(crate) fn content_bytes(entry: Item<'_>) -> usize {
         set.for_each(|member| sum += member.len());
     } else if let Ok(list) = List::of(entry) {
         sum = list.bytes();
+    } else if let Ok(stream) = Stream::of(entry) {
+        sum = stream.bytes();
     } else if let Ok(set) = SortedSet::of(entry) {
         set.for_each(|member, _| sum += member.len() + size_of::<f64>());
     }
@@ -185,6 +187,8 @@ fn fingerprint(entry: Item<'_>) -> u64 {
         set.for_each(|member| sum ^= of(&|h| member.hash(h)));
     } else if let Ok(list) = List::of(entry) {
         sum ^= of(&|h| list.iter_from(0).for_each(|element| element.hash(h)));
+    } else if let Ok(stream) = Stream::of(entry) {
+        sum ^= of(&|h| stream.hash_content(h));
     } else if let Ok(set) = SortedSet::of(entry) {
         set.for_each(|member, score| sum ^= of(&|h| (member, score.to_bits()).hash(h)));
     } else {

@@ -64,6 +64,9 @@ pub(super) fn clients(ctx: &Context<'_>, text: &mut String) {
     line(text, "tracking_clients", ctx.env.server.tracking.count());
     line(text, "pubsub_clients", cards.iter().filter(|card| card.is_subscriber()).count());
     line(text, "clients_in_timeout_table", 0);
+    let (keys, keys_to_their_end) = ctx.env.server.blocking.count_keys();
+    line(text, "total_blocking_keys", keys);
+    line(text, "total_blocking_keys_on_nokey", keys_to_their_end);
 }
 
 pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {

@@ -40,6 +40,7 @@ mod set;
 mod snapshot;
 mod sort;
 mod sorted_set;
+mod stream;
 mod string;
 mod table;
 mod transaction;

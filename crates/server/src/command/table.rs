@@ -9,7 +9,7 @@ use super::row::Command;
 use super::{
     bitmap, client, config, connection, database, debug, function, geo, hash, hyperloglog, info,
     keys, list, meta, monitor, persistence, pubsub, script, server, set, snapshot, sort,
-    sorted_set, string, transaction, watching,
+    sorted_set, stream, string, transaction, watching,
 };
 
 /// Add a family here: one line.
@@ -27,6 +27,7 @@ static FAMILIES: &[&[Command]] = &[
     sorted_set::ROWS,
     geo::ROWS,
     sort::ROWS,
+    stream::ROWS,
     transaction::ROWS,
     pubsub::ROWS,
     snapshot::ROWS,

@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) zset_max_listpack_value: usize,
     /// Most elements of a packed list, or, negative, a class of sizes.
     pub(crate) list_max_listpack_size: i64,
+    pub(crate) stream_node_max_entries: u64,
+    pub(crate) stream_node_max_bytes: u64,
     pub(crate) maxclients: usize,
     pub(crate) timeout_s: u64,
     pub(crate) tcp_keepalive_s: u64,
@@ -179,6 +181,8 @@ impl Settings {
         self.set_max_listpack_value = size(&self, "set-max-listpack-value");
         self.zset_max_listpack_entries = size(&self, "zset-max-listpack-entries");
         self.zset_max_listpack_value = size(&self, "zset-max-listpack-value");
+        self.stream_node_max_entries = self.number("stream-node-max-entries").max(0) as u64;
+        self.stream_node_max_bytes = self.number("stream-node-max-bytes").max(0) as u64;
         self.list_max_listpack_size = self.number("list-max-listpack-size");
         self.maxclients = size(&self, "maxclients");
         self.timeout_s = self.number("timeout") as u64;

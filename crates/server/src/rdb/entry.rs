@@ -3,6 +3,7 @@
 use super::error::Why;
 use super::kind_byte;
 use super::sink::Sink;
+use super::stream;
 use super::value::Decoded;
 use crate::config::Settings;
 use crate::data::Item;
@@ -87,6 +88,7 @@ pub(super) fn put(
             }
             edit.put(draft, expire_at_ms);
         }
+        Decoded::Stream(stream) => stream.clone().put(draft, expire_at_ms),
         Decoded::List(elements) => {
             let mut edit = ListEdit::new();
             edit.push(elements.iter().map(|element| &element[..]), false, forms.list);
@@ -141,6 +143,10 @@ pub(super) fn encode(item: Item<'_>, key: Option<&[u8]>, sink: &mut Sink) {
 pub(super) fn encode_object(object: &Object, key: Option<&[u8]>, sink: &mut Sink) {
     match object {
         Object::Hash(hash) => encode_hash(Hash::Large(hash), key, sink),
+        Object::Stream(stream) => {
+            head(kind_byte::STREAM_2, key, sink);
+            stream::encode(stream, sink);
+        }
         Object::List(list) => encode_list(List::Large(list), key, sink),
         Object::Set(set) => encode_set(Set::Large(set), key, sink),
         Object::SortedSet(set) => encode_sorted_set(SortedSet::Large(set), key, sink),

@@ -29,6 +29,7 @@ mod save;
 mod scalar;
 mod sink;
 mod source;
+mod stream;
 mod value;
 
 pub(crate) use entry::Forms;
@@ -81,5 +82,8 @@ mod kind_byte {
     pub(super) const HASH_LISTPACK: u8 = 16;
     pub(super) const SORTED_SET_LISTPACK: u8 = 17;
     pub(super) const LIST_QUICKLIST_2: u8 = 18;
+    pub(super) const STREAM: u8 = 15;
+    pub(super) const STREAM_2: u8 = 19;
     pub(super) const SET_LISTPACK: u8 = 20;
+    pub(super) const STREAM_3: u8 = 21;
 }

@@ -6,12 +6,14 @@
 //! | hash | count, (field, value)… | zipmap, ziplist, listpack |
 //! | list | count, element… | ziplist, list of ziplists, list of listpacks |
 //! | set | count, member… | intset, listpack |
+//! | stream | see [`stream`](super::stream) | |
 //! | sorted set | count, (member, score as f64)… | score as text, ziplist, listpack |
 
 use super::error::{RdbError, Why};
 use super::kind_byte as kind;
 use super::packed::{Elements, intset, listpack, ziplist, zipmap};
 use super::source::Source;
+use crate::value::Stream;
 use std::io::Read;
 
 /// A value as it was read.
@@ -23,6 +25,7 @@ pub(super) enum Decoded {
     List(Vec<Vec<u8>>),
     Set(Vec<Vec<u8>>),
     SortedSet(Vec<(Vec<u8>, f64)>),
+    Stream(Stream),
 }
 
 /// How a node of a list is kept.
@@ -49,6 +52,7 @@ impl<R: Read> Source<R> {
             kind::SET_LISTPACK => Decoded::Set(self.packed(listpack)?),
             kind::SORTED_SET_ZIPLIST => Decoded::SortedSet(self.packed_scored(ziplist)?),
             kind::SORTED_SET_LISTPACK => Decoded::SortedSet(self.packed_scored(listpack)?),
+            kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => Decoded::Stream(self.stream(byte)?),
             _ => return self.fail(Why::Type(byte)),
         };
         self.checked(value)
@@ -57,7 +61,7 @@ impl<R: Read> Source<R> {
     /// No writer writes an empty collection, or half a pair.
     fn checked(&self, value: Decoded) -> Result<Decoded, RdbError> {
         let is_sound = match &value {
-            Decoded::String(_) => true,
+            Decoded::String(_) | Decoded::Stream(_) => true,
             Decoded::Hash(parts) => !parts.is_empty() && parts.len().is_multiple_of(2),
             Decoded::List(parts) | Decoded::Set(parts) => !parts.is_empty(),
             Decoded::SortedSet(pairs) => {

@@ -7,6 +7,7 @@
 //! | 2 | [`Object::Hash`] | hash | hashtable |
 //! | 3 | bytes, changed in place before | string | raw |
 //! | 4 | bytes, which Redis does not look at for an integer | string | embstr or raw |
+//! | 12 | [`Object::Stream`] | stream | stream |
 //! | 7 | bytes: integers in order | set | intset |
 //! | 8 | bytes: members, packed | set | listpack |
 //! | 9 | [`Object::Set`] | set | hashtable |
@@ -34,6 +35,9 @@ mod rope;
 mod score;
 mod set;
 mod sorted_set;
+mod stream;
+mod stream_group;
+mod stream_id;
 
 pub(crate) use float::LongDouble;
 pub(crate) use glob::glob_matches;
@@ -48,6 +52,9 @@ pub(crate) use packed::Packed;
 pub(crate) use score::{parse_bound, parse_score};
 pub(crate) use set::{LargeSet, Set, SetEdit, SetLimits};
 pub(crate) use sorted_set::{LargeSortedSet, SortedSet, SortedSetEdit, SortedSetLimits};
+pub(crate) use stream::{Keep, NodeLimits, Stream, StreamEntry};
+pub(crate) use stream_group::Group;
+pub(crate) use stream_id::StreamId;
 
 use crate::command::CommandError;
 use crate::data::Item;
@@ -64,6 +71,8 @@ pub(crate) enum Object {
     List(LargeList),
     /// A large sorted set.
     SortedSet(LargeSortedSet),
+    /// A stream.
+    Stream(Stream),
 }
 
 /// Kinds, as the store keeps them with each version.
@@ -82,6 +91,7 @@ pub(crate) mod kind {
     pub(crate) const LARGE_SORTED_SET: u8 = 11;
     pub(crate) const PACKED_LIST: u8 = 5;
     pub(crate) const LARGE_LIST: u8 = 6;
+    pub(crate) const STREAM: u8 = 12;
 }
 
 /// Longest string that Redis keeps in one allocation with its header.
@@ -103,6 +113,7 @@ pub(crate) fn type_name(entry: Item<'_>) -> &'static str {
         kind::INT_SET | kind::PACKED_SET | kind::LARGE_SET => "set",
         kind::PACKED_SORTED_SET | kind::LARGE_SORTED_SET => "zset",
         kind::PACKED_LIST | kind::LARGE_LIST => "list",
+        kind::STREAM => "stream",
         _ => "hash",
     }
 }
@@ -119,6 +130,7 @@ pub(crate) fn encoding_name(entry: Item<'_>) -> &'static str {
         }
         (kind::LARGE_SORTED_SET, _) => "skiplist",
         (kind::LARGE_LIST, _) => "quicklist",
+        (kind::STREAM, _) => "stream",
         _ => "hashtable",
     }
 }

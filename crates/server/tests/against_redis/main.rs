@@ -126,10 +126,11 @@ fn compare_keys(pair: &mut Pair) -> Option<String> {
                 &[b"PEXPIRETIME", &key],
                 &[b"GET", &key],
             ];
-            let contents: [&[&[u8]]; 4] = [
+            let contents: [&[&[u8]]; 5] = [
                 &[b"HGETALL", &key],
                 &[b"SMEMBERS", &key],
                 &[b"LRANGE", &key, b"0", b"-1"],
+                &[b"XRANGE", &key, b"-", b"+"],
                 &[b"ZRANGE", &key, b"0", b"-1", b"WITHSCORES"],
             ];
             for words in about.into_iter().chain(contents) {

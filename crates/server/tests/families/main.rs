@@ -11,6 +11,7 @@ mod sets;
 mod snapshots;
 mod sort;
 mod sorted_sets;
+mod streams;
 mod strings;
 mod transactions;
 
