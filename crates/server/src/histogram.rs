@@ -93,7 +93,9 @@ impl Durations {
         let mut seen = 0;
         for (bucket, count) in self.0.iter().enumerate().filter(|(_, count)| **count > 0) {
             seen += count;
-            let us = ceiling(bucket).div_ceil(1000).next_power_of_two();
+            // A bucket across a power of two counts where its middle is.
+            let floor = bucket.checked_sub(1).map_or(0, |below| ceiling(below) + 1);
+            let us = ((floor + ceiling(bucket)) / 2).div_ceil(1000).next_power_of_two();
             match rows.last_mut() {
                 Some((last, so_far)) if *last == us => *so_far = seen,
                 _ => rows.push((us, seen)),

@@ -12,7 +12,7 @@ use super::{CommandError, Context};
 use crate::value::ListLimits;
 
 const CHANGE: u32 = WRITE | DENYOOM;
-const WAIT: u32 = WRITE | NOSCRIPT | BLOCKING;
+const WAIT: u32 = WRITE | BLOCKING;
 const TWO: Keys = Keys::at(1, 2, 1);
 /// Arguments 1 to the last but one: behind them stands the timeout.
 const ALL_BUT_LAST: Keys = Keys::at(1, -2, 1);
@@ -66,9 +66,9 @@ pub(crate) static ROWS: &[Command] = &[
         .doc("2.0.0", "Takes the last element of the first list that has any; waits for one."),
     row("blmpop", -5, WRITE | BLOCKING | MOVABLEKEYS, Keys::NONE.counted(2), blocking::blmpop)
         .doc("7.0.0", "Takes elements off the first list that has any; waits for one."),
-    row("blmove", 6, CHANGE | NOSCRIPT | BLOCKING, TWO, blocking::blmove)
+    row("blmove", 6, CHANGE | BLOCKING, TWO, blocking::blmove)
         .doc("6.2.0", "Moves an element from one list to another; waits for one."),
-    row("brpoplpush", 4, CHANGE | NOSCRIPT | BLOCKING, TWO, blocking::brpoplpush)
+    row("brpoplpush", 4, CHANGE | BLOCKING, TWO, blocking::brpoplpush)
         .doc("2.2.0", "Moves the last element to the front of another list; waits for one."),
 ];
 

@@ -120,18 +120,20 @@ pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
             ([a, ours], [b, theirs]) => a == b && pairs(ours) == pairs(theirs),
             _ => false,
         },
-        // How long ago something was delivered.
-        b"xpending" => {
-            let same = |(number, (a, b)): (usize, (&Reply, &Reply))| number == 2 || a == b;
-            let rows = ours.parts().iter().zip(theirs.parts());
-            alike(ours, theirs)
-                && rows.into_iter().all(|(a, b)| {
-                    a.parts().len() == b.parts().len()
-                        && a.parts().iter().zip(b.parts()).enumerate().all(same)
-                })
-        }
+        b"xpending" => alike_but_for_idle_times(ours, theirs),
         _ => false,
     }
+}
+
+/// Whether rows of XPENDING agree: how long ago something was delivered may differ.
+fn alike_but_for_idle_times(ours: &Reply, theirs: &Reply) -> bool {
+    let same = |(number, (a, b)): (usize, (&Reply, &Reply))| number == 2 || a == b;
+    let mut rows = ours.parts().iter().zip(theirs.parts());
+    alike(ours, theirs)
+        && rows.all(|(a, b)| {
+            a.parts().len() == b.parts().len()
+                && a.parts().iter().zip(b.parts()).enumerate().all(same)
+        })
 }
 
 /// Whether the replies to EXEC agree, command for command.

@@ -498,7 +498,8 @@ impl Generator {
         words.split(' ').for_each(|word| self.word(word, &mut request));
         // Few have an argument too few or too many.
         match self.below(80) {
-            0 if request.len() > 1 => drop(request.pop()),
+            // SPOP without a count takes some member.
+            0 if request.len() > 1 && request[0] != b"spop" => drop(request.pop()),
             // Newer servers take one more argument of ZRANK.
             1 if !request[0].ends_with(b"rank") => request.push(b"extra".to_vec()),
             _ => {}
