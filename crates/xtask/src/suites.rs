@@ -29,8 +29,20 @@ pub(crate) struct Unit {
     pub(crate) name: String,
     pub(crate) passed: usize,
     pub(crate) ignored: usize,
-    /// Names of the tests that failed.
-    pub(crate) failed: Vec<String>,
+    pub(crate) failed: Vec<Failure>,
+}
+
+/// A test that failed.
+pub(crate) struct Failure {
+    pub(crate) name: String,
+    /// What the suite said of it, if anything.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    fn named(name: impl Into<String>) -> Self {
+        Failure { name: name.into(), message: String::new() }
+    }
 }
 
 type Outcome<T> = Result<T, String>;
@@ -112,10 +124,10 @@ fn run_all(root: &Path, options: &Options) -> Outcome<Vec<String>> {
         let write = |e| format!("{}: {e}", path.display());
         std::fs::write(path, page::of(&units, &known)).map_err(write)?;
     }
-    let failures = units.iter().flat_map(|unit| unit.failed.iter().map(move |name| (unit, name)));
+    let failures = units.iter().flat_map(|unit| unit.failed.iter().map(move |f| (unit, f)));
     Ok(failures
-        .filter(|(unit, name)| known.reason(unit.suite, &unit.name, name).is_none())
-        .map(|(unit, name)| format!("{} · {} · {name}", unit.suite, unit.name))
+        .filter(|(unit, failure)| known.reason(unit, failure).is_none())
+        .map(|(unit, failure)| format!("{} · {} · {}", unit.suite, unit.name, failure.name))
         .collect())
 }
 

@@ -5,9 +5,10 @@
 //! name of the test
 //!     the reason
 //! ```
-//! A name that ends in `*` stands for all that begin so.
+//! A name that ends in `*` stands for all that begin so; one that begins with `~` for all failures whose message has the rest in it. A unit `*` stands
+//! for all units.
 
-use super::Outcome;
+use super::{Failure, Outcome, Unit};
 use std::path::Path;
 
 struct Entry {
@@ -47,13 +48,14 @@ impl Known {
         }
     }
 
-    pub(crate) fn reason(&self, suite: &str, unit: &str, name: &str) -> Option<&str> {
-        let place = format!("{suite} · {unit}");
+    pub(crate) fn reason(&self, unit: &Unit, failure: &Failure) -> Option<&str> {
+        let places = [format!("{} · {}", unit.suite, unit.name), format!("{} · *", unit.suite)];
         let found = self.0.iter().find(|entry| {
-            entry.place == place
-                && match entry.name.strip_suffix('*') {
-                    Some(beginning) => name.starts_with(beginning),
-                    None => entry.name == name,
+            places.contains(&entry.place)
+                && match (entry.name.strip_prefix('~'), entry.name.strip_suffix('*')) {
+                    (Some(part), _) => failure.message.contains(part),
+                    (None, Some(beginning)) => failure.name.starts_with(beginning),
+                    (None, None) => entry.name == failure.name,
                 }
         });
         found.map(|entry| entry.reason.as_str())
@@ -66,10 +68,23 @@ mod tests {
 
     #[test]
     fn reasons_are_found_by_place_and_name() {
-        let known = Known::parse("# a · b\none\n    because\ntwo *\n    so\n").unwrap();
-        assert_eq!(known.reason("a", "b", "one"), Some("because"));
-        assert_eq!(known.reason("a", "b", "two three"), Some("so"));
-        assert_eq!(known.reason("a", "c", "one"), None);
+        let text = "# a · b\none\n    because\ntwo *\n    so\n# a · *\n~no SYNC\n    later\n";
+        let known = Known::parse(text).unwrap();
+        let unit = |name: &str| Unit {
+            suite: "a",
+            name: name.to_owned(),
+            passed: 0,
+            ignored: 0,
+            failed: Vec::new(),
+        };
+        let reason = |place: &str, name: &str| {
+            known.reason(&unit(place), &Failure::named(name)).map(str::to_owned)
+        };
+        assert_eq!(reason("b", "one").as_deref(), Some("because"));
+        assert_eq!(reason("b", "two three").as_deref(), Some("so"));
+        assert_eq!(reason("c", "one"), None);
+        let failure = Failure { name: "any".to_owned(), message: "there is no SYNC".to_owned() };
+        assert_eq!(known.reason(&unit("c"), &failure), Some("later"));
         assert!(Known::parse("# a · b\none\ntwo\n    so\n").is_err());
     }
 }

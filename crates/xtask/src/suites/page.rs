@@ -4,6 +4,9 @@ use super::Unit;
 use super::known::Known;
 use std::fmt::Write;
 
+/// Of what a suite says.
+const MESSAGE_CHARS: usize = 160;
+
 const HEAD: &str = "# Compatibility with Redis and Valkey
 
 Suites that nobody here wrote, run by `cargo xtask suites` (see `crates/xtask/src/suites.rs`) against a server that each unit gets fresh.
@@ -29,10 +32,16 @@ pub(crate) fn of(units: &[Unit], known: &Known) -> String {
     page.push_str("\n## What fails, and why\n");
     for unit in units.iter().filter(|unit| !unit.failed.is_empty()) {
         push(&mut page, format_args!("\n### {} · {}\n\n", unit.suite, unit.name));
-        for name in &unit.failed {
-            let reason =
-                known.reason(unit.suite, &unit.name, name).unwrap_or("not looked into yet");
-            push(&mut page, format_args!("- `{name}`: {reason}\n"));
+        for failure in &unit.failed {
+            let said: String = failure.message.chars().take(MESSAGE_CHARS).collect();
+            let reason = match known.reason(unit, failure) {
+                Some(reason) => reason.to_owned(),
+                None if said.is_empty() => "not looked into yet".to_owned(),
+                None => {
+                    format!("not looked into yet; the suite says: `{}`", said.replace('`', "'"))
+                }
+            };
+            push(&mut page, format_args!("- `{}`: {reason}\n", failure.name));
         }
     }
     page

@@ -1,7 +1,7 @@
 //! redis-py's tests that talk to a server, under one protocol.
 
 use super::server::{Server, output_of};
-use super::{Outcome, Unit};
+use super::{Failure, Outcome, Unit};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -44,7 +44,12 @@ fn read(protocol: u8, text: &str) -> Option<Unit> {
         name: format!("RESP{protocol}"),
         passed: count(" passed")?,
         ignored: if summary.contains(" skipped") { count(" skipped")? } else { 0 },
-        failed: failed.map(|line| line.split(" - ").next().unwrap_or(line).to_owned()).collect(),
+        failed: failed
+            .map(|line| {
+                let (name, message) = line.split_once(" - ").unwrap_or((line, ""));
+                Failure { name: name.to_owned(), message: message.to_owned() }
+            })
+            .collect(),
     })
 }
 
@@ -57,6 +62,6 @@ mod tests {
         let text = "FAILED tests/test_commands.py::T::test_a - Assertion\n1 failed, 20 passed, 3 skipped, 4 deselected in 2s\n";
         let unit = read(2, text).unwrap();
         assert_eq!((unit.passed, unit.ignored), (20, 3));
-        assert_eq!(unit.failed, ["tests/test_commands.py::T::test_a"]);
+        assert_eq!(unit.failed[0].name, "tests/test_commands.py::T::test_a");
     }
 }

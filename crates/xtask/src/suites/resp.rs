@@ -1,7 +1,7 @@
 //! resp-compatibility: 352 checks of replies up to version 7.2.0.
 
 use super::server::{Server, output_of};
-use super::{Outcome, Unit};
+use super::{Failure, Outcome, Unit};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) fn run(suite: &Path, binary: &Path) -> Outcome<Unit> {
 
 fn read(text: &str) -> Unit {
     let results = || text.lines().filter_map(|line| line.strip_prefix("test: "));
-    let failed = results().filter_map(|line| line.strip_suffix(" failed")).map(str::to_owned);
+    let failed = results().filter_map(|line| line.strip_suffix(" failed")).map(Failure::named);
     Unit {
         suite: "resp-compatibility",
         name: "7.2.0".to_owned(),

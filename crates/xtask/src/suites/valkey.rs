@@ -1,7 +1,8 @@
 //! Valkey's own Tcl suite, in external mode, unit by unit.
 
 use super::server::{Server, output_of};
-use super::{Outcome, Unit};
+use super::{Failure, Outcome, Unit};
+use std::iter::Peekable;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -69,24 +70,44 @@ pub(crate) fn run(suite: &Path, unit: &str, binary: &Path) -> Outcome<Unit> {
     let text = output_of(command, LIMIT)?;
     let mut result = read(unit, &text);
     if server.has_ended() {
-        result.failed.push("(the server ended)".to_owned());
+        result.failed.push(Failure::named("(the server ended)"));
     } else if !text.contains("Execution time of different units") {
-        result.failed.push("(the unit did not come to its end)".to_owned());
+        result.failed.push(Failure::named("(the unit did not come to its end)"));
     }
     Ok(result)
 }
 
 fn read(unit: &str, text: &str) -> Unit {
     let lines = |mark: &'static str| text.lines().filter_map(move |line| line.strip_prefix(mark));
-    let failed = lines("[err]: ").map(|rest| name_of(rest).to_owned());
-    let broken = lines("[exception]: ").map(|rest| format!("(exception: {})", rest.trim()));
+    let mut failed = Vec::new();
+    let mut following = text.lines().peekable();
+    while let Some(line) = following.next() {
+        if let Some(rest) = line.strip_prefix("[err]: ") {
+            failed
+                .push(Failure { name: name_of(rest).to_owned(), message: message(&mut following) });
+        } else if let Some(rest) = line.strip_prefix("[exception]: ") {
+            failed
+                .push(Failure { name: "(exception)".to_owned(), message: rest.trim().to_owned() });
+        }
+    }
     Unit {
         suite: "valkey",
         name: unit.to_owned(),
         passed: lines("[ok]: ").count(),
         ignored: lines("[ignore]: ").count() + lines("[skip]: ").count(),
-        failed: failed.chain(broken).collect(),
+        failed,
     }
+}
+
+/// The lines up to the next result, a few at most.
+fn message<'t>(lines: &mut Peekable<impl Iterator<Item = &'t str>>) -> String {
+    let mut message: Vec<&str> = Vec::new();
+    while let Some(line) = lines.next_if(|line| !line.starts_with('[')) {
+        if message.len() < 4 {
+            message.push(line.trim());
+        }
+    }
+    message.join(" ")
 }
 
 /// `NAME in tests/unit/x.tcl`
@@ -100,9 +121,10 @@ mod tests {
 
     #[test]
     fn results_are_counted_and_failures_named() {
-        let text = "[ok]: one (0 ms)\n[ok]: two (1 ms)\n[err]: three in four in tests/unit/x.tcl\n[ignore]: five\n";
+        let text = "[ok]: one (0 ms)\n[ok]: two (1 ms)\n[err]: three in four in tests/unit/x.tcl\nExpected 1\n[ignore]: five\n";
         let unit = read("unit/x", text);
         assert_eq!((unit.passed, unit.ignored), (2, 1));
-        assert_eq!(unit.failed, ["three in four"]);
+        assert_eq!(unit.failed[0].name, "three in four");
+        assert_eq!(unit.failed[0].message, "Expected 1");
     }
 }
