@@ -55,7 +55,8 @@ impl<T> Mutex<T> {
     fn try_take(&self) -> Option<MutexGuard<'_, T>> {
         // Acquire [lock]: see the header.
         let locked = self.locked.swap(true, Ordering::Acquire);
-        (!locked).then_some(MutexGuard(self))
+        // A guard is made only of a lock that was had: dropping it gives the lock back.
+        (!locked).then(|| MutexGuard(self))
     }
 }
 
