@@ -11,8 +11,13 @@ use stillpoint_store::{At, Config, Entry, Mutation, Store};
 
 const AT: At = At { space: 0, now_ms: 1 };
 
+/// Words of stack for making a store: its parts are large in a model.
+const MAKERS_STACK: usize = 0x8000;
+
 fn store(mutation: Mutation) -> Arc<Store> {
-    let store = Store::weakened(Config { spaces: 1, ..Config::default() }, mutation);
+    let make = move || Store::weakened(Config { spaces: 1, ..Config::default() }, mutation);
+    let maker = thread::Builder::new().stack_size(MAKERS_STACK).spawn(make);
+    let store = maker.unwrap().join().unwrap();
     for key in [b"a", b"b"] {
         store.set(AT, key, 0, &[0], None).unwrap();
     }
