@@ -84,6 +84,8 @@ impl Announcement {
 pub(crate) struct Remaining(AtomicU64);
 
 const BIAS: u64 = 1 << 62;
+/// Blocks that nobody frees. Set twice it is the same.
+const FORGONE: u64 = 1 << 60;
 
 impl Remaining {
     pub(crate) fn new() -> Remaining {
@@ -108,8 +110,8 @@ impl Remaining {
 
     /// From now on nobody frees the core.
     pub(crate) fn forgo(&self) {
-        // Relaxed [remaining]: one block that nobody frees; the process has one thread.
-        self.0.fetch_add(1, Ordering::Relaxed);
+        // Relaxed [remaining]: more blocks than the shares of threads that are gone can be off by; the process has one thread.
+        self.0.fetch_or(FORGONE, Ordering::Relaxed);
     }
 
     /// `blocks` have been freed after the close. `true`: the caller frees the core.

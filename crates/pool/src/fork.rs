@@ -32,6 +32,10 @@ impl Core {
         // The registration for `membarrier` is the process's.
         let _ = Fences::detect();
         let own = thread_slot::current_or_max();
+        // A free of a block of the first slots' announces itself before it looks whether its thread has joined.
+        for (_, local) in self.locals.first().iter().enumerate().filter(|(slot, _)| *slot != own) {
+            local.freeing.forget();
+        }
         let mut others = 0;
         for (slot, local) in self.locals.iter().enumerate() {
             if slot != own && local.state() != UNREGISTERED {

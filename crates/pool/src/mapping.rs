@@ -2,8 +2,12 @@
 
 use std::ptr::NonNull;
 
-/// What pages are assumed to be at the most, where memory is given back in part.
-const PAGE_BYTES: usize = 4096;
+/// The system's pages.
+fn page_bytes() -> usize {
+    // SAFETY: asks for a figure.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes).ok().filter(|bytes| bytes.is_power_of_two()).unwrap_or(1 << 16)
+}
 
 /// A mapping, unmapped when it is dropped: nothing in it may be in use then.
 pub(crate) struct Mapping {
@@ -54,14 +58,15 @@ impl Drop for Mapping {
 /// # Safety
 /// They lie in one mapping, and hold nothing any more.
 pub(crate) unsafe fn decommit(at: NonNull<u8>, bytes: usize) {
-    let before = at.as_ptr().align_offset(PAGE_BYTES).min(bytes);
-    let whole = (bytes - before) & !(PAGE_BYTES - 1);
+    let page_bytes = page_bytes();
+    let before = at.as_ptr().align_offset(page_bytes).min(bytes);
+    let whole = (bytes - before) & !(page_bytes - 1);
     // SAFETY: inside the caller's bytes.
     let pages = unsafe { at.add(before) };
     // SAFETY: whole pages of a private anonymous mapping of ours that hold nothing any more.
     let outcome = unsafe { libc::madvise(pages.as_ptr().cast(), whole, libc::MADV_DONTNEED) };
-    // What the system keeps (pages in part, or, where pages are larger, all of them) is ours to write.
-    let kept = if outcome == 0 { whole } else { 0 };
+    // Only Linux promises zeroes. What the system keeps (pages in part, for one) is ours to write.
+    let kept = if outcome == 0 && cfg!(target_os = "linux") { whole } else { 0 };
     // SAFETY: inside the caller's bytes, which hold nothing.
     unsafe { at.as_ptr().write_bytes(0, before) };
     // SAFETY: inside the caller's bytes.
@@ -76,17 +81,18 @@ mod tests {
 
     #[test]
     fn what_is_given_back_reads_as_zeroes_and_its_neighbours_stay() {
-        let mapping = Mapping::new(4 * PAGE_BYTES).unwrap();
-        for (from, bytes) in [(100, 3 * PAGE_BYTES), (0, 2 * PAGE_BYTES), (5, 6), (PAGE_BYTES, 0)] {
+        let page = page_bytes();
+        let mapping = Mapping::new(4 * page).unwrap();
+        for (from, bytes) in [(100, 3 * page), (0, 2 * page), (5, 6), (page, 0)] {
             let at = |offset| {
                 // SAFETY: inside the mapping, or its end.
                 unsafe { mapping.start().add(offset) }
             };
             // SAFETY: inside the mapping, which is ours.
-            unsafe { at(0).as_ptr().write_bytes(7, 4 * PAGE_BYTES) };
+            unsafe { at(0).as_ptr().write_bytes(7, 4 * page) };
             // SAFETY: as above.
             unsafe { decommit(at(from), bytes) };
-            for offset in 0..4 * PAGE_BYTES {
+            for offset in 0..4 * page {
                 let expected = if (from..from + bytes).contains(&offset) { 0 } else { 7 };
                 // SAFETY: as above.
                 assert_eq!(unsafe { at(offset).read() }, expected, "{offset}");

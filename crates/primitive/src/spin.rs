@@ -6,6 +6,7 @@
 
 use core::cell::UnsafeCell;
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -56,7 +57,7 @@ impl<T> Mutex<T> {
         // Acquire [lock]: see the header.
         let locked = self.locked.swap(true, Ordering::Acquire);
         // A guard is made only of a lock that was had: dropping it gives the lock back.
-        (!locked).then(|| MutexGuard(self))
+        (!locked).then(|| MutexGuard(self, PhantomData))
     }
 }
 
@@ -67,7 +68,10 @@ impl<T> fmt::Debug for Mutex<T> {
 }
 
 /// The lock, held.
-pub struct MutexGuard<'m, T>(&'m Mutex<T>);
+pub struct MutexGuard<'m, T>(&'m Mutex<T>, PhantomData<*mut T>);
+
+// SAFETY: gives `&T` to whoever has `&Self`, and nothing more.
+unsafe impl<T: Sync> Sync for MutexGuard<'_, T> {}
 
 impl<T> Deref for MutexGuard<'_, T> {
     type Target = T;

@@ -180,3 +180,16 @@ fn pins_without_a_participant_work_too() {
     world.collector.flush();
     world.end();
 }
+
+#[test]
+fn what_participants_that_come_and_go_have_retired_does_not_become_more_and_more() {
+    let world = World::new(Collector::builder().batch_len(8).build());
+    for turn in 0..5_000 {
+        let participant = world.collector.register();
+        world.replace(&participant.pin(), turn);
+    }
+    let (unreclaimed, bound) = (world.collector.stats().unreclaimed, world.collector.bound(0));
+    assert!(unreclaimed <= bound, "{unreclaimed} > {bound}");
+    world.collector.flush();
+    world.end();
+}

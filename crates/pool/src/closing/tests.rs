@@ -15,6 +15,18 @@ fn counts() {
     assert!(Remaining::new().add(0));
 }
 
+#[test]
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
+fn a_core_that_is_forgone_stays_however_far_the_shares_are_off() {
+    for off in [0, 1, 64u64.wrapping_neg(), 1u64.wrapping_neg()] {
+        let remaining = Remaining::new();
+        remaining.forgo();
+        remaining.forgo();
+        assert!(!remaining.add(100u64.wrapping_add(off)));
+        assert!((0..200).all(|_| !remaining.take(1)));
+    }
+}
+
 #[cfg(stillpoint_loom)]
 mod model {
     use super::*;

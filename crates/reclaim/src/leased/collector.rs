@@ -476,6 +476,7 @@ impl Inner {
     /// The end of a temporary local: its bags are posted, its slot goes back.
     #[cold]
     pub(crate) fn leave_temporary(&self, local: &Local) {
+        self.settle(local);
         self.leave_bags(local);
         self.unregister(local);
         drop(local.temporary.take());

@@ -115,7 +115,9 @@ impl Participant {
 impl Drop for Participant {
     fn drop(&mut self) {
         let local = self.local();
+        self.collector.inner.settle(local);
         self.collector.inner.leave_bags(local);
+        local.guard_name.set(None);
         local.explicit.set(false);
         self.collector.inner.unregister(local);
     }

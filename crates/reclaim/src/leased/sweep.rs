@@ -279,6 +279,16 @@ impl Inner {
         }
     }
 
+    /// For a local that comes and goes without ever filling a bag: once in so many retirements under its number as a bag holds, it
+    /// reclaims as a flush does once.
+    pub(crate) fn settle(&self, local: &Local) {
+        let open = local.bags.borrow().open.len() as u64;
+        if local.retired.get() % (self.batch_len as u64) < open {
+            self.try_to_reclaim(local);
+            self.check_limits(local);
+        }
+    }
+
     /// As above, for a thread that does not come back: all is posted, and the buffers go.
     pub(crate) fn leave_bags(&self, local: &Local) {
         while !local.bags.borrow().is_empty() {
