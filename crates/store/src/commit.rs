@@ -21,6 +21,7 @@ use crate::entry::VersionStamp;
 use crate::error::CommitError;
 use crate::lease::Lease;
 use crate::reader::Reader;
+use crate::step::Step;
 use crate::write::{Place, Target, raced};
 use std::sync::Arc;
 use stillpoint_structures::{Batch, Guard, NewValue, NewVersion};
@@ -49,39 +50,7 @@ struct Installed<'g, O: Send + Sync + 'static> {
     base: Option<(Version<'g, O>, VersionStamp)>,
 }
 
-/// A point inside a commit at which a test may stop it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    Installed(usize),
-    Prepared,
-    Decided,
-}
-
-/// What tests put into a commit.
-#[cfg(test)]
-#[derive(Default)]
-pub(crate) struct Hook(std::sync::RwLock<Option<AtStep>>);
-
-#[cfg(test)]
-type AtStep = Box<dyn Fn(Step) + Send + Sync>;
-
-#[cfg(all(test, not(stillpoint_loom)))]
-impl Hook {
-    pub(crate) fn set(&self, hook: impl Fn(Step) + Send + Sync + 'static) {
-        *self.0.write().expect("no test panics here") = Some(Box::new(hook));
-    }
-}
-
 impl<O: Send + Sync + 'static> Engine<O> {
-    #[inline]
-    fn at_step(&self, step: Step) {
-        #[cfg(test)]
-        if let Some(hook) = &*self.hook.0.read().expect("no test panics here") {
-            hook(step);
-        }
-        let _ = step;
-    }
-
     /// Commits. The reader is given up as soon as there is a verdict, so that a commit keeps no old versions for itself.
     pub(crate) fn commit(&self, plan: &Plan<'_, O>, reader: Reader<O>) -> Result<(), CommitError> {
         let result = match &plan.writes[..] {
@@ -164,6 +133,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             Ok(()) => {
                 let stamp = descriptor.stamp();
                 batch.finish(Some(stamp.0));
+                self.at_step(Step::Finished);
                 for write in installed {
                     self.written(&guard, &write.place, write.version, stamp, write.base);
                 }

@@ -41,8 +41,8 @@ pub(crate) struct Engine<O: Send + Sync + 'static> {
     pub(crate) priority: CachePadded<AtomicBool>,
     pub(crate) collector: Collector,
     pub(crate) pool: Pool,
-    #[cfg(test)]
-    pub(crate) hook: crate::commit::Hook,
+    #[cfg(feature = "steps")]
+    pub(crate) hook: crate::step::Hook,
     #[cfg(stillpoint_loom)]
     pub(crate) mutation: crate::mutation::Mutation,
 }
@@ -70,8 +70,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
             priority: CachePadded::new(AtomicBool::new(false)),
             collector,
             pool,
-            #[cfg(test)]
-            hook: crate::commit::Hook::default(),
+            #[cfg(feature = "steps")]
+            hook: crate::step::Hook::default(),
             #[cfg(stillpoint_loom)]
             mutation: crate::mutation::Mutation::None,
         }

@@ -94,7 +94,14 @@ impl LeaseRegistry {
     }
 
     /// Takes a lease at the present moment.
+    #[cfg(test)]
     pub(crate) fn take(&self, clock: &CommitClock) -> Lease {
+        self.take_by(clock, || ())
+    }
+
+    /// Takes a lease at the present moment; `announced` is run when it is announced and has no timestamp yet.
+    #[inline]
+    pub(crate) fn take_by(&self, clock: &CommitClock, announced: impl FnOnce()) -> Lease {
         let slot = self.claim();
         let word = &self.slot(slot).word;
         // Relaxed [deadline]: the slot is ours
@@ -103,6 +110,7 @@ impl LeaseRegistry {
             // SeqCst [lease]: announced before the clock is read for good
             word.store(PINNING | clock.now(), Ordering::SeqCst);
         }
+        announced();
         let read_timestamp = clock.now();
         clock.pass(read_timestamp);
         // SeqCst [lease]: from here the lease is exact

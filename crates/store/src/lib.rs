@@ -11,6 +11,7 @@
 //! | `prune`, `limbo` | cutting out what no snapshot needs |
 //! | `expiry`, `maintenance` | what is done beside the operations |
 //! | `counters`, `settings`, `segments` | figures per thread, live settings, arrays that grow in place |
+//! | `step` | where tests stop a thread |
 #![forbid(unsafe_code)]
 
 mod commit;
@@ -37,6 +38,7 @@ mod settings;
 mod settle;
 mod snapshot;
 mod stats;
+mod step;
 mod store;
 mod transaction;
 mod write;
@@ -51,5 +53,8 @@ pub use mutation::Mutation;
 pub use prefetch::KeyHint;
 pub use snapshot::Snapshot;
 pub use stats::Stats;
+#[cfg(feature = "steps")]
+#[doc(hidden)]
+pub use step::Step;
 pub use store::Store;
 pub use transaction::Transaction;

@@ -8,6 +8,7 @@ use crate::engine::{Engine, uncapped};
 use crate::entry::Entry;
 use crate::error::SnapshotExpired;
 use crate::lease::Lease;
+use crate::step::Step;
 use std::sync::Arc;
 
 /// Steps over empty bins that an iteration makes for one key that it was asked for.
@@ -27,7 +28,7 @@ impl<O: Send + Sync + 'static> Drop for Reader<O> {
 
 impl<O: Send + Sync + 'static> Reader<O> {
     pub(crate) fn new(engine: Arc<Engine<O>>, now_ms: u64) -> Self {
-        let lease = engine.leases.take(&engine.clock);
+        let lease = engine.leases.take_by(&engine.clock, || engine.at_step(Step::LeaseAnnounced));
         Reader { engine, lease, now_ms }
     }
 

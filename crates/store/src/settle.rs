@@ -33,6 +33,7 @@ use crate::counters::Figure;
 use crate::descriptor::{Descriptor, Status};
 use crate::engine::{Engine, Version, uncapped};
 use crate::entry::VersionStamp;
+use crate::step::Step;
 use stillpoint_structures::{Guard, Stamp};
 
 /// What a version's stamp says once it is not unset any more.
@@ -217,9 +218,11 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// Brings a prepared commit to its verdict.
     pub(crate) fn decide<'g>(&self, guard: &'g Guard<'g>, descriptor: &'g Descriptor) -> Status {
         let timestamp = descriptor.fix_timestamp(&self.clock);
+        self.at_step(Step::Fixed);
         if descriptor.status() == Status::Prepared {
             let commit = self.first_changed_read(guard, descriptor, timestamp).is_none()
                 && (descriptor.reads.is_empty() || self.leases.holds(descriptor.lease));
+            self.at_step(Step::Validated);
             descriptor.propose(commit);
         }
         descriptor.status()

@@ -24,6 +24,7 @@ use crate::engine::{Engine, HeadOf, Index, Version, uncapped};
 use crate::entry::{Entry, VersionStamp};
 use crate::error::WriteError;
 use crate::settle::Standing;
+use crate::step::Step;
 use stillpoint_primitive::sync::{hint, thread};
 use stillpoint_structures::{Guard, NewValue, NewVersion, Refused, RefusedReason};
 
@@ -223,7 +224,9 @@ impl<O: Send + Sync + 'static> Engine<O> {
             place.index.prune(version, |_| false);
             return Ok(());
         }
+        self.at_step(Step::Unstamped);
         let stamp = self.stamp_on(version, target.base.map(|(_, stamp)| stamp));
+        self.at_step(Step::Stamped);
         then();
         self.written(guard, place, version, stamp, target.base);
         let own = self.counters.own();

@@ -1,6 +1,6 @@
 //! A transaction that is stopped inside its commit holds nobody up.
 
-use super::Step;
+use crate::step::Step;
 use crate::{At, CommitError, Config, Store};
 use std::sync::mpsc;
 use std::thread;
@@ -22,7 +22,7 @@ fn stopped_at(step: Step, meanwhile: impl FnOnce(&Store)) -> (Store, Result<(), 
     let (stopped, is_stopped) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel::<()>();
     let may_go_on = std::sync::Mutex::new(may_go_on);
-    store.engine.hook.set(move |at| {
+    store.on_step(move |at| {
         if at == step {
             stopped.send(()).unwrap();
             may_go_on.lock().unwrap().recv().unwrap();
