@@ -1,4 +1,4 @@
-//! What tests, benches and examples share: recorded histories and their check, counted objects, a latency histogram, keys, repeatable random
+//! What tests, benches and examples share: recorded histories of calls and of transactions and their checks, counted objects, a latency histogram, keys, repeatable random
 //! numbers, Zipf, the process's own CPU and memory.
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ pub mod linearizability;
 #[cfg(stillpoint_shuttle)]
 mod play;
 mod random;
+pub mod serializability;
 mod usage;
 mod zipf;
 
