@@ -8,6 +8,8 @@
 //! 2. All these locks are held across the fork, so in the child they are in order and free. A hook's come before the registry's, since
 //!    whoever holds one of them may ask for its thread's number.
 //! 3. Numbers of the threads that are gone are not given out again in the child: who keeps state by number may not know of the fork.
+//! 4. `HELD` belongs to whoever has HOOKS, which is to say to the one fork under way. It is no thread-local, since a thread whose
+//!    thread-locals are gone may fork too.
 
 use std::any::Any;
 use std::sync::Weak;
@@ -34,7 +36,7 @@ mod handlers {
     use super::ForkHook;
     use crate::thread_slot::RegistryHold;
     use std::any::Any;
-    use std::cell::RefCell;
+    use std::cell::UnsafeCell;
     use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
     #[derive(Default)]
@@ -53,13 +55,26 @@ mod handlers {
         hooks: MutexGuard<'static, Hooks>,
     }
 
-    thread_local! {
-        static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
+    /// See invariant 4 of the file.
+    struct OfTheFork(UnsafeCell<Option<Held>>);
+    // SAFETY: touched by the forking thread only, while it has the lock of HOOKS; what is in it stays on that thread.
+    unsafe impl Sync for OfTheFork {}
+
+    static HELD: OfTheFork = OfTheFork(UnsafeCell::new(None));
+
+    /// Replaces what the fork under way holds.
+    ///
+    /// # Safety
+    /// The calling thread has the lock of HOOKS, directly or in what is there.
+    unsafe fn exchange(held: Option<Held>) -> Option<Held> {
+        // SAFETY: the caller's promise: nobody else comes here meanwhile.
+        unsafe { HELD.0.get().replace(held) }
     }
 
     /// Lets go of everything; returns the hooks.
     fn let_go() -> Vec<Arc<dyn ForkHook>> {
-        let held = HELD.try_with(|cell| cell.borrow_mut().take()).ok().flatten();
+        // SAFETY: called after the fork by the thread for which `prepare` took the lock and put it there.
+        let held = unsafe { exchange(None) };
         let Some(Held { holds, owners, registry, hooks }) = held else { return Vec::new() };
         // What owners do when they go is not to meet a lock of ours.
         drop((holds, registry, hooks));
@@ -90,8 +105,9 @@ mod handlers {
         let owners: Vec<_> = hooks.list.iter().filter_map(Weak::upgrade).collect();
         let holds = owners.iter().map(|owner| owner.hold()).collect();
         let held = Held { holds, owners, registry: RegistryHold::take(), hooks };
-        // A thread whose thread-locals are gone forks without holding anything.
-        let _ = HELD.try_with(|cell| *cell.borrow_mut() = Some(held));
+        // SAFETY: the lock is `held.hooks`.
+        let before = unsafe { exchange(Some(held)) };
+        debug_assert!(before.is_none(), "the fork before has let go");
     }
 
     extern "C" fn parent() {

@@ -10,6 +10,7 @@
 //! thread ──▶ SLOT (plain TLS word) ── UNSET ──▶ claim a number, arm EXIT
 //!                                  ── n ──────▶ n
 //!                                  ── GONE ───▶ thread is past its exit: callers use a temporary slot
+//!            KEPT (plain TLS word) ── n ──────▶ the number that it had, if a hook kept that from being given back
 //! ```
 
 use alloc::string::String;
@@ -124,8 +125,13 @@ impl Drop for Exit {
     fn drop(&mut self) {
         slot_word(GONE);
         let slot = self.slot.get();
-        if slot < GONE && run_hooks(&self.hooks.take(), slot) {
+        if slot >= GONE {
+            return;
+        }
+        if run_hooks(&self.hooks.take(), slot) {
             give_back(slot);
+        } else {
+            let _ = tls::KEPT.try_with(|word| word.set(slot));
         }
     }
 }
@@ -153,6 +159,7 @@ mod tls {
     }
 
     pub(super) static SLOT: Nothing<Cell<usize>> = Nothing(PhantomData);
+    pub(super) static KEPT: Nothing<Cell<usize>> = Nothing(PhantomData);
     pub(super) static EXIT: Nothing<Exit> = Nothing(PhantomData);
 }
 #[cfg(all(feature = "std", not(any(stillpoint_loom, stillpoint_shuttle))))]
@@ -160,6 +167,7 @@ mod tls {
     use super::*;
     thread_local! {
         pub(super) static SLOT: Cell<usize> = const { Cell::new(UNSET) };
+        pub(super) static KEPT: Cell<usize> = const { Cell::new(UNSET) };
         pub(super) static EXIT: Exit = const { Exit { hooks: RefCell::new(Vec::new()), slot: Cell::new(UNSET) } };
     }
 }
@@ -168,6 +176,7 @@ mod tls {
     use super::*;
     checker::thread_local! {
         pub(super) static SLOT: Cell<usize> = Cell::new(UNSET);
+        pub(super) static KEPT: Cell<usize> = Cell::new(UNSET);
         pub(super) static EXIT: Exit = Exit { hooks: RefCell::new(Vec::new()), slot: Cell::new(UNSET) };
     }
 }
@@ -193,6 +202,23 @@ pub fn current() -> Option<usize> {
 #[inline(always)]
 pub fn current_or_max() -> usize {
     tls::SLOT.try_with(Cell::get).unwrap_or(GONE)
+}
+
+/// The calling thread's number, or the one that it had when it passed its exit if a hook has [kept](ExitHook::thread_exits) that; a number
+/// larger than any slot when there is neither.
+///
+/// # Progress
+/// Wait-free.
+pub fn current_or_kept() -> usize {
+    current().unwrap_or_else(|| tls::KEPT.try_with(Cell::get).unwrap_or(UNSET))
+}
+
+/// Whether the calling thread is past its exit: what it does goes by a [`Temporary`] number.
+///
+/// # Progress
+/// Wait-free.
+pub fn is_past_exit() -> bool {
+    current_or_max() == GONE
 }
 
 /// The calling thread's number, claimed now if need be; `None` when the thread is past its exit (its thread-locals are being

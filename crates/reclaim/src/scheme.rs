@@ -195,6 +195,10 @@ pub unsafe trait Protect: Sized {
     /// Makes ready for another attempt even past a cap: from then on this guard, and those around it, hold back everything retired after
     /// they began, as a guard of plain epochs does. A collector with a cap counts it ([`Stats::overdrafts`](crate::Stats::overdrafts)).
     ///
+    /// What is given here does nothing, which is right for a scheme without caps, whose [`renew`](Protect::renew) always succeeds. **A scheme
+    /// whose `renew` can fail must provide its own**, after which it succeeds: [`insisting`](Protect::insisting) and
+    /// [`complete`](Protect::complete) go round for ever otherwise.
+    ///
     /// # Progress
     /// Wait-free.
     fn overdraw(&self) {}

@@ -1,6 +1,10 @@
 //! A real fork of a process whose other threads are pinned, retiring, exiting: the child pins, retires, flushes and ends well.
 #![cfg(all(unix, not(any(stillpoint_loom, stillpoint_shuttle))))]
 
+mod forked;
+
+use forked::forked;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -10,33 +14,6 @@ use stillpoint_reclaim::{Atomic, Collector, Guard, Owned};
 
 /// One fork at a time: they are of the whole process.
 static TURN: Mutex<()> = Mutex::new(());
-
-/// Runs `in_child` in a child of this process; fails the test if the child panics, or takes longer than 20 s.
-fn forked(in_child: impl FnOnce()) {
-    // SAFETY: the child calls nothing but this crate and the allocator, which glibc and musl keep usable, and `_exit`.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0, "fork failed");
-    if child == 0 {
-        let code = if catch_unwind(AssertUnwindSafe(in_child)).is_ok() { 0 } else { 1 };
-        // SAFETY: ends the process at once, without the parent's destructors.
-        unsafe { libc::_exit(code) };
-    }
-    let (mut status, began) = (0, Instant::now());
-    loop {
-        // SAFETY: our child, and a place for its status.
-        let ended = unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) };
-        if ended == child {
-            break;
-        }
-        if began.elapsed() > Duration::from_secs(20) {
-            // SAFETY: our child, not waited for yet.
-            unsafe { libc::kill(child, libc::SIGKILL) };
-            panic!("the child hangs");
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    assert_eq!(status, 0, "the child's status");
-}
 
 fn retire(guard: &Guard<'_>, drops: &Arc<AtomicU64>, nodes: u64) {
     for _ in 0..nodes {
@@ -165,4 +142,122 @@ fn a_background_thread_is_not_waited_for_in_a_child() {
         }
         drop(fresh);
     });
+}
+
+/// A participant's bags stay as they were: what is in them is not lost.
+#[test]
+fn what_a_participant_has_retired_is_not_counted_as_abandoned() {
+    let _turn = TURN.lock().unwrap();
+    let collector = Collector::builder().batch_len(4).survive_fork(true).build();
+    let drops = Arc::new(AtomicU64::new(0));
+    let mut participant = Some(collector.register());
+    retire(&participant.as_ref().unwrap().pin(), &drops, 3);
+    // Held back while more is retired: some of it goes to the backlog, and comes back from there later on.
+    let holder = collector.pin_classic();
+    retire(&participant.as_ref().unwrap().pin(), &drops, 500);
+    drop(holder);
+    (0..40).for_each(|_| retire(&participant.as_ref().unwrap().pin(), &drops, 1));
+    let left = collector.stats().unreclaimed;
+    assert!(left > 4, "{left}");
+    let (left_behind, is_left_behind) = mpsc::channel();
+    thread::scope(|scope| {
+        // Goes at the end of this closure, whichever it is.
+        let (_stop, is_stopped) = mpsc::channel::<()>();
+        let (collector, drops) = (&collector, &drops);
+        scope.spawn(move || {
+            retire(&collector.pin(), drops, 3);
+            left_behind.send(()).unwrap();
+            assert!(is_stopped.recv().is_err());
+        });
+        is_left_behind.recv().unwrap();
+        forked(|| {
+            let stats = collector.stats();
+            assert_eq!((stats.unreclaimed, stats.abandoned), (left, 3));
+            participant.as_ref().unwrap().flush();
+            drop(participant.take());
+            collector.flush();
+            let stats = collector.stats();
+            assert_eq!((stats.unreclaimed, stats.abandoned), (0, 3));
+        });
+    });
+}
+
+/// Runs a play in its thread's last moments: its thread-locals have gone, those of the fork's among them.
+struct AtExit(RefCell<Option<Box<dyn FnOnce()>>>);
+impl Drop for AtExit {
+    fn drop(&mut self) {
+        if let Some(play) = self.0.take() {
+            play();
+        }
+    }
+}
+thread_local!(static AT_EXIT: AtExit = const { AtExit(RefCell::new(None)) });
+
+#[test]
+fn a_thread_forks_when_its_thread_locals_have_gone() {
+    let _turn = TURN.lock().unwrap();
+    let collector = Collector::builder().batch_len(4).survive_fork(true).build();
+    let drops = Arc::new(AtomicU64::new(0));
+    let stalled = collector.pin_named("stalled");
+    let (inside, dropped) = (collector.clone(), drops.clone());
+    let play = move || {
+        let mut guard = Some(inside.pin());
+        let pinned = guard.as_ref().unwrap();
+        let guarded = Atomic::new(Owned::new(pinned, 7));
+        let seen = pinned.insisting(|guard| guard.protect(&guarded)).as_ptr();
+        forked(|| {
+            let stats = inside.stats();
+            assert_eq!(stats.pinned, 1, "its own guard, and no other: {stats:?}");
+            thread::scope(|scope| {
+                let other = scope.spawn(|| {
+                    let guard = inside.pin_classic();
+                    // SAFETY: unlinked by the take.
+                    unsafe { guarded.take(Ordering::AcqRel).retire(&guard) };
+                    drop(guard);
+                    inside.flush();
+                });
+                other.join().unwrap();
+            });
+            assert_eq!(inside.stats().unreclaimed, 1);
+            // SAFETY: protected.
+            assert_eq!(unsafe { *seen }, 7);
+            drop(guard.take());
+            retire(&inside.pin(), &dropped, 100);
+            inside.flush();
+            let stats = inside.stats();
+            assert_eq!((stats.pinned, stats.unreclaimed), (0, 0));
+        });
+        // SAFETY: unlinked by the take.
+        unsafe { guarded.take(Ordering::AcqRel).retire(&inside.pin()) };
+        drop(guard);
+    };
+    let own = collector.clone();
+    let thread = thread::spawn(move || {
+        // First, so that it goes last.
+        AT_EXIT.with(|exit| exit.0.replace(Some(Box::new(play))));
+        drop(own.pin());
+        forked(|| assert_eq!(own.stats().pinned, 0));
+    });
+    thread.join().unwrap();
+    drop(stalled);
+}
+
+/// A guard in a thread-local that outlives its thread's exit hooks: the number stays the thread's.
+#[test]
+fn a_guard_that_outlives_its_threads_exit_goes_on_in_a_child() {
+    let _turn = TURN.lock().unwrap();
+    let collector = Collector::builder().batch_len(4).survive_fork(true).build();
+    // For ever, so that a guard may be in a thread-local.
+    let collector: &'static Collector = Box::leak(Box::new(collector));
+    let thread = thread::spawn(move || {
+        AT_EXIT.with(|exit| {
+            let mut place = exit.0.borrow_mut();
+            let guard = collector.pin();
+            *place = Some(Box::new(move || {
+                forked(|| assert_eq!(collector.stats().pinned, 1));
+                drop(guard);
+            }));
+        });
+    });
+    thread.join().unwrap();
 }

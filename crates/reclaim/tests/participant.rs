@@ -1,6 +1,7 @@
 //! Participants: parts in a collector that are held, not known by their thread. Runs without `std` in the library as well.
 #![cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -192,4 +193,20 @@ fn what_participants_that_come_and_go_have_retired_does_not_become_more_and_more
     assert!(unreclaimed <= bound, "{unreclaimed} > {bound}");
     world.collector.flush();
     world.end();
+}
+
+/// Without `std` nothing contains a panic: it passes through `flush`, and leaves the participant as it was.
+#[test]
+fn a_participant_goes_on_reclaiming_after_a_destructor_has_panicked() {
+    let collector = Collector::builder().batch_len(4).build();
+    let drops = Arc::new(AtomicU64::new(0));
+    let participant = collector.register();
+    participant.pin().retire_fn(|| panic!("a destructor's"));
+    let _ = catch_unwind(AssertUnwindSafe(|| participant.flush()));
+    for _ in 0..20 {
+        let counted = drops.clone();
+        participant.pin().retire_fn(move || _ = counted.fetch_add(1, Ordering::Relaxed));
+    }
+    participant.flush();
+    assert_eq!(drops.load(Ordering::Relaxed), 20);
 }

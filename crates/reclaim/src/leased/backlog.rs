@@ -115,7 +115,7 @@ impl Backlog {
         let mut free = Vec::new();
         for bag in core::mem::take(&mut self.waiting) {
             if bag.retired_at < fenced {
-                bag.sift(summary, &mut free, self);
+                let _ = bag.sift(summary, &mut free, self);
                 free.drain(..).for_each(|node| ready.push_back(node));
             } else {
                 self.waiting.push(bag);

@@ -8,7 +8,7 @@
 //! exists and `b ≤ m`. The first case frees a whole bag without a look at its nodes, which is the epoch scheme's cost.
 
 use crate::leased::backlog::Backlog;
-use crate::retired::Retired;
+use crate::retired::{Retired, size};
 use alloc::vec::Vec;
 
 /// A bag with its retire epoch.
@@ -19,14 +19,16 @@ pub(crate) struct SealedBag {
 }
 
 impl SealedBag {
-    /// Moves what no reader of `summary` holds back to `ready`, the rest to `backlog`; returns the emptied buffer.
+    /// Moves what no reader of `summary` holds back to `ready`, the rest to `backlog`; returns the emptied buffer, and the nodes and bytes of
+    /// the rest.
     pub(crate) fn sift(
         self,
         summary: &Summary,
         ready: &mut Vec<Retired>,
         backlog: &mut Backlog,
-    ) -> Vec<Retired> {
+    ) -> (Vec<Retired>, (u64, u64)) {
         let SealedBag { mut entries, retired_at } = self;
+        let mut rest = (0, 0);
         match summary.covering(retired_at) {
             None => ready.append(&mut entries),
             Some(reader) => {
@@ -39,10 +41,11 @@ impl SealedBag {
                     }
                     held
                 });
+                rest = size(entries.iter());
                 backlog.keep(reader, retired_at, entries.drain(..));
             }
         }
-        entries
+        (entries, rest)
     }
 }
 

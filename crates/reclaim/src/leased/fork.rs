@@ -3,7 +3,8 @@
 //! | of a thread that is gone | becomes |
 //! |---|---|
 //! | its reservation | absent: it holds back nothing |
-//! | a participant | kept as it was: it may be the forking thread's |
+//! | a participant | kept as it was, bags and all: it may be the forking thread's |
+//! | a temporary slot | kept as it was if the forking thread is past its thread-locals' end: it may be its own; else as the rest |
 //! | its bags | leaked: it may have been in the middle of changing them; [`Stats::abandoned`](crate::Stats::abandoned) counts their nodes |
 //! | its thread's number | never given out again in the child |
 //! | the lock of the collector's end | given up if it held it: then threads that exit keep their bags until the collector's end |
@@ -11,7 +12,7 @@
 //! Tag: `[lost]`: all accesses Relaxed; set while the process has one thread.
 
 use crate::leased::collector::{Collector, Inner};
-use crate::leased::local::{Bags, Local, UNREGISTERED};
+use crate::leased::local::{Bags, Local, TEMPORARY, UNREGISTERED};
 use core::cell::RefCell;
 use stillpoint_primitive::fence::Fences;
 use stillpoint_primitive::fork::ForkHook;
@@ -29,7 +30,7 @@ impl Collector {
     /// Background threads do not exist in the child; start new ones.
     ///
     /// # Safety
-    /// Called in a child, before it starts another thread, by the thread that forked, and not from the destructor of a thread-local.
+    /// Called in a child, before it starts another thread, by the thread that forked.
     ///
     /// # Examples
     /// ```no_run
@@ -56,31 +57,37 @@ impl Inner {
     fn forget_other_threads(&self) {
         // The registration for `membarrier` is the process's.
         let _ = Fences::detect();
-        let own = thread_slot::current_or_max();
-        for (slot, local) in self.locals.iter().enumerate() {
-            if slot != own {
-                local.abandon();
-            }
+        for local in self.locals_of_others() {
+            local.abandon();
         }
         self.dismiss_all();
         // Relaxed [lost]: the process has one thread.
         self.fencing.store(false, Ordering::Relaxed);
         // Relaxed [lost]: as above.
         self.lock_lost.store(is_stuck(&self.closed), Ordering::Relaxed);
-        self.count_abandoned(own);
+        self.count_abandoned();
+    }
+
+    /// Locals of threads that are gone; none that may be the calling thread's.
+    fn locals_of_others(&self) -> impl Iterator<Item = &Local> {
+        let (own, past_exit) = (thread_slot::current_or_kept(), thread_slot::is_past_exit());
+        let locals = self.locals.iter().enumerate().filter(move |(slot, _)| *slot != own);
+        locals.map(|(_, local)| local).filter(move |local| {
+            let state = local.state.get();
+            let temporary = state != UNREGISTERED && state & TEMPORARY != 0;
+            !(local.explicit.get() || past_exit && temporary)
+        })
     }
 
     /// Notes how many nodes are in nobody's hands any more.
-    fn count_abandoned(&self, own: usize) {
+    fn count_abandoned(&self) {
         let mut backlog = crate::leased::backlog::Backlog::default();
         self.backlogs.take_all(&mut backlog);
         let (mut nodes, mut bytes) = backlog.size();
-        if let Some(local) = self.locals.get(own)
-            && let Ok(bags) = local.bags.try_borrow()
-        {
-            let (own_nodes, own_bytes) = bags.size();
-            nodes += own_nodes;
-            bytes += own_bytes;
+        // Those of `locals_of_others` have none.
+        for (in_bags, bytes_in_bags) in self.locals.iter().map(Local::in_bags) {
+            nodes += in_bags;
+            bytes += bytes_in_bags;
         }
         let (unreclaimed, unreclaimed_bytes) = self.unreclaimed();
         self.abandoned.add_shared(unreclaimed.saturating_sub(nodes));
@@ -100,16 +107,12 @@ fn is_stuck(lock: &Mutex<bool>) -> bool {
 }
 
 impl Local {
-    /// Makes the slot one that nobody has, unless it is a participant's: the forking thread may hold that one.
+    /// Makes the slot one that nobody has.
     fn abandon(&self) {
-        if self.explicit.get() {
-            return;
-        }
         self.reservation.vanish();
         self.guard_name.set(None);
         self.state.set(UNREGISTERED);
-        self.reclaiming.set(false);
-        self.reporting.set(false);
+        self.count_bags_as((0, 0));
         // SAFETY: the owner is gone and nobody else uses it. It may have left the old value in the middle of a change, so that is not
         // dropped; all of it is made of cells.
         unsafe { (&raw const self.bags).cast_mut().write(RefCell::<Bags>::default()) };

@@ -12,7 +12,7 @@
 //! Tag: `[above]`: all accesses Relaxed; it guards nothing but who calls.
 
 use crate::leased::collector::Inner;
-use crate::leased::local::Local;
+use crate::leased::local::{Local, Raised};
 use crate::leased::stats::Stats;
 use alloc::boxed::Box;
 use stillpoint_primitive::contain;
@@ -97,13 +97,13 @@ impl Watch {
 impl Inner {
     /// Looks at the limits: after a bag has been filled, or a flush.
     pub(crate) fn check_limits(&self, local: &Local) {
-        if self.limits.is_empty() || local.reporting.replace(true) {
+        if self.limits.is_empty() || local.reporting.get() {
             return;
         }
+        let _reporting = Raised::new(&local.reporting);
         for watch in &self.limits {
             self.check_limit(local, watch);
         }
-        local.reporting.set(false);
     }
 
     fn check_limit(&self, local: &Local, watch: &Watch) {

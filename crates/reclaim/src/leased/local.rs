@@ -18,7 +18,8 @@ use crate::leased::backlog::Backlog;
 use crate::leased::bag::{SealedBag, Summary};
 use crate::leased::reservation::Reservation;
 use crate::leased::stats::Seen;
-use crate::retired::{Retired, size};
+use crate::retired::Retired;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use stillpoint_primitive::thread_slot::Temporary;
@@ -42,7 +43,7 @@ pub(crate) struct Bags {
     pub(crate) sealed: Vec<SealedBag>,
     pub(crate) ready: Vec<Retired>,
     /// A backlog that could not be posted at the last sweep.
-    pub(crate) unposted: Backlog,
+    pub(crate) unposted: Option<Box<Backlog>>,
     /// Emptied bags, to be filled again.
     pub(crate) spare: Vec<Vec<Retired>>,
     /// The buffer of scans.
@@ -50,19 +51,18 @@ pub(crate) struct Bags {
 }
 
 impl Bags {
-    /// Nodes and their bytes.
-    pub(crate) fn size(&self) -> (u64, u64) {
-        let sealed = self.sealed.iter().flat_map(|bag| &bag.entries);
-        let (nodes, bytes) = size(self.open.iter().chain(&self.ready).chain(sealed));
-        let (more_nodes, more_bytes) = self.unposted.size();
-        (nodes + more_nodes, bytes + more_bytes)
+    /// The backlog that could not be posted, or an empty one.
+    pub(crate) fn take_unposted(&mut self, local: &Local) -> Backlog {
+        let Some(backlog) = self.unposted.take() else { return Backlog::default() };
+        local.moved_out(backlog.size());
+        *backlog
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
             && self.sealed.is_empty()
             && self.ready.is_empty()
-            && self.unposted.is_empty()
+            && self.unposted.is_none()
     }
 }
 
@@ -84,6 +84,9 @@ pub(crate) struct Local {
     pub(crate) retired_bytes: OwnerCounter,
     pub(crate) reclaimed: OwnerCounter,
     pub(crate) reclaimed_bytes: OwnerCounter,
+    /// What came into the bags but by being retired, less what left them but by being reclaimed.
+    moved: OwnerCounter,
+    moved_bytes: OwnerCounter,
     pub(crate) barriers: OwnerCounter,
     /// The name that the owner gave its reservation.
     pub(crate) guard_name: Label,
@@ -106,6 +109,53 @@ impl Local {
         assert!(state & NESTING != NESTING, "{NESTING} guards of one thread inside one another");
         self.state.set(state + 1);
     }
+
+    /// Nodes in the bags and their bytes, without a look at the bags: right in the child of a fork too, where a thread that is gone may have
+    /// left them in the middle of a change.
+    pub(crate) fn in_bags(&self) -> (u64, u64) {
+        let held = |retired: &OwnerCounter, moved: &OwnerCounter, reclaimed: &OwnerCounter| {
+            let held = retired.get().wrapping_add(moved.get()).wrapping_sub(reclaimed.get());
+            // A thread that is gone may have been between two of them.
+            (held as i64).max(0) as u64
+        };
+        let nodes = held(&self.retired, &self.moved, &self.reclaimed);
+        (nodes, held(&self.retired_bytes, &self.moved_bytes, &self.reclaimed_bytes))
+    }
+
+    /// Nodes came from elsewhere into the bags.
+    pub(crate) fn moved_in(&self, (nodes, bytes): (u64, u64)) {
+        self.moved.add(nodes);
+        self.moved_bytes.add(bytes);
+    }
+
+    /// Nodes left the bags without having been reclaimed.
+    pub(crate) fn moved_out(&self, (nodes, bytes): (u64, u64)) {
+        self.moved_in((nodes.wrapping_neg(), bytes.wrapping_neg()));
+    }
+
+    /// From now on so much is in the bags.
+    pub(crate) fn count_bags_as(&self, (nodes, bytes): (u64, u64)) {
+        let (nodes_before, bytes_before) = self.in_bags();
+        self.moved_out((nodes_before.wrapping_sub(nodes), bytes_before.wrapping_sub(bytes)));
+    }
+}
+
+/// A flag of the owner's that is up for a while, and goes down by a panic too: without `std` those of destructors and callbacks pass here.
+pub(crate) struct Raised<'l>(&'l Cell<bool>);
+
+impl<'l> Raised<'l> {
+    #[inline(always)]
+    pub(crate) fn new(flag: &'l Cell<bool>) -> Self {
+        flag.set(true);
+        Raised(flag)
+    }
+}
+
+impl Drop for Raised<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
 }
 
 impl Default for Local {
@@ -125,6 +175,8 @@ impl Default for Local {
             retired_bytes: OwnerCounter::default(),
             reclaimed: OwnerCounter::default(),
             reclaimed_bytes: OwnerCounter::default(),
+            moved: OwnerCounter::default(),
+            moved_bytes: OwnerCounter::default(),
             barriers: OwnerCounter::default(),
             guard_name: Label::default(),
             seen: Seen::default(),
@@ -144,6 +196,14 @@ mod tests {
     use super::NESTING;
     use crate::Collector;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// What `Collector::new` says that a collector costs.
+    #[test]
+    fn a_collector_costs_what_is_said() {
+        let locals = super::Locals::FIRST_LEN * size_of::<super::Local>();
+        let all = size_of::<crate::leased::collector::Inner>() + locals;
+        assert!((30_000..36_000).contains(&all), "{all}");
+    }
 
     #[test]
     fn forgotten_guards_cannot_end_the_reservation_of_another() {

@@ -38,7 +38,8 @@ pub struct Stats {
     /// Guards that went on past the longest lease, as classic ones: an iterator or a facade held for long, an operation that cannot fail
     /// inside another guard, or one longer than the longest lease. What the bound does not cover.
     pub overdrafts: u64,
-    /// Nodes leaked because a `fork` did not take along the threads that had retired them (in the child only).
+    /// Nodes leaked because a `fork` did not take along the threads that had them in their bags (in the child only). What a participant has
+    /// in its own is not among them: it stays as it was, and goes when the participant does.
     pub abandoned: u64,
     /// The widest reservation of a leased guard, in ticks.
     pub widest_span_ticks: u64,

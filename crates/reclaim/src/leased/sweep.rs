@@ -25,8 +25,9 @@ use crate::leased::bag::SealedBag;
 use crate::leased::collector::Inner;
 #[cfg(stillpoint_loom)]
 use crate::leased::collector::Mutation;
-use crate::leased::local::{Bags, Local};
-use crate::retired::Retired;
+use crate::leased::local::{Bags, Local, Raised};
+use crate::retired::{Retired, size};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use stillpoint_primitive::sync::atomic::{Ordering, fence};
 
@@ -153,27 +154,41 @@ impl Inner {
         // Acquire [fenced]: the scan below comes after the fence that this epoch stands for.
         let fenced = self.fenced.load(Ordering::Acquire);
         let mut bags = local.bags.borrow_mut();
-        let mut backlog = core::mem::take(&mut bags.unposted);
+        let mut backlog = bags.take_unposted(local);
         self.backlogs.take_all(&mut backlog);
         if waiting > 1 || effort != Effort::Amortised || !backlog.is_empty() {
             bags.summary.refill(self.reservations());
-            self.sift_sealed(&mut bags, fenced, effort, &mut backlog);
+            local.moved_out(self.sift_sealed(&mut bags, fenced, effort, &mut backlog));
             let budget = if effort == Effort::Amortised {
                 LOOKS_PER_SWEEP * self.batch_len
             } else {
                 usize::MAX
             };
             backlog.sift(&bags.summary, fenced, budget);
-            self.take_ready(&mut bags, effort, &mut backlog);
+            local.moved_in(self.take_ready(&mut bags, effort, &mut backlog));
         }
-        if !backlog.is_empty()
-            && let Err(backlog) = self.backlogs.push(backlog)
-        {
-            bags.unposted = backlog;
+        if !backlog.is_empty() {
+            self.post(local, &mut bags, backlog);
         }
     }
 
-    fn sift_sealed(&self, bags: &mut Bags, fenced: u64, effort: Effort, backlog: &mut Backlog) {
+    /// Posts a backlog; if others are faster too often it stays here until the next time.
+    fn post(&self, local: &Local, bags: &mut Bags, backlog: Backlog) {
+        if let Err(backlog) = self.backlogs.push(backlog) {
+            local.moved_in(backlog.size());
+            bags.unposted = Some(Box::new(backlog));
+        }
+    }
+
+    /// Returns how much has gone to `backlog`.
+    fn sift_sealed(
+        &self,
+        bags: &mut Bags,
+        fenced: u64,
+        effort: Effort,
+        backlog: &mut Backlog,
+    ) -> (u64, u64) {
+        let mut gone = (0, 0);
         let Bags { sealed, ready, spare, summary, .. } = bags;
         let (all, count) = (effort != Effort::Amortised, sealed.len());
         for (at, bag) in core::mem::take(sealed).into_iter().enumerate() {
@@ -184,22 +199,26 @@ impl Inner {
                 sealed.push(bag);
                 continue;
             }
-            let buffer = bag.sift(summary, ready, backlog);
+            let (buffer, (nodes, bytes)) = bag.sift(summary, ready, backlog);
+            gone = (gone.0 + nodes, gone.1 + bytes);
             if spare.len() < SEALED_BAGS {
                 spare.push(buffer);
             }
         }
+        gone
     }
 
-    /// Gives this thread its share of what nobody holds any more: as much as invariant 3 leaves room for.
-    fn take_ready(&self, bags: &mut Bags, effort: Effort, backlog: &mut Backlog) {
+    /// Gives this thread its share of what nobody holds any more: as much as invariant 3 leaves room for. Returns how much that is.
+    fn take_ready(&self, bags: &mut Bags, effort: Effort, backlog: &mut Backlog) -> (u64, u64) {
         let room = match effort {
             Effort::Whole => usize::MAX,
             Effort::Share(nodes) => nodes.saturating_sub(bags.ready.len()),
             Effort::Amortised => (OWN_BAGS * self.batch_len)
                 .saturating_sub(bags.ready.len() + bags.sealed.len() * self.batch_len),
         };
+        let before = bags.ready.len();
         backlog.take_ready(room, &mut bags.ready);
+        size(bags.ready[before..].iter())
     }
 
     /// Reclaims up to `budget` ready nodes. Re-entrant: a destructor that retires adds to the bags, but reclaims nothing itself.
@@ -210,12 +229,11 @@ impl Inner {
         }
         for _ in 0..budget {
             let Some(node) = local.bags.borrow_mut().ready.pop() else { return };
-            local.reclaiming.set(true);
+            let _reclaiming = Raised::new(&local.reclaiming);
             local.reclaimed.add(1);
             local.reclaimed_bytes.add(node.bytes as u64);
             // SAFETY: sifted out: by the crate's argument no reader holds it, and `pop` made it ours.
             unsafe { node.reclaim() };
-            local.reclaiming.set(false);
         }
     }
 
@@ -271,12 +289,11 @@ impl Inner {
         }
         self.seal(local, Effort::Whole);
         let mut bags = local.bags.borrow_mut();
-        let Bags { sealed, ready, unposted, .. } = &mut *bags;
-        let mut backlog = core::mem::take(unposted);
+        let mut backlog = bags.take_unposted(local);
+        let Bags { sealed, ready, .. } = &mut *bags;
         backlog.inherit(sealed, ready);
-        if let Err(backlog) = self.backlogs.push(backlog) {
-            *unposted = backlog;
-        }
+        local.count_bags_as((0, 0));
+        self.post(local, &mut bags, backlog);
     }
 
     /// For a local that comes and goes without ever filling a bag: once in so many retirements under its number as a bag holds, it
@@ -309,7 +326,11 @@ impl Inner {
         let mut nodes: Vec<Retired> = rest.into_nodes().collect();
         for local in self.locals.iter() {
             let Bags { open, sealed, ready, unposted, .. } = local.bags.take();
-            nodes.extend(open.into_iter().chain(ready).chain(unposted.into_nodes()));
+            nodes.extend(
+                open.into_iter()
+                    .chain(ready)
+                    .chain(unposted.into_iter().flat_map(|rest| rest.into_nodes())),
+            );
             nodes.extend(sealed.into_iter().flat_map(|bag| bag.entries));
         }
         drop(closed);
