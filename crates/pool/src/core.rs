@@ -13,6 +13,7 @@ use crate::carve::Carving;
 use crate::class;
 use crate::closing::Remaining;
 use crate::depot::Depot;
+use crate::fork::Survivor;
 use crate::index_stack::Mutation;
 use crate::local::{CLOSED, Local, Locals, READY, SLOW, UNREGISTERED};
 use crate::magazine::Loaded;
@@ -25,7 +26,7 @@ use crate::slabs::Slabs;
 use std::alloc::Layout;
 use std::ops::DerefMut;
 use std::ptr::NonNull;
-use std::sync::{PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use stillpoint_primitive::fence::Fences;
 use stillpoint_primitive::sync::Mutex;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) large_bytes: AtomicU64,
     registry: Mutex<Registry>,
     pub(crate) remaining: Remaining,
+    /// With `survive_fork`.
+    pub(crate) survivor: Option<Arc<Survivor>>,
 }
 
 /// What a thread needs to join; the lock is held while one does, so that a close sees all that joined before.
@@ -65,6 +68,12 @@ unsafe impl Send for Core {}
 // SAFETY: as above.
 unsafe impl Sync for Core {}
 
+/// What an allocation finds when the depot has no full magazine.
+enum Carved {
+    Magazine(Loaded),
+    Block(NonNull<u8>),
+}
+
 impl Core {
     pub(crate) fn new(config: PoolConfig) -> Self {
         Self::with_mutation(config, Mutation::None)
@@ -76,6 +85,7 @@ impl Core {
             locals: Locals::new(),
             fences: Fences::detect(),
             quarantine: Quarantine::new(config.quarantine_blocks),
+            survivor: config.survive_fork.then(Arc::default),
             config,
             depots: (0..class::COUNT).map(|class| Depot::new(capacity(class), mutation)).collect(),
             carvings: (0..class::COUNT).map(|_| Carving::new()).collect(),
@@ -154,7 +164,13 @@ impl Core {
         }
         let magazine = match self.depots[class].take_full() {
             Some(full) => full,
-            None => self.carve(class)?,
+            None => match self.carve(class)? {
+                Carved::Magazine(magazine) => magazine,
+                Carved::Block(block) => {
+                    shelf.passed_on();
+                    return Some(block);
+                }
+            },
         };
         // SAFETY: as above.
         if let Some(old) = unsafe { shelf.exchange(magazine) } {
@@ -164,19 +180,30 @@ impl Core {
         unsafe { shelf.take() }
     }
 
-    /// A magazine of blocks that were never used; at least one.
-    fn carve(&self, class: usize) -> Option<Loaded> {
+    /// Blocks that were never used; at least one, and no more where there is no memory for a magazine.
+    fn carve(&self, class: usize) -> Option<Carved> {
         let (depot, carving, geometry) =
             (&self.depots[class], &self.carvings[class], Geometry::of(class));
-        loop {
-            if let Some((slab, range)) = carving.take(depot.capacity(), geometry.blocks) {
-                let mut magazine = depot.take_empty();
-                // Reversed, so that allocation walks upwards.
-                range.rev().for_each(|index| magazine.push(geometry.block(slab, index)));
-                return Some(magazine);
-            }
-            self.bring_slab(class, geometry)?;
+        if let Some(stray) = depot.take_stray() {
+            return Some(Carved::Block(stray));
         }
+        let magazine = depot.take_empty();
+        let want = if magazine.is_some() { depot.capacity() } else { 1 };
+        let (slab, range) = loop {
+            if let Some(found) = carving.take(want, geometry.blocks) {
+                break found;
+            }
+            if self.bring_slab(class, geometry).is_none() {
+                magazine.into_iter().for_each(|magazine| depot.give(magazine));
+                return None;
+            }
+        };
+        let Some(mut magazine) = magazine else {
+            return Some(Carved::Block(geometry.block(slab, range.start)));
+        };
+        // Reversed, so that allocation walks upwards.
+        range.rev().for_each(|index| magazine.push(geometry.block(slab, index)));
+        Some(Carved::Magazine(magazine))
     }
 
     /// Puts a fresh slab where `class` carves, unless somebody else did.
@@ -263,6 +290,10 @@ impl Core {
     #[inline(always)]
     pub(crate) unsafe fn free_sized(&self, block: NonNull<u8>, bytes: usize) {
         let class = class::class_for(bytes);
+        debug_assert!(
+            self.has_given(block, bytes),
+            "{block:p} is no block of {bytes} bytes of this pool"
+        );
         if let Some(local) = self.fast_local()
             && let Some(shelf) = local.shelves.get(class)
             // SAFETY: the slot is ours.
@@ -274,6 +305,16 @@ impl Core {
         let class = unsafe { Slab::of(block).as_ref() }.class as usize;
         // SAFETY: the caller's promise.
         unsafe { Self::free_slow(NonNull::from(self), class, &[block]) };
+    }
+
+    /// Whether `block` may have come from `alloc(bytes)` of this core.
+    fn has_given(&self, block: NonNull<u8>, bytes: usize) -> bool {
+        // SAFETY: asked of blocks in use, so the header is there.
+        let header = unsafe { Slab::of(block).as_ref() };
+        let class = if self.config.system { class::LARGE } else { class::class_for(bytes) };
+        header.owner == NonNull::from(self).cast()
+            && header.class as usize == class
+            && header.usable_bytes() >= bytes
     }
 
     /// Takes blocks of one class back (one block, if it is a large one).
@@ -385,7 +426,10 @@ impl Core {
         let others = unsafe { shelf.put_many(blocks) };
         shelf.passed_by(others.len());
         for chunk in others.chunks(depot.capacity()) {
-            let mut magazine = depot.take_empty();
+            let Some(mut magazine) = depot.take_empty() else {
+                depot.keep(chunk);
+                continue;
+            };
             magazine.extend(chunk);
             if chunk.len() == depot.capacity() {
                 depot.give(magazine);
@@ -512,6 +556,10 @@ impl Core {
     /// # Safety
     /// Nobody uses the core any more.
     unsafe fn destroy(core: NonNull<Core>) {
+        // SAFETY: still there.
+        if let Some(survivor) = unsafe { core.as_ref() }.survivor.clone() {
+            survivor.forget_core();
+        }
         // SAFETY: made by `Box::leak` in `Pool::with_config`.
         let core = unsafe { Box::from_raw(core.as_ptr()) };
         for held in core.locals.iter().flat_map(|local| local.held.take()) {
@@ -557,5 +605,22 @@ impl Freeing<'_> {
 impl Drop for Freeing<'_> {
     fn drop(&mut self) {
         self.0.freeing.end();
+    }
+}
+
+#[cfg(all(test, not(any(stillpoint_loom, stillpoint_shuttle))))]
+mod tests {
+    use super::Core;
+    use crate::class;
+    use crate::depot::Depot;
+    use crate::local::{Local, Locals};
+
+    /// What the crate's page says that a pool costs.
+    #[test]
+    fn a_pool_costs_what_is_said() {
+        let locals = Locals::FIRST_LEN * size_of::<Local>();
+        let all = size_of::<Core>() + locals + class::COUNT * size_of::<Depot>();
+        assert!((180_000..240_000).contains(&all), "{all}");
+        assert!((80_000..120_000).contains(&locals), "{locals}");
     }
 }

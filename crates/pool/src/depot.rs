@@ -6,11 +6,15 @@
 //! ```
 //! A magazine that is in no stack belongs to whoever popped it. Numbers and a tag in one word make the stacks safe against ABA without a
 //! 128-bit CAS (see `index_stack`).
+//!
+//! Where the system has no memory for a magazine, blocks go one by one, under the lock: allocation carves single ones, and what is freed
+//! waits among the strays. If the list of strays cannot grow either, blocks are lost until the pool goes.
 
 use crate::chunks::Chunks;
 use crate::index_stack::{IndexStack, Mutation};
 use crate::magazine::{Arena, Loaded};
 use std::ops::Range;
+use std::ptr::NonNull;
 use std::sync::PoisonError;
 use stillpoint_primitive::OwnerCounter;
 use stillpoint_primitive::sync::atomic::AtomicU32;
@@ -34,14 +38,28 @@ impl Link {
     }
 }
 
+/// What is done one at a time.
+#[derive(Default)]
+pub(crate) struct Making {
+    /// Magazines there are.
+    count: u32,
+    /// Free blocks in no magazine.
+    strays: Vec<NonNull<u8>>,
+}
+
+// SAFETY: blocks may change threads.
+unsafe impl Send for Making {}
+
 /// The depot of one size class.
 pub(crate) struct Depot {
     full: IndexStack,
     empty: IndexStack,
     links: Chunks<Link>,
     arena: Arena,
-    /// Magazines there are. Who makes one has the lock after who made the links' chunk, and a model sees it.
-    count: Mutex<u32>,
+    /// Who makes a magazine has the lock after who made the links' chunk, and a model sees it.
+    making: Mutex<Making>,
+    /// How many strays there are: a look that needs no lock.
+    strays: OwnerCounter,
     capacity: usize,
     /// Magazines that went into `full`, and out of it.
     given: OwnerCounter,
@@ -56,7 +74,8 @@ impl Depot {
             empty: IndexStack::new(),
             links: Chunks::new(),
             arena: Arena::new(capacity),
-            count: Mutex::new(0),
+            making: Mutex::new(Making::default()),
+            strays: OwnerCounter::new(),
             capacity,
             given: OwnerCounter::new(),
             taken: OwnerCounter::new(),
@@ -82,9 +101,44 @@ impl Depot {
         Some(magazine)
     }
 
-    /// A magazine without blocks; makes one if need be.
-    pub(crate) fn take_empty(&self) -> Loaded {
-        self.take_left_empty().unwrap_or_else(|| self.make())
+    /// A magazine without blocks; makes one if need be, and if there is memory.
+    pub(crate) fn take_empty(&self) -> Option<Loaded> {
+        self.take_left_empty().or_else(|| self.make())
+    }
+
+    /// Keeps free blocks for which there is no magazine.
+    #[cold]
+    pub(crate) fn keep(&self, blocks: &[NonNull<u8>]) {
+        let strays = &mut self.hold().strays;
+        if strays.try_reserve(blocks.len()).is_ok() {
+            strays.extend_from_slice(blocks);
+            self.strays.set(strays.len() as u64);
+        }
+    }
+
+    /// One of those blocks.
+    pub(crate) fn take_stray(&self) -> Option<NonNull<u8>> {
+        if self.strays.get() == 0 {
+            return None;
+        }
+        let strays = &mut self.hold().strays;
+        let block = strays.pop();
+        self.strays.set(strays.len() as u64);
+        block
+    }
+
+    /// Puts strays into magazines, as far as there is memory for those.
+    pub(crate) fn gather(&self) {
+        while self.strays.get() > 0
+            && let Some(mut magazine) = self.take_empty()
+        {
+            let strays = &mut self.hold().strays;
+            let rest = strays.len().saturating_sub(self.capacity);
+            magazine.extend(&strays[rest..]);
+            strays.truncate(rest);
+            self.strays.set(rest as u64);
+            self.give(magazine);
+        }
     }
 
     /// A magazine without blocks, if there is one.
@@ -120,24 +174,26 @@ impl Depot {
         unsafe { self.arena.loaded(id) }
     }
 
-    /// Keeps others from making magazines.
-    pub(crate) fn hold(&self) -> MutexGuard<'_, u32> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps others from making magazines, and from strays.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, Making> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn link(&self, id: u32) -> &Link {
         self.links.get(id).expect("numbers are handed out after their link is in place")
     }
 
-    fn make(&self) -> Loaded {
-        let mut count = self.hold();
-        let id = *count;
+    fn make(&self) -> Option<Loaded> {
+        let mut making = self.hold();
+        let id = making.count;
+        if !self.arena.make(id) {
+            return None;
+        }
         let link = self.links.get_or_make(id, Link::new);
         assert!(link.is_some(), "a depot of 2^32 magazines exceeds the address space");
-        self.arena.make(id);
-        *count = id + 1;
+        making.count = id + 1;
         // SAFETY: made just now, for us.
-        unsafe { self.arena.loaded(id) }
+        Some(unsafe { self.arena.loaded(id) })
     }
 
     fn push_to(&self, stack: &IndexStack, id: u32) {

@@ -149,7 +149,7 @@ impl<T: Send + Sync + 'static> HandlePool<T> {
     /// An empty one with memory of its own.
     ///
     /// # Cost
-    /// That of a [`Pool`] and a collector, about 150 KB; see [`with_pool`](HandlePool::with_pool).
+    /// That of a [`Pool`] and a collector, about 250 KB; see [`with_pool`](HandlePool::with_pool).
     pub fn new() -> Self {
         HandlePool::with_pool(Pool::new())
     }

@@ -22,6 +22,8 @@
 //! their blocks, back to the system: a tenfold spike leaves 1.1 times what lives. A pool itself costs about 200 KB, and half as much
 //! again for each 16 threads past the 16th.
 //!
+//! Where the system gives slabs but no memory for magazines, blocks come and go one by one, under a lock.
+//!
 //! The last handle may go before the blocks: the last block freed then takes the pool's memory with it.
 //!
 //! # Fork

@@ -9,7 +9,6 @@
 
 use crate::chunks::{CHUNKS, Chunks};
 use crate::mapping::{Mapping, decommit};
-use std::alloc::{Layout, handle_alloc_error};
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -105,15 +104,14 @@ impl Arena {
         size_of::<Len>() + self.capacity * size_of::<Block>()
     }
 
-    /// Sees to it that magazine `id` is there.
-    pub(crate) fn make(&self, id: u32) {
+    /// Sees to it that magazine `id` is there; `false` when the system has no memory for it. By one thread at a time.
+    pub(crate) fn make(&self, id: u32) -> bool {
         let (chunk, _) = Chunks::<()>::place(id);
-        self.chunks[chunk].get_or_init(|| {
-            let bytes = Chunks::<()>::len_of(chunk) * self.stride();
-            let refused =
-                || handle_alloc_error(Layout::array::<u8>(bytes).unwrap_or(Layout::new::<Len>()));
-            Mapping::new(bytes).unwrap_or_else(refused)
-        });
+        if self.chunks[chunk].get().is_some() {
+            return true;
+        }
+        let mapping = Mapping::new(Chunks::<()>::len_of(chunk) * self.stride());
+        mapping.is_some_and(|mapping| self.chunks[chunk].set(mapping).is_ok())
     }
 
     fn at(&self, id: u32) -> NonNull<Len> {

@@ -196,7 +196,7 @@ impl<T> ObjectPool<T> {
     /// A pool of its own.
     ///
     /// # Cost
-    /// That of a [`Pool`]: about 100 KB.
+    /// That of a [`Pool`]: about 200 KB.
     pub fn new() -> Self {
         ObjectPool::with_pool(Pool::new())
     }

@@ -5,11 +5,9 @@ use crate::core::Core;
 use crate::slab::Slab;
 use crate::stats::{ClassTable, PoolStats};
 use crate::trim::Patience;
-use std::any::Any;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
-use stillpoint_primitive::fork::{ForkHook, on_fork};
 use stillpoint_primitive::thread_slot::ExitHook;
 
 /// The memory was not to be had.
@@ -38,7 +36,7 @@ pub struct PoolConfig {
     pub system: bool,
     /// How long a slab must have been wholly free before [`Pool::trim_idle`] gives it back (default 10 s).
     pub decommit_after_ns: u64,
-    /// Go on working in the child of a `fork`: the pool's locks are held across it, and what the parent's other threads have in their
+    /// Go on working in the child of a `fork`, until the last block has gone: the pool's locks are held across it, and what the parent's other threads have in their
     /// magazines (at most 8 KiB or 2 blocks a magazine, two a class) is lost there, as is, at the end, the pool's memory if there were
     /// any (default: off, a child must not touch the pool unless the process had one thread).
     pub survive_fork: bool,
@@ -97,17 +95,6 @@ impl ExitHook for Keeper {
     }
 }
 
-impl ForkHook for Keeper {
-    fn hold(&self) -> Option<Box<dyn Any>> {
-        // SAFETY: there until the keeper goes, which the caller keeps as long as what this returns.
-        Some(unsafe { self.core.as_ref() }.hold())
-    }
-    fn forked(&self) {
-        // SAFETY: there until the keeper goes.
-        unsafe { self.core.as_ref() }.forget_other_threads();
-    }
-}
-
 impl Default for Pool {
     fn default() -> Self {
         Pool::new()
@@ -130,9 +117,8 @@ impl Pool {
         let keeper = Arc::new(Keeper { core });
         let pool = Pool { core, keeper };
         pool.core().set_hook(Arc::downgrade(&pool.keeper) as Weak<dyn ExitHook>);
-        if pool.core().config.survive_fork {
-            // Where there is no fork nothing is to be survived.
-            on_fork(Arc::downgrade(&pool.keeper) as Weak<dyn ForkHook>);
+        if let Some(survivor) = &pool.core().survivor {
+            survivor.watch(core);
         }
         pool
     }

@@ -62,6 +62,11 @@ impl Shelf {
         self.lent.add((blocks as u64).wrapping_neg());
     }
 
+    /// A block came into use without having been in the loaded magazine.
+    pub(crate) fn passed_on(&self) {
+        self.lent.add(1);
+    }
+
     /// A block that had gone out of use is going to be put here.
     pub(crate) fn expects_one(&self) {
         self.lent.add(1);

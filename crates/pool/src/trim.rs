@@ -102,6 +102,7 @@ struct InHand<'d> {
 impl InHand<'_> {
     /// Empties a depot; counts its blocks by slab.
     fn of(depot: &Depot) -> InHand<'_> {
+        depot.gather();
         let mut hand = InHand { depot, all: Numbers::default(), full: Numbers::default() };
         while let Some(magazine) = depot.take_full() {
             for block in magazine.blocks() {

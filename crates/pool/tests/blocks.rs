@@ -294,3 +294,23 @@ fn absurd_sizes_are_refused() {
         assert_eq!(pool.alloc(bytes).unwrap_err().bytes, bytes);
     }
 }
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "is no block of 65 bytes of this pool")]
+fn a_block_freed_with_another_size_is_found_out_in_debug_builds() {
+    let pool = Pool::new();
+    let block = pool.alloc(64).unwrap();
+    // SAFETY: not of that size, which is the point; the check comes before anything is done.
+    unsafe { pool.free_sized(block, 65) };
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "is no block of 64 bytes of this pool")]
+fn a_block_freed_to_another_pool_is_found_out_in_debug_builds() {
+    let (pool, other) = (Pool::new(), Pool::new());
+    let block = pool.alloc(64).unwrap();
+    // SAFETY: not of that pool, which is the point; the check comes before anything is done.
+    unsafe { other.free_sized(block, 64) };
+}

@@ -1,40 +1,17 @@
 //! A real fork of a process whose other threads allocate, free and trim: the child goes on, and so does the parent.
 #![cfg(all(unix, not(any(stillpoint_loom, stillpoint_shuttle))))]
 
+#[path = "../../reclaim/tests/forked/mod.rs"]
+mod forked;
+
+use forked::forked;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use stillpoint_pool::{Pool, PoolConfig};
-
-/// Runs `in_child` in a child of this process; fails the test if the child panics, or takes longer than 20 s.
-fn forked(in_child: impl FnOnce()) {
-    // SAFETY: the child calls nothing but this crate and the allocator, which glibc and musl keep usable, and `_exit`.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0, "fork failed");
-    if child == 0 {
-        let code = if catch_unwind(AssertUnwindSafe(in_child)).is_ok() { 0 } else { 1 };
-        // SAFETY: ends the process at once, without the parent's destructors.
-        unsafe { libc::_exit(code) };
-    }
-    let (mut status, began) = (0, Instant::now());
-    loop {
-        // SAFETY: our child, and a place for its status.
-        let ended = unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) };
-        if ended == child {
-            break;
-        }
-        if began.elapsed() > Duration::from_secs(20) {
-            // SAFETY: our child, not waited for yet.
-            unsafe { libc::kill(child, libc::SIGKILL) };
-            panic!("the child hangs");
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    assert_eq!(status, 0, "the child's status");
-}
 
 struct Block(NonNull<u8>, usize);
 // SAFETY: blocks may change threads.
@@ -141,4 +118,31 @@ fn a_child_may_end_the_pool() {
         drop(pool.take());
         mine.take().into_iter().for_each(Block::free);
     });
+}
+
+/// Blocks outlive the last handle; so does what makes the pool usable in children. Threads that have not met the pool before it ended take a
+/// lock of it with each free.
+#[test]
+fn a_child_may_free_blocks_of_a_pool_that_has_ended() {
+    let config = PoolConfig { survive_fork: true, ..PoolConfig::default() };
+    let pool = Pool::with_config(config);
+    let blocks = |count| (0..count).map(|_| Block::new(&pool, 8)).collect::<Vec<_>>();
+    let (theirs, mut mine) = ([(); 2].map(|()| blocks(200_000)), blocks(21));
+    drop(pool);
+    thread::scope(|scope| {
+        for blocks in theirs {
+            scope.spawn(|| blocks.into_iter().for_each(Block::free));
+        }
+        for _ in 0..20 {
+            let mut block = mine.pop();
+            forked(|| {
+                let block = block.take();
+                thread::scope(|scope| _ = scope.spawn(|| block.into_iter().for_each(Block::free)));
+            });
+            block.into_iter().for_each(Block::free);
+        }
+    });
+    // The last block takes the pool's memory with it, and forks do not find it any more.
+    mine.into_iter().for_each(Block::free);
+    forked(|| {});
 }

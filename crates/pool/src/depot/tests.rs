@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 fn full_magazines_come_back_with_their_blocks() {
     let depot = Depot::new(2, Mutation::None);
     assert!(depot.take_full().is_none());
-    let mut magazine = depot.take_empty();
+    let mut magazine = depot.take_empty().expect("memory for a magazine");
     magazine.push(NonNull::<u64>::dangling().cast());
     depot.give(magazine);
     let again = depot.take_full().expect("given just now");
@@ -20,7 +20,7 @@ fn aba(mutation: Mutation) {
     loom::model(move || {
         let depot = std::sync::Arc::new(Depot::new(1, mutation));
         for _ in 0..2 {
-            let mut magazine = depot.make();
+            let mut magazine = depot.make().expect("memory for a magazine");
             magazine.push(NonNull::<u64>::dangling().cast());
             depot.give(magazine);
         }
