@@ -18,11 +18,11 @@ pub(crate) use snapshot::OpenSnapshot;
 pub(crate) use touched::Touched;
 
 use crate::blocking::Registry;
-use crate::command::CommandError;
+use crate::command::{CommandError, Patience};
 use crate::event::{Effect, class};
 use crate::stats::LoopStats;
 use crate::tracking::Tracking;
-use crate::value::Object;
+use crate::value::{Object, steps_through};
 use stillpoint_store::{
     At, Draft, Entry, Snapshot, SnapshotExpired, Store, Transaction, VersionStamp, WriteError,
 };
@@ -86,6 +86,8 @@ pub(crate) struct Data<'c> {
     events: u32,
     blocking: &'c Registry,
     tracking: &'c Tracking,
+    /// How much may be done here.
+    pub(crate) patience: Patience,
 }
 
 impl<'c> Data<'c> {
@@ -97,19 +99,20 @@ impl<'c> Data<'c> {
         stats: &'c LoopStats,
         events: u32,
         (blocking, tracking): (&'c Registry, &'c Tracking),
+        patience: Patience,
     ) -> Self {
         let now_ms = match &state.mode {
             Mode::Direct => now_ms,
             Mode::Cut(snapshot) => snapshot.now_ms(),
             Mode::Transaction(transaction) => transaction.now_ms(),
         };
-        Data { state, store, db, now_ms, stats, events, blocking, tracking }
+        Data { state, store, db, now_ms, stats, events, blocking, tracking, patience }
     }
 
     /// The same in another database.
     pub(crate) fn in_db(&mut self, db: u8) -> Data<'_> {
-        let Data { store, now_ms, stats, events, blocking, tracking, .. } = *self;
-        Data { state: self.state, store, db, now_ms, stats, events, blocking, tracking }
+        let Data { store, now_ms, stats, events, blocking, tracking, patience, .. } = *self;
+        Data { state: self.state, store, db, now_ms, stats, events, blocking, tracking, patience }
     }
 
     /// Remembers a key that has been written if it may matter to somebody who waits for it, or has read it.
@@ -158,6 +161,32 @@ impl<'c> Data<'c> {
                 transaction.get_with(self.db, key, f).map_err(expired)
             }
         }
+    }
+
+    /// As [`read`](Data::read), for what looks at all of a value: a large one is looked at elsewhere.
+    pub(crate) fn read_whole<R>(
+        &mut self,
+        key: &[u8],
+        f: impl FnOnce(Option<Item<'_>>) -> R,
+    ) -> Result<R, CommandError> {
+        let patience = self.patience;
+        self.read(key, |entry| {
+            patience.bear(entry.map_or(0, steps_through))?;
+            Ok(f(entry))
+        })?
+    }
+
+    /// As [`update`](Data::update), for what looks at all of a value, or copies it: a large one is changed elsewhere.
+    pub(crate) fn update_whole<R>(
+        &mut self,
+        key: &[u8],
+        mut f: impl FnMut(Option<Item<'_>>, &mut Draft<'_, Object>) -> R,
+    ) -> Result<R, CommandError> {
+        let patience = self.patience;
+        self.update(key, |entry, draft| {
+            patience.bear(entry.map_or(0, steps_through))?;
+            Ok(f(entry, draft))
+        })?
     }
 
     /// Reads a key and writes it, as the draft says. `f` may run more than once.
@@ -256,6 +285,7 @@ impl<'c> Data<'c> {
 
     /// Visits every key, at least once.
     pub(crate) fn for_each(&mut self, mut f: impl FnMut(Item<'_>)) -> Result<(), CommandError> {
+        self.patience.bear(self.store.len(self.db) as usize)?;
         let mut cursor = 0;
         loop {
             cursor = self.scan(cursor, 512, |_| true, &mut f)?;
@@ -301,6 +331,7 @@ impl<'c> Data<'c> {
 
     /// Removes all keys.
     pub(crate) fn clear(&mut self) -> Result<(), CommandError> {
+        self.patience.bear(self.store.len(self.db) as usize)?;
         let at = self.at();
         self.state.touched.note_emptied(self.db);
         match &mut self.state.mode {

@@ -13,6 +13,7 @@ use crate::clients::{Card, Clients};
 use crate::clock;
 use crate::config::{SettingError, Settings, Source};
 use crate::counter::Gauge;
+use crate::disposal::Disposal;
 use crate::event::class;
 use crate::expiry_sweep::NO_HORIZON;
 use crate::listener::Mailbox;
@@ -58,6 +59,8 @@ pub struct Server {
     pub(crate) log: Log,
     pub(crate) saving: Saving,
     pub(crate) scripting: Scripting,
+    /// Large collections on their way out.
+    pub(crate) disposal: Disposal,
     pub(crate) started_ms: u64,
     pub(crate) run_id: String,
     /// Operations in the last second, by loop 0's cron.
@@ -112,6 +115,7 @@ impl Server {
             log,
             saving: Saving::new(clock::now_ms()),
             scripting: Scripting::default(),
+            disposal: Disposal::default(),
             started_ms: clock::now_ms(),
             run_id: new_run_id(),
             ops_per_sec: Gauge::default(),

@@ -26,6 +26,7 @@ mod command;
 mod config;
 mod counter;
 mod data;
+mod disposal;
 mod env;
 mod event;
 mod expiry_sweep;

@@ -35,7 +35,7 @@ impl Context<'_> {
     /// The keys of the selected database, and where the reply goes.
     #[inline]
     pub(crate) fn parts(&mut self) -> (Data<'_>, &mut Reply) {
-        let events = self.events();
+        let (events, patience) = (self.events(), self.patience());
         let State { data, db, .. } = &mut *self.session;
         let Env { server, stats, now_ms, .. } = &*self.env;
         (
@@ -47,6 +47,7 @@ impl Context<'_> {
                 stats,
                 events,
                 (&server.blocking, &server.tracking),
+                patience,
             ),
             self.out,
         )

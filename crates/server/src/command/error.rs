@@ -17,6 +17,8 @@ pub(crate) enum CommandError {
     Other(Cow<'static, str>),
     /// A text with a code word of its own.
     Coded(Cow<'static, str>),
+    /// None: it is too much to do here, and goes on elsewhere, from its beginning.
+    Elsewhere,
     /// `ERR wrong number of arguments for '…' command`, by the command's full name.
     Arity(&'static str),
 }
@@ -42,6 +44,8 @@ impl CommandError {
             CommandError::NoSuchKey => "ERR no such key".into(),
             CommandError::Other(text) => format!("ERR {text}").into(),
             CommandError::Coded(text) => text.as_ref().into(),
+            // Nobody is told: `session::run` sends the request elsewhere.
+            CommandError::Elsewhere => "ERR try again".into(),
             CommandError::Arity(name) => {
                 format!("ERR wrong number of arguments for '{name}' command").into()
             }

@@ -10,9 +10,14 @@ pub(crate) use iterate::{ScanOptions, cursor};
 
 use super::row::{Command, Group, Keys, acl, flag::*};
 use super::{Context, Outcome};
-use crate::data::{atomically, read_keys};
+use crate::data::{Item, atomically, read_keys};
 use crate::event::class;
-use crate::value::type_name;
+use crate::value::{Object, steps_through, type_name};
+use std::sync::Arc;
+use stillpoint_store::Value;
+
+/// Elements of a collection that is not freed on an event loop.
+const LARGE: usize = 1024;
 
 const READ: u32 = READONLY | FAST | QUICK;
 const CHANGE: u32 = WRITE | FAST | QUICK;
@@ -80,8 +85,10 @@ pub(crate) static ROWS: &[Command] = &[
 fn del(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     if args.len() == 2 {
+        let mut doomed = None;
         let (mut data, out) = ctx.parts();
         let there = data.update(args.at(1), |entry, draft| {
+            doomed = entry.and_then(large);
             draft.remove();
             entry.is_some()
         })?;
@@ -89,16 +96,22 @@ fn del(ctx: &mut Context<'_>) -> Outcome {
             data.notify(class::GENERIC, "del", args.at(1));
         }
         out.integer(i64::from(there));
+        if let Some(doomed) = doomed {
+            ctx.env.server.disposal.take(doomed);
+        }
         return Ok(());
     }
+    let mut doomed = Vec::new();
     atomically(ctx, |ctx| {
         let mut removed = 0;
+        doomed.clear();
         let mut data = ctx.data();
         for key in args.iter_from(1) {
             let there = data.update(key, |entry, draft| {
                 if entry.is_some() {
                     draft.remove();
                 }
+                doomed.extend(entry.and_then(large));
                 entry.is_some()
             })?;
             if there {
@@ -108,7 +121,17 @@ fn del(ctx: &mut Context<'_>) -> Outcome {
         }
         ctx.out.integer(removed);
         Ok(())
-    })
+    })?;
+    doomed.into_iter().for_each(|object| ctx.env.server.disposal.take(object));
+    Ok(())
+}
+
+/// A collection that takes long to free.
+fn large(entry: Item<'_>) -> Option<Arc<Object>> {
+    match entry.value() {
+        Value::Object(object) if steps_through(entry) > LARGE => Some(Arc::clone(object)),
+        _ => None,
+    }
 }
 
 fn exists(ctx: &mut Context<'_>) -> Outcome {

@@ -136,7 +136,7 @@ fn store(ctx: &mut Context<'_>, query: &Query<'_>) -> Outcome {
 
 /// The elements of the key in their own order, and whether they are those of a set.
 fn elements(data: &mut Data<'_>, key: &[u8]) -> Result<(Vec<Vec<u8>>, bool), CommandError> {
-    data.read(key, |entry| {
+    data.read_whole(key, |entry| {
         let Some(entry) = entry else { return Ok((Vec::new(), false)) };
         if let Ok(list) = List::of(entry) {
             return Ok((list.iter_from(0).map(<[u8]>::to_vec).collect(), false));

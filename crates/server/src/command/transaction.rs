@@ -49,10 +49,13 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
             "EXECABORT Transaction discarded because of previous errors.".into(),
         ));
     }
-    // What is queued runs here, however long its scripts take.
-    let mobility = std::mem::replace(&mut ctx.session.mobility, Mobility::Stays);
-    let outcome = commit_queue(ctx, &queue, &watched);
-    ctx.session.mobility = mobility;
+    let outcome =
+        ctx.patience().bear(queue.len()).and_then(|()| commit_queue(ctx, &queue, &watched));
+    if outcome == Err(CommandError::Elsewhere) || ctx.session.mobility == Mobility::Moving {
+        // It will be asked for again, elsewhere.
+        ctx.session.queue = Some(queue);
+        ctx.session.data.watched = watched;
+    }
     outcome
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Mode, Watched, refused};
 use crate::command::{CommandError, Context, Outcome, by_id, flag};
-use crate::session::{Queue, run, show};
+use crate::session::{Mobility, Queue, run, show};
 use stillpoint_store::CommitError;
 
 /// Conflicts after which a transaction asks for priority.
@@ -115,7 +115,8 @@ fn end(ctx: &mut Context<'_>, commit: bool) -> Result<bool, CommandError> {
 /// EXEC: runs the queued commands as one serialisable transaction.
 ///
 /// A queued command that fails answers with its error and undoes nothing of the others, as in Redis. If a key that a command read has changed
-/// by the time of the commit, all of it is run again; if a watched key has, the answer is a null array.
+/// by the time of the commit, all of it is run again; if a watched key has, the answer is a null array. If one of them goes elsewhere, so does EXEC, and
+/// nothing has been done here.
 pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watched]) -> Outcome {
     let mark = ctx.out.mark();
     let db = ctx.session.db;
@@ -135,7 +136,8 @@ pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watc
             return Ok(());
         }
         run_queue(ctx, queue);
-        if end(ctx, true)? {
+        let moves = ctx.session.mobility == Mobility::Moving;
+        if end(ctx, !moves)? && !moves {
             show_queue(ctx, queue);
             break;
         }
@@ -145,6 +147,9 @@ pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watc
         if let Some(before) = &subscriptions {
             let session = &mut *ctx.session;
             session.subscriptions.restore(before, &ctx.env.server.pubsub, &session.card);
+        }
+        if moves {
+            break;
         }
     }
     Ok(())
@@ -170,5 +175,8 @@ fn run_queue(ctx: &mut Context<'_>, queue: &Queue) {
     ctx.out.array(queue.len());
     for (id, args) in queue.iter() {
         run(&mut Context { args, session: ctx.session, out: ctx.out, env: ctx.env, id });
+        if ctx.session.mobility == Mobility::Moving {
+            return;
+        }
     }
 }

@@ -32,6 +32,8 @@ const TURN_OUTPUT_BYTES: usize = 256 * 1024;
 const MAIL_BYTES: usize = 64 * 1024;
 /// Requests answered in one turn, so that other connections get theirs.
 const TURN_REQUESTS: usize = 1024;
+/// The most that is sent to one connection before the others have their turn.
+const SEND_BYTES: usize = 256 * 1024;
 
 /// What the loop is to do about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,10 +208,11 @@ impl Connection {
     /// Sends what is written, as far as the socket takes it; tells whether the connection lives on.
     pub(crate) fn send(&mut self, env: &Env) -> bool {
         let mut sent = 0;
-        while sent < self.output.len() {
+        let most = self.output.len().min(SEND_BYTES);
+        while sent < most {
             match rustix::net::send(
                 &self.socket,
-                &self.output.as_bytes()[sent..],
+                &self.output.as_bytes()[sent..most],
                 SendFlags::NOSIGNAL,
             ) {
                 Ok(n) => {

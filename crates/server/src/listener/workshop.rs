@@ -1,7 +1,7 @@
-//! [`Workshop`]: threads for scripts that take long, so that they hold up nobody else.
+//! [`Workshop`]: threads for commands and scripts that take long, so that they hold up nobody else.
 //!
 //! ```text
-//! loop ── a script exceeds its patience: nothing of it is kept ──▶ the connection, its request unread ──▶ a thread runs it from the beginning
+//! loop ── a request exceeds its patience: nothing of it is kept ──▶ the connection, its request unread ──▶ a thread runs it from the beginning
 //!   ▲                                                                                                         │
 //!   └──────────────────────────── mailbox of the emptiest loop: the connection, replied to ◀──────────────────┘
 //! ```
@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// Scripts that run at the same time here; more of them wait.
+/// Requests that run at the same time here; more of them wait.
 const MAX_THREADS: usize = 64;
 
 #[derive(Default)]
@@ -53,12 +53,14 @@ impl Workshop {
         state.waiting.push_back(connection);
         if state.idle < state.waiting.len() && state.threads.len() < MAX_THREADS {
             let this = self.clone();
-            let name = format!("script-{}", state.threads.len());
+            let name = format!("long-{}", state.threads.len());
             let thread = std::thread::Builder::new().name(name).stack_size(STACK_BYTES);
             match thread.spawn(move || this.work()) {
                 Ok(thread) => state.threads.push(thread),
                 // Those that are there do it, or it is tried again with the next one.
-                Err(error) => self.server.log.warning(&format!("No thread for a script: {error}")),
+                Err(error) => {
+                    self.server.log.warning(&format!("No thread for a long command: {error}"))
+                }
             }
         }
         drop(state);

@@ -34,6 +34,8 @@ pub(crate) struct Mark {
 #[derive(Default)]
 pub(crate) struct Reply {
     bytes: Vec<u8>,
+    /// So many of them have been taken.
+    taken: usize,
     protocol: Protocol,
     errors: u32,
     last_error_at: usize,
@@ -41,22 +43,28 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[self.taken..]
     }
     /// Bytes written and not yet taken.
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - self.taken
     }
     /// Whole replies that somebody else has encoded.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
-    /// Removes the first `n` bytes, which have been sent.
+    /// Removes the first `n` bytes, which have been sent. Not between a [`mark`](Reply::mark) and its [`rewind`](Reply::rewind).
+    ///
+    /// # Cost
+    /// Constant, amortised: the rest moves to the front once it is the smaller part.
     pub(crate) fn take_front(&mut self, n: usize) {
-        if n == self.bytes.len() {
+        self.taken += n;
+        if self.taken == self.bytes.len() {
             self.bytes.clear();
-        } else {
-            self.bytes.drain(..n);
+            self.taken = 0;
+        } else if self.taken > self.bytes.len() / 2 {
+            self.bytes.drain(..self.taken);
+            self.taken = 0;
         }
     }
     pub(crate) fn capacity(&self) -> usize {

@@ -50,6 +50,8 @@ pub(crate) struct Script {
     pub(crate) digest: Digest,
     pub(crate) body: Box<[u8]>,
     pub(crate) flags: Flags,
+    /// Above 0: it took long when it ran last, and does not begin on an event loop.
+    pub(crate) takes_long: Gauge,
     /// Where the code begins.
     code_from: usize,
 }
@@ -61,7 +63,7 @@ impl Script {
     /// The text for the client, after `ERR`.
     pub(crate) fn read(digest: Digest, body: &[u8]) -> Result<Script, String> {
         let (flags, code_from) = of_script(body)?;
-        Ok(Script { digest, body: body.into(), flags, code_from })
+        Ok(Script { digest, body: body.into(), flags, takes_long: Gauge::default(), code_from })
     }
     pub(super) fn code(&self) -> &[u8] {
         &self.body[self.code_from..]

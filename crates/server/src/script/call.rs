@@ -4,14 +4,14 @@
 //! Lua values ─▶ arguments, one after the other in one buffer ─▶ admitted? ─▶ session::run ─▶ reply, never sent ─▶ Lua value
 //! ```
 
-use super::fault::Fault;
+use super::fault::{End, Fault};
 use super::flags::Flags;
 use super::interpreter::Shared;
 use super::to_lua::to_lua;
 use crate::command::{Command, CommandError, CommandId, Context, flag, lookup, lookup_subcommand};
 use crate::env::Env;
 use crate::resp::{ArgRange, Args, Protocol, Reply};
-use crate::session;
+use crate::session::{self, Mobility};
 use mlua::{Lua, MultiValue, Value};
 
 /// Under which name the script calls: texts differ, as Redis's and Valkey's do.
@@ -88,6 +88,9 @@ impl Caller<'_, '_> {
         let mark = reply.mark();
         let (session, env) = (&mut *ctx.session, &mut *ctx.env);
         session::run(&mut Context { args, session, out: reply, env, id });
+        if ctx.session.mobility == Mobility::Moving {
+            return Err(Fault::Ended(End::Moved));
+        }
         if reply.error_since(mark).is_some()
             && let Some(line) = reply.as_bytes().strip_prefix(b"-")
         {

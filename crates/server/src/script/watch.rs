@@ -23,7 +23,7 @@ pub(crate) enum Kind {
 /// Instructions between two looks at the clock.
 pub(super) const LOOK_EVERY: u32 = 10_000;
 /// What a script may take on its event loop before it is moved to a thread of its own.
-const PATIENCE_MS: u64 = 10;
+const PATIENCE_MS: u64 = 2;
 /// What loading a library may take.
 const LOAD_LIMIT_MS: u64 = 500;
 

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// Bytes of an unknown command's name, and of its arguments together, that the error quotes.
 const MAX_QUOTED_BYTES: usize = 128;
 
+/// A request of more arguments is not answered on an event loop.
+const MANY_ARGUMENTS: usize = 2048;
+
 /// Of commands of constant cost, one in so many is timed.
 const TIMED_EVERY: u32 = 64;
 
@@ -30,6 +33,10 @@ pub(crate) fn reply_to(args: Args<'_>, session: &mut State, out: &mut Reply, env
     {
         queue.push(id, args);
         return out.simple("QUEUED");
+    }
+    if args.len() > MANY_ARGUMENTS && session.mobility == Mobility::MayMove {
+        session.mobility = Mobility::Moving;
+        return;
     }
     run(&mut Context { args, session, out, env, id });
     if session.caching && session.queue.is_none() && !is_about_clients(command) {
@@ -95,9 +102,13 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
         remember_keys(ctx, command);
     }
     let begun = (weight > 0).then(Instant::now);
-    if let Err(error) = (command.handler)(ctx) {
-        ctx.out.rewind(mark);
-        error.write(ctx.out);
+    match (command.handler)(ctx) {
+        Ok(()) => {}
+        Err(CommandError::Elsewhere) => ctx.session.mobility = Mobility::Moving,
+        Err(error) => {
+            ctx.out.rewind(mark);
+            error.write(ctx.out);
+        }
     }
     if ctx.session.mobility == Mobility::Moving {
         // It is as if it had not begun.

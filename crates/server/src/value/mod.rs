@@ -56,9 +56,10 @@ pub(crate) use stream::{Keep, NodeLimits, Stream, StreamEntry};
 pub(crate) use stream_group::Group;
 pub(crate) use stream_id::StreamId;
 
-use crate::command::CommandError;
+use crate::command::{BYTES_A_STEP, CommandError};
 use crate::data::Item;
 use crate::resp::strict_integer;
+use stillpoint_store::Value;
 
 /// A value of a type other than string, or too large to be packed.
 #[non_exhaustive]
@@ -103,6 +104,20 @@ pub(crate) fn string_of(entry: Item<'_>) -> Result<&[u8], CommandError> {
     match (entry.kind(), entry.bytes()) {
         (kind::STRING | kind::RAW_STRING | kind::TEXT_STRING, Some(bytes)) => Ok(bytes),
         _ => Err(CommandError::WrongType),
+    }
+}
+
+/// How long it takes to look at all of a value, in the steps of [`Patience`](crate::command::Patience).
+pub(crate) fn steps_through(entry: Item<'_>) -> usize {
+    match entry.value() {
+        Value::Bytes(bytes) => bytes.len() / BYTES_A_STEP,
+        Value::Object(object) => match &**object {
+            Object::Hash(hash) => hash.len(),
+            Object::Set(set) => set.len(),
+            Object::List(list) => list.len(),
+            Object::SortedSet(set) => SortedSet::Large(set).len(),
+            Object::Stream(stream) => stream.len() as usize,
+        },
     }
 }
 

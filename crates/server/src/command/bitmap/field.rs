@@ -162,7 +162,7 @@ fn write(ctx: &mut Context<'_>, operations: &Operations) -> Outcome {
     let least_len = written.map(|(field, _)| field.end_byte()).max().unwrap_or(0);
     let (mut data, out) = ctx.parts();
     let mark = out.mark();
-    let changed = data.update(key, |entry, draft| {
+    let changed = data.update_whole(key, |entry, draft| {
         out.rewind(mark);
         let mut bytes = entry.map_or(Ok(&[][..]), string_of)?.to_vec();
         let grown = bytes.len() < least_len;

@@ -29,7 +29,7 @@ pub(crate) fn bitop(ctx: &mut Context<'_>) -> Outcome {
         let mut data = ctx.data();
         let mut sources: Vec<Vec<u8>> = Vec::new();
         for key in args.iter_from(3) {
-            let bytes = data.read(key, |entry| {
+            let bytes = data.read_whole(key, |entry| {
                 entry.map_or(Ok(Vec::new()), |entry| string_of(entry).map(<[u8]>::to_vec))
             })??;
             sources.push(bytes);

@@ -46,7 +46,7 @@ pub(crate) fn bitcount(ctx: &mut Context<'_>) -> Outcome {
     };
     let key = ctx.args.at(1);
     let (mut data, out) = ctx.parts();
-    let count = data.read(key, |entry| {
+    let count = data.read_whole(key, |entry| {
         let bytes = entry.map_or(Ok(&[][..]), string_of)?;
         let backwards = range.start < 0 && range.end < 0 && range.start > range.end;
         let bits = range.bits(bytes.len()).filter(|_| !backwards);
@@ -90,7 +90,7 @@ pub(crate) fn bitpos(ctx: &mut Context<'_>) -> Outcome {
         _ => return Err(CommandError::Syntax),
     };
     let (mut data, out) = ctx.parts();
-    let position = data.read(args.at(1), |entry| {
+    let position = data.read_whole(args.at(1), |entry| {
         let Some(entry) = entry else {
             return Ok(if bit { -1 } else { 0 });
         };

@@ -19,7 +19,7 @@ pub(crate) fn setbit(ctx: &mut Context<'_>) -> Outcome {
     };
     let at = (offset >> 3) as usize;
     let (mut data, out) = ctx.parts();
-    let (was, changed) = data.update(args.at(1), |entry, draft| {
+    let (was, changed) = data.update_whole(args.at(1), |entry, draft| {
         let bytes = entry.map_or(Ok(&[][..]), string_of)?;
         let was = bit_at(bytes, offset);
         let changed = was != on || at >= bytes.len();

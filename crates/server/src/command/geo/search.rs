@@ -2,7 +2,7 @@
 
 use super::area::{Area, Shape};
 use super::{number, place, place_of, unit, write_distance, write_place};
-use crate::command::{CommandError, Context, Outcome};
+use crate::command::{CommandError, Context, Outcome, Patience};
 use crate::data::atomically;
 use crate::event::class;
 use crate::resp::{Args, Reply, strict_integer};
@@ -226,14 +226,21 @@ impl<'a> Query<'a> {
     }
 
     /// The members within, in the order and the number wanted.
-    fn find<'g>(&self, set: SortedSet<'g>) -> Vec<Found<'g>> {
-        let (Some(middle), Some(shape)) = (self.middle, self.shape) else { return Vec::new() };
+    fn find<'g>(
+        &self,
+        set: SortedSet<'g>,
+        patience: Patience,
+    ) -> Result<Vec<Found<'g>>, CommandError> {
+        let (Some(middle), Some(shape)) = (self.middle, self.shape) else { return Ok(Vec::new()) };
         let area = Area { middle, shape };
         let most = self.count.unwrap_or(usize::MAX);
         let mut found: Vec<Found<'g>> = Vec::new();
+        let mut seen = 0;
         for range in area.score_ranges() {
             let from = set.partition_point(|score, _| score < range.start);
             let to = set.partition_point(|score, _| score < range.end).max(from);
+            seen += to - from;
+            patience.bear(seen)?;
             set.for_each_in(from..to, false, |member, score| {
                 let place = Place::of_score(score);
                 if self.any && found.len() >= most {
@@ -252,7 +259,7 @@ impl<'a> Query<'a> {
             }
         }
         found.truncate(most);
-        found
+        Ok(found)
     }
 
     fn write(&self, out: &mut Reply, found: &[Found<'_>]) {
@@ -309,10 +316,11 @@ fn search(ctx: &mut Context<'_>, form: Form) -> Outcome {
     let limits = SortedSetLimits::of(&ctx.env.settings);
     let from = args.at(if form == Form::SearchStore { 2 } else { 1 });
     let (mut data, out) = ctx.parts();
+    let patience = data.patience;
     let stored: Option<Stored<'_>> = data.read(from, |entry| {
         let set = entry.map(SortedSet::of).transpose()?;
         let query = Query::parse(args, form, set)?;
-        let found = set.map(|set| query.find(set)).unwrap_or_default();
+        let found = set.map(|set| query.find(set, patience)).transpose()?.unwrap_or_default();
         let Some(key) = query.store else {
             query.write(out, &found);
             return Ok(None);

@@ -26,9 +26,11 @@ pub(crate) fn hrandfield(ctx: &mut Context<'_>) -> Outcome {
     if count.is_some_and(|count| !(-MOST_REPEATED..=most).contains(&count)) {
         return Err(CommandError::other("value is out of range"));
     }
+    let patience = ctx.patience();
     let (mut data, out) = ctx.parts();
     data.read(args.at(1), |entry| {
         let hash = entry.map(Hash::of).transpose()?;
+        patience.bear(count.unwrap_or(1).unsigned_abs() as usize)?;
         match (hash, count) {
             (None, None) => out.null(),
             (None, Some(_)) => out.array(0),

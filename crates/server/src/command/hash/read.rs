@@ -44,8 +44,18 @@ pub(crate) fn hmget(ctx: &mut Context<'_>) -> Outcome {
     })
 }
 
+/// As [`answer`], showing all of the hash.
+fn answer_whole(ctx: &mut Context<'_>, f: impl FnOnce(Option<Hash<'_>>, &mut Reply)) -> Outcome {
+    let args = ctx.args;
+    let (mut data, out) = ctx.parts();
+    data.read_whole(args.at(1), |entry| {
+        f(entry.map(Hash::of).transpose()?, out);
+        Ok(())
+    })?
+}
+
 pub(crate) fn hgetall(ctx: &mut Context<'_>) -> Outcome {
-    answer(ctx, |hash, out, _| {
+    answer_whole(ctx, |hash, out| {
         out.map(hash.map_or(0, Hash::len));
         for_each(hash, |field, value| {
             out.bulk(field);
@@ -55,14 +65,14 @@ pub(crate) fn hgetall(ctx: &mut Context<'_>) -> Outcome {
 }
 
 pub(crate) fn hkeys(ctx: &mut Context<'_>) -> Outcome {
-    answer(ctx, |hash, out, _| {
+    answer_whole(ctx, |hash, out| {
         out.array(hash.map_or(0, Hash::len));
         for_each(hash, |field, _| out.bulk(field));
     })
 }
 
 pub(crate) fn hvals(ctx: &mut Context<'_>) -> Outcome {
-    answer(ctx, |hash, out, _| {
+    answer_whole(ctx, |hash, out| {
         out.array(hash.map_or(0, Hash::len));
         for_each(hash, |_, value| out.bulk(value));
     })
@@ -92,7 +102,7 @@ pub(crate) fn hstrlen(ctx: &mut Context<'_>) -> Outcome {
 
 /// The cursor of a large hash is the number of rows that are still to be visited, from the last to the first; a packed hash comes at once.
 pub(crate) fn hscan(ctx: &mut Context<'_>) -> Outcome {
-    let from = cursor(ctx.args.at(2))?;
+    let (from, patience) = (cursor(ctx.args.at(2))?, ctx.patience());
     try_answer(ctx, |hash, out, args| {
         // As in Redis, a key that is not there has no options to be wrong.
         let options =
@@ -104,6 +114,7 @@ pub(crate) fn hscan(ctx: &mut Context<'_>) -> Outcome {
             Some(hash @ Hash::Large(_)) => {
                 let end = if from == 0 { hash.len() } else { hash.len().min(from as usize) };
                 let start = end.saturating_sub(options.count.unwrap_or(10));
+                patience.bear(end - start)?;
                 rows.extend((start..end).rev().filter_map(|number| hash.row(number)));
                 next = start;
             }

@@ -8,7 +8,7 @@ pub(crate) fn dump(ctx: &mut Context<'_>) -> Outcome {
     let key = ctx.args.at(1);
     let compresses = ctx.env.settings.text("rdbcompression") == "yes";
     let (mut data, out) = ctx.parts();
-    data.read(key, |entry| match entry {
+    data.read_whole(key, |entry| match entry {
         Some(entry) => out.bulk(&rdb::dump(entry, compresses)),
         None => out.null(),
     })

@@ -81,6 +81,7 @@ pub(crate) fn scan(ctx: &mut Context<'_>) -> Outcome {
     let from = cursor(args.at(1))?;
     let options = ScanOptions::of(args, 2, true)?;
     let (mut data, out) = ctx.parts();
+    data.patience.bear(options.count.unwrap_or(10))?;
     let mut keys: Vec<u8> = Vec::new();
     let mut lens: Vec<usize> = Vec::new();
     let wanted = |entry: Item<'_>| options.is_of_type(entry) && options.matches(entry.key());

@@ -58,7 +58,9 @@ pub(crate) fn linsert(ctx: &mut Context<'_>) -> Outcome {
         () if args.is(2, "BEFORE") => false,
         () => return Err(CommandError::Syntax),
     };
+    let patience = ctx.patience();
     let len = change(ctx, "linsert", |edit| {
+        patience.bear(edit.view().len())?;
         let pivot = edit.view().iter_from(0).position(|element| element == args.at(3));
         Ok(pivot.map(|pivot| {
             edit.insert(pivot + usize::from(after), args.at(4), limits);
@@ -71,8 +73,9 @@ pub(crate) fn linsert(ctx: &mut Context<'_>) -> Outcome {
 
 pub(crate) fn lrem(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
-    let count = ctx.integer(2)?;
+    let (count, patience) = (ctx.integer(2)?, ctx.patience());
     let removed = change(ctx, "lrem", |edit| {
+        patience.bear(edit.view().len())?;
         let doomed = occurrences(edit.view(), args.at(3), count);
         if doomed.is_empty() {
             return Ok(None);

@@ -45,11 +45,13 @@ pub(super) fn take(
 ) -> Result<bool, CommandError> {
     let limits = limits(ctx);
     let (mut data, out) = ctx.parts();
+    let patience = data.patience;
     let mark = out.mark();
     let rest = data.update(key, |entry, draft| {
         let Some(entry) = entry else { return Ok(None) };
         let list = List::of(entry)?;
         let (len, count) = (list.len(), count.min(list.len()));
+        patience.bear(count)?;
         out.rewind(mark);
         header(out, count);
         if count == 0 {

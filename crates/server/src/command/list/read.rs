@@ -24,12 +24,20 @@ pub(crate) fn llen(ctx: &mut Context<'_>) -> Outcome {
 
 pub(crate) fn lrange(ctx: &mut Context<'_>) -> Outcome {
     let (start, stop) = (ctx.integer(2)?, ctx.integer(3)?);
-    answer(ctx, |list, out, _| {
-        let Some(list) = list else { return out.array(0) };
+    let key = ctx.args.at(1);
+    let (mut data, out) = ctx.parts();
+    let patience = data.patience;
+    data.read(key, |entry| {
+        let Some(list) = entry.map(List::of).transpose()? else {
+            out.array(0);
+            return Ok(());
+        };
         let (start, end) = range(start, stop, list.len());
+        patience.bear(end - start)?;
         out.array(end - start);
         list.iter_from(start).take(end - start).for_each(|element| out.bulk(element));
-    })
+        Ok(())
+    })?
 }
 
 pub(crate) fn lindex(ctx: &mut Context<'_>) -> Outcome {
@@ -102,8 +110,10 @@ fn rank(text: &[u8]) -> Result<i64, CommandError> {
 }
 
 pub(crate) fn lpos(ctx: &mut Context<'_>) -> Outcome {
-    let search = Search::of(ctx.args)?;
-    answer(ctx, |list, out, args| {
+    let (search, args) = (Search::of(ctx.args)?, ctx.args);
+    let (mut data, out) = ctx.parts();
+    data.read_whole(args.at(1), |entry| {
+        let list = entry.map(List::of).transpose()?;
         let found = list.map(|list| find(list, args.at(2), &search)).unwrap_or_default();
         match (search.count, found.first()) {
             (Some(_), _) => {
@@ -113,7 +123,8 @@ pub(crate) fn lpos(ctx: &mut Context<'_>) -> Outcome {
             (None, Some(number)) => out.integer(*number as i64),
             (None, None) => out.null(),
         }
-    })
+        Ok(())
+    })?
 }
 
 fn find(list: List<'_>, wanted: &[u8], search: &Search) -> Vec<usize> {

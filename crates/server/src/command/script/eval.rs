@@ -3,8 +3,10 @@
 use crate::command::{CommandError, Context, Outcome};
 use crate::resp::strict_integer;
 use crate::script::{Digest, Flags, Interpreter, Job, Kind, Script};
+use crate::session::Mobility;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub(crate) fn eval(ctx: &mut Context<'_>) -> Outcome {
     by_text(ctx, Flags::default())
@@ -60,6 +62,9 @@ fn by_digest(ctx: &mut Context<'_>, added: Flags) -> Outcome {
     with_interpreter(ctx, |interpreter, ctx| run(interpreter, ctx, &script, false, added, ranges))
 }
 
+/// What a script may take and still begin on an event loop the next time.
+const SHORT: Duration = Duration::from_millis(1);
+
 fn run(
     interpreter: &mut Interpreter,
     ctx: &mut Context<'_>,
@@ -79,9 +84,19 @@ fn run(
             "Can not execute a script with write flag using *_ro command.",
         ));
     }
+    if script.takes_long.get() > 0 {
+        ctx.patience().bear(usize::MAX)?;
+    }
     let name = script.digest.to_hex();
     let flags = flags.with(added);
-    interpreter.execute(ctx, &Job { name: &name, function, kind: Kind::Eval, flags, keys, args })
+    let begun = Instant::now();
+    let job = Job { name: &name, function, kind: Kind::Eval, flags, keys, args };
+    let outcome = interpreter.execute(ctx, &job);
+    let takes_long = ctx.session.mobility == Mobility::Moving || begun.elapsed() > SHORT;
+    if takes_long != (script.takes_long.get() > 0) {
+        script.takes_long.set(u64::from(takes_long));
+    }
+    outcome
 }
 
 /// Runs `f` with this loop's interpreter, which is made if there is none yet.

@@ -45,7 +45,11 @@ fn sets<'k>(
     data: &mut Data<'_>,
     keys: impl Iterator<Item = &'k [u8]>,
 ) -> Result<Vec<SetEdit>, CommandError> {
-    keys.map(|key| data.read(key, SetEdit::of)?).collect()
+    let sets: Result<Vec<SetEdit>, CommandError> =
+        keys.map(|key| data.read(key, SetEdit::of)?).collect();
+    let sets = sets?;
+    data.patience.bear(sets.iter().map(|set| set.view().len()).sum())?;
+    Ok(sets)
 }
 
 type Members<'s> = Vec<Cow<'s, [u8]>>;

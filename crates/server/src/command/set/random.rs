@@ -12,6 +12,7 @@ pub(crate) fn srandmember(ctx: &mut Context<'_>) -> Outcome {
         3 => Some(draw::count(ctx, 2, false)?),
         _ => return Err(CommandError::Syntax),
     };
+    let patience = ctx.patience();
     let (mut data, out) = ctx.parts();
     data.read(args.at(1), |entry| {
         let set = entry.map(Set::of).transpose()?;
@@ -25,6 +26,7 @@ pub(crate) fn srandmember(ctx: &mut Context<'_>) -> Outcome {
                 };
             }
             (Some(set), Some(count)) => {
+                patience.bear(count.unsigned_abs() as usize)?;
                 let numbers = draw::numbers(set.len(), count);
                 // A packed set is walked once, not once a number.
                 let members = match set {
@@ -55,9 +57,11 @@ pub(crate) fn spop(ctx: &mut Context<'_>) -> Outcome {
         ),
         _ => return Err(CommandError::Syntax),
     };
+    let patience = ctx.patience();
     let (mut data, out) = ctx.parts();
     let (popped, is_gone) = data.update(args.at(1), |entry, draft| {
         let mut edit = SetEdit::of(entry)?;
+        patience.bear(count.unwrap_or(1).min(edit.view().len()))?;
         let popped = take(&mut edit, count.unwrap_or(1));
         if !popped.is_empty() {
             edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));

@@ -40,7 +40,9 @@ pub(crate) fn smismember(ctx: &mut Context<'_>) -> Outcome {
 }
 
 pub(crate) fn smembers(ctx: &mut Context<'_>) -> Outcome {
+    let patience = ctx.patience();
     answer(ctx, |set, out, _| {
+        patience.bear(set.map_or(0, Set::len))?;
         out.set(set.map_or(0, Set::len));
         if let Some(set) = set {
             set.for_each(|member| out.bulk(member));
@@ -51,7 +53,7 @@ pub(crate) fn smembers(ctx: &mut Context<'_>) -> Outcome {
 
 /// The cursor of a large set is the number of members that are still to be visited, from the last to the first; others come at once.
 pub(crate) fn sscan(ctx: &mut Context<'_>) -> Outcome {
-    let from = cursor(ctx.args.at(2))?;
+    let (from, patience) = (cursor(ctx.args.at(2))?, ctx.patience());
     answer(ctx, |set, out, args| {
         // As in Redis, a key that is not there has no options to be wrong.
         let options =
@@ -65,6 +67,7 @@ pub(crate) fn sscan(ctx: &mut Context<'_>) -> Outcome {
             Some(Set::Large(large)) => {
                 let end = if from == 0 { large.len() } else { large.len().min(from as usize) };
                 next = end.saturating_sub(options.count.unwrap_or(10));
+                patience.bear(end - next)?;
                 let set = Set::Large(large);
                 members.extend((next..end).rev().filter_map(|number| set.member(number)));
             }

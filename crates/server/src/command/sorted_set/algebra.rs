@@ -76,7 +76,11 @@ fn inputs(
     args: Args<'_>,
     keys: Range<usize>,
 ) -> Result<Vec<Input>, CommandError> {
-    keys.map(|at| data.read(args.at(at), Input::of)?).collect()
+    let inputs: Result<Vec<Input>, CommandError> =
+        keys.map(|at| data.read(args.at(at), Input::of)?).collect();
+    let inputs = inputs?;
+    data.patience.bear(inputs.iter().map(Input::len).sum())?;
+    Ok(inputs)
 }
 
 /// The options behind the keys.

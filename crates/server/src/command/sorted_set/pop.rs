@@ -53,11 +53,13 @@ fn pop(
     highest: bool,
     count: usize,
 ) -> Result<Option<Popped>, CommandError> {
+    let patience = data.patience;
     let (popped, is_gone) = data.update(key, |entry, draft| {
         let Some(entry) = entry else { return Ok((None, false)) };
         let mut edit = SortedSetEdit::of(Some(entry))?;
         let len = edit.view().len();
         let ranks = if highest { len.saturating_sub(count)..len } else { 0..count.min(len) };
+        patience.bear(ranks.len())?;
         let popped = edit.take(ranks, highest);
         if !popped.is_empty() {
             edit.put(draft, entry.expire_at_ms());

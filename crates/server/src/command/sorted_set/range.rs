@@ -88,12 +88,14 @@ fn answer(ctx: &mut Context<'_>, fixed: Fixed) -> Outcome {
     let args = ctx.args;
     let query = Query::parse(args, 1, fixed)?;
     let (mut data, out) = ctx.parts();
+    let patience = data.patience;
     data.read(args.at(1), |entry| {
         let Some(set) = entry.map(SortedSet::of).transpose()? else {
             out.array(0);
             return Ok(());
         };
         let ranks = query.ranks(set);
+        patience.bear(ranks.len())?;
         begin_entries(out, ranks.len(), query.with_scores);
         set.for_each_in(ranks, query.reverse, |member, score| {
             write_entry(out, member, score, query.with_scores);
@@ -136,10 +138,13 @@ pub(crate) fn zrangestore(ctx: &mut Context<'_>) -> Outcome {
     let query = Query::parse(args, 2, Fixed { stores: true, ..Fixed::default() })?;
     atomically(ctx, |ctx| {
         let (mut data, out) = ctx.parts();
+        let patience = data.patience;
         let result = data.read(args.at(2), |entry| {
             let mut result = SortedSetEdit::new();
             if let Some(set) = entry.map(SortedSet::of).transpose()? {
-                set.for_each_in(query.ranks(set), false, |member, score| {
+                let ranks = query.ranks(set);
+                patience.bear(ranks.len())?;
+                set.for_each_in(ranks, false, |member, score| {
                     result.set(score, member, limits);
                 });
             }
@@ -181,9 +186,11 @@ fn remove(ctx: &mut Context<'_>, by: By, name: &'static str) -> Outcome {
     let args = ctx.args;
     let bounds = Bounds::parse(by, args.at(2), args.at(3))?;
     let (mut data, out) = ctx.parts();
+    let patience = data.patience;
     let (removed, is_gone) = data.update(args.at(1), |entry, draft| {
         let Some(set) = entry.map(SortedSet::of).transpose()? else { return Ok((0, false)) };
         let ranks = bounds.ranks(set, false);
+        patience.bear(ranks.len())?;
         if !ranks.is_empty() {
             let mut edit = SortedSetEdit::of(entry)?;
             edit.take(ranks.clone(), false);

@@ -93,6 +93,7 @@ pub(crate) fn zrandmember(ctx: &mut Context<'_>) -> Outcome {
         4 if args.is(3, "WITHSCORES") => true,
         _ => return Err(CommandError::Syntax),
     };
+    let patience = ctx.patience();
     answer(ctx, |set, out, _| {
         match (set, count) {
             (None, None) => out.null(),
@@ -104,6 +105,7 @@ pub(crate) fn zrandmember(ctx: &mut Context<'_>) -> Outcome {
                 };
             }
             (Some(set), Some(count)) => {
+                patience.bear(count.unsigned_abs() as usize)?;
                 let numbers = draw::numbers(set.len(), count);
                 // A packed one is walked once, not once a number.
                 let entries = match set {

@@ -31,6 +31,7 @@ fn range(ctx: &mut Context<'_>, backward: bool) -> Outcome {
         }
         count = Some(ctx.integer(at + 1)?.max(0) as usize);
     }
+    let patience = ctx.patience();
     look(ctx, args.at(1), |stream, out| {
         let Some(stream) = stream else {
             out.array(0);
@@ -41,10 +42,12 @@ fn range(ctx: &mut Context<'_>, backward: bool) -> Outcome {
             return Ok(());
         }
         let (range, most) = (stream.range(start, end), count.unwrap_or(usize::MAX));
+        let most = most.min(patience.enough());
         let entries: Vec<_> = match backward {
             true => range.rev().take(most).collect(),
             false => range.take(most).collect(),
         };
+        patience.bear(entries.len())?;
         out.array(entries.len());
         entries.into_iter().for_each(|(id, entry)| write_entry(out, id, entry));
         Ok(())

@@ -181,10 +181,12 @@ pub(crate) fn xread(ctx: &mut Context<'_>) -> Outcome {
         at_one_cut(ctx, |ctx| {
             for (key, start) in asked.keys.iter().zip(&starts) {
                 let Some(start) = start.next() else { continue };
+                let patience = ctx.patience();
                 ctx.data().read(key, |entry| {
                     let Some(stream) = entry.map(Stream::of).transpose()? else { return Ok(()) };
-                    let entries: Vec<_> =
-                        stream.range(start, StreamId::MAX).take(asked.most()).collect();
+                    let most = asked.most().min(patience.enough());
+                    let entries: Vec<_> = stream.range(start, StreamId::MAX).take(most).collect();
+                    patience.bear(entries.len())?;
                     if !entries.is_empty() {
                         parts.begin(key);
                         parts.out.array(entries.len());

@@ -37,6 +37,7 @@ pub(crate) fn lcs(ctx: &mut Context<'_>) -> Outcome {
                 "Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
             ));
         }
+        ctx.patience().bear(a.len() * b.len() / 16)?;
         answer(ctx.out, &a, &b, &options);
         Ok(())
     })

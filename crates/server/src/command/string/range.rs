@@ -16,7 +16,7 @@ pub(crate) fn append(ctx: &mut Context<'_>) -> Outcome {
     let (key, more) = (ctx.args.at(1), ctx.args.at(2));
     let most = ctx.env.settings.proto_max_bulk_len;
     let (mut data, out) = ctx.parts();
-    let len = data.update(key, |entry, draft| match entry {
+    let len = data.update_whole(key, |entry, draft| match entry {
         None => {
             draft.put(kind::STRING, &[more], None);
             Ok(more.len())
@@ -40,7 +40,7 @@ pub(crate) fn setrange(ctx: &mut Context<'_>) -> Outcome {
     };
     let most = ctx.env.settings.proto_max_bulk_len;
     let (mut data, out) = ctx.parts();
-    let len = data.update(key, |entry, draft| {
+    let len = data.update_whole(key, |entry, draft| {
         let bytes = entry.map_or(Ok(&[][..]), string_of)?;
         if part.is_empty() {
             return Ok(bytes.len());
