@@ -19,6 +19,7 @@ pub(crate) use touched::Touched;
 
 use crate::blocking::Registry;
 use crate::command::{CommandError, Patience};
+use crate::env::Server;
 use crate::event::{Effect, class};
 use crate::stats::LoopStats;
 use crate::tracking::Tracking;
@@ -93,14 +94,14 @@ pub(crate) struct Data<'c> {
 impl<'c> Data<'c> {
     pub(crate) fn new(
         state: &'c mut DataState,
-        store: &'c Store<Object>,
+        server: &'c Server,
         db: u8,
         now_ms: u64,
         stats: &'c LoopStats,
         events: u32,
-        (blocking, tracking): (&'c Registry, &'c Tracking),
         patience: Patience,
     ) -> Self {
+        let Server { store, blocking, tracking, .. } = server;
         let now_ms = match &state.mode {
             Mode::Direct => now_ms,
             Mode::Cut(snapshot) => snapshot.now_ms(),

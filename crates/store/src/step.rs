@@ -13,6 +13,7 @@ use crate::engine::Engine;
 /// A point inside the protocol, passed by the thread that runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(not(feature = "steps"), allow(unreachable_pub, reason = "only tests can name it"))]
 pub enum Step {
     /// A snapshot's or transaction's lease is announced; its timestamp is not taken yet.
     LeaseAnnounced,

@@ -38,19 +38,7 @@ impl Context<'_> {
         let (events, patience) = (self.events(), self.patience());
         let State { data, db, .. } = &mut *self.session;
         let Env { server, stats, now_ms, .. } = &*self.env;
-        (
-            Data::new(
-                data,
-                &server.store,
-                *db,
-                *now_ms,
-                stats,
-                events,
-                (&server.blocking, &server.tracking),
-                patience,
-            ),
-            self.out,
-        )
+        (Data::new(data, server, *db, *now_ms, stats, events, patience), self.out)
     }
 
     /// Classes of events that this command can cause and that somebody wants to hear of.
