@@ -19,7 +19,7 @@ pub enum Outcome {
 pub enum Seen {
     /// Nothing, and the key is never removed: what was there before the first write.
     Initial,
-    /// Nothing, of a key that also goes by expiry, eviction or removal: it says nothing.
+    /// Nothing, of a key that also goes by expiry, eviction or removal: it says nothing, not even beside other reads of the transaction.
     Absent,
     /// A value; a later version of the key has a larger rank.
     Value {
@@ -132,7 +132,7 @@ impl Log {
     /// Begins a transaction; call it before the store is told.
     pub fn begin(&mut self) -> Running<'_> {
         let began = self.now();
-        Running { log: self, began, operations: Vec::new(), outcome: Outcome::Unknown }
+        Running { log: self, began, ended: None, operations: Vec::new(), outcome: Outcome::Unknown }
     }
 }
 
@@ -148,11 +148,17 @@ impl Drop for Log {
 pub struct Running<'l> {
     log: &'l mut Log,
     began: u64,
+    ended: Option<u64>,
     operations: Vec<Operation>,
     outcome: Outcome,
 }
 
 impl Running<'_> {
+    /// What begins from now on comes after it, whatever it still reads: a snapshot has been taken.
+    pub fn is_taken(&mut self) {
+        self.ended = Some(self.log.now());
+    }
+
     /// An element was appended to a list.
     pub fn append(&mut self, key: u64, element: u64) {
         self.operations.push(Operation::Append { key, element });
@@ -197,7 +203,7 @@ impl Drop for Running<'_> {
         self.log.transactions.push(Transaction {
             process: self.log.process,
             began: self.began,
-            ended: self.log.now(),
+            ended: self.ended.unwrap_or_else(|| self.log.now()),
             outcome: self.outcome,
             operations: std::mem::take(&mut self.operations),
         });
@@ -227,6 +233,31 @@ impl History {
     /// The transactions, in the order in which they began.
     pub fn transactions(&self) -> &[Transaction] {
         &self.transactions
+    }
+
+    /// What was done to lists only.
+    pub fn lists(&self) -> History {
+        let is_list = |operation: &Operation| {
+            matches!(operation, Operation::Append { .. } | Operation::ReadList { .. })
+        };
+        self.only(is_list)
+    }
+
+    /// What was done to registers only.
+    pub fn registers(&self) -> History {
+        let is_register = |operation: &Operation| {
+            matches!(operation, Operation::Write { .. } | Operation::Read { .. })
+        };
+        self.only(is_register)
+    }
+
+    fn only(&self, is_kept: impl Fn(&Operation) -> bool) -> History {
+        let part = |transaction: &Transaction| {
+            let kept = transaction.operations.iter().filter(|operation| is_kept(operation));
+            let operations: Vec<Operation> = kept.cloned().collect();
+            (!operations.is_empty()).then_some(Transaction { operations, ..*transaction })
+        };
+        History { transactions: self.transactions.iter().filter_map(part).collect() }
     }
 
     /// How many ended so.

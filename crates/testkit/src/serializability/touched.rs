@@ -111,6 +111,9 @@ impl<'h> Keys<'h> {
     }
 
     fn read_register(&mut self, number: usize, own: &mut OwnRegister, key: u64, seen: Seen) {
+        if seen == Seen::Absent {
+            return;
+        }
         if let Some(written) = own.written {
             if !matches!(seen, Seen::Value { value, .. } if value == written) {
                 self.contradiction(number, format!("wrote {written} to {key} and read {seen:?}"));

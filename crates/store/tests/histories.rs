@@ -1,0 +1,46 @@
+//! Histories of many threads, with threads stopped at random steps of the protocol, held against every isolation anomaly there is.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `workload` | what threads do: transactions of 1 to 8 keys, writes of one key, snapshots that are held, on lists and registers |
+//! | `stops` | where they are stopped meanwhile, and for how long |
+//! | `round` | a store, its threads, its maintenance, and the verdict of both checkers |
+//!
+//! Every round is checked by `stillpoint_testkit::serializability`; every few rounds what happened to lists is checked by `adya` too. Expiry, collection and
+//! snapshots that are ended for want of memory run beside.
+//!
+//! `STILLPOINT_HISTORY_S=1800` sets for how long (default: some seconds).
+#![cfg(not(stillpoint_loom))]
+
+#[path = "histories/round.rs"]
+mod round;
+#[path = "histories/stops.rs"]
+mod stops;
+#[path = "histories/workload.rs"]
+mod workload;
+
+use round::{Round, Total};
+use std::time::{Duration, Instant};
+
+fn duration() -> Duration {
+    let seconds = std::env::var("STILLPOINT_HISTORY_S").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(5))
+}
+
+#[test]
+fn every_history_has_a_serial_order_that_agrees_with_time() {
+    let (start, mut total) = (Instant::now(), Total::default());
+    let mut seed = std::process::id().into();
+    while start.elapsed() < duration() || total.rounds < Round::kinds() {
+        seed += 1;
+        let round = Round::of(seed);
+        let history = round.run(&mut total);
+        let report = total.check(&history);
+        assert!(report.anomalies.is_empty(), "{round:?}\n{report}");
+        if total.rounds % 5 == 1 {
+            total.second_opinion(&history);
+        }
+    }
+    println!("{total} in {:?}", start.elapsed());
+    total.assert_stopped_everywhere();
+}
