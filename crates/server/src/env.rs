@@ -88,13 +88,14 @@ impl Server {
 
     pub(crate) fn with(settings: Settings, config_file: Option<PathBuf>, log: Log) -> Self {
         log.set_level(settings.loglevel);
-        let store = Store::new(Config {
+        let config = Config {
             spaces: settings.databases,
             mvcc_enabled: settings.mvcc_enabled,
             max_versions: settings.mvcc_max_versions,
             gc_interval_us: settings.mvcc_gc_interval_us,
             ..Config::default()
-        });
+        };
+        let store = Store::with_object_bytes(config, Object::bytes);
         let active_expire = Gauge::default();
         active_expire.set(1);
         let sweep_horizon = Gauge::default();

@@ -2,11 +2,10 @@
 
 use crate::env::Server;
 
-/// Bytes that the store accounts for; where it does not, what the process occupies.
+/// Bytes that the store accounts for: entries with their old versions, objects, the index.
 pub(crate) fn used_bytes(server: &Server) -> u64 {
     let stats = server.store.stats();
-    let accounted = stats.live_bytes + stats.old_version_bytes + stats.index_bytes;
-    accounted.max(stats.pool_bytes)
+    stats.live_bytes + stats.object_bytes + stats.old_version_bytes + stats.index_bytes
 }
 
 /// Bytes of the process in memory (`VmRSS`).

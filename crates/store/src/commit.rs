@@ -207,6 +207,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         for write in &installed {
             own.add(Figure::Versions, 1);
             own.add(Figure::VersionBytes, write.version.bytes() as i64);
+            own.add(Figure::ObjectBytes, write.version.object_bytes() as i64);
         }
         for write in installed {
             self.tidy_key(guard, &write.place);

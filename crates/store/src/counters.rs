@@ -15,16 +15,21 @@ pub(crate) enum Figure {
     /// Published versions that are not retired, and their bytes.
     Versions,
     VersionBytes,
-    /// Bytes of the newest committed versions that are values.
+    /// Bytes of the objects of published versions, each as if it shared nothing with another.
+    ObjectBytes,
+    /// Bytes of the newest committed versions that are values; of their objects; of the keys in them.
     LiveBytes,
+    LiveObjectBytes,
+    KeyBytes,
     Commits,
     Aborts,
     Helps,
     ExpiredKeys,
+    EvictedKeys,
     ExpiredSnapshots,
 }
 
-const FIGURES: usize = 8;
+const FIGURES: usize = 12;
 
 struct Cell {
     figures: [OwnerCounter; FIGURES],
@@ -68,6 +73,11 @@ impl Counters {
 
     pub(crate) fn sum(&self, figure: Figure) -> u64 {
         self.total(|cell| cell.figures[figure as usize].get())
+    }
+
+    /// How much larger the one figure is than the other.
+    pub(crate) fn difference(&self, more: Figure, less: Figure) -> u64 {
+        self.sum(more).saturating_sub(self.sum(less))
     }
 
     pub(crate) fn keys(&self, space: u8) -> u64 {

@@ -54,12 +54,13 @@ pub(crate) fn uncapped<T>(result: Result<T, Expired>) -> T {
 }
 
 impl<O: Send + Sync + 'static> Engine<O> {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, object_bytes: fn(&O) -> usize) -> Self {
         let collector = Collector::builder().max_lease_ticks(None).build();
         let pool = Pool::new();
         Engine {
             spaces: (0..config.spaces)
                 .map(|_| VersionIndex::new(collector.clone(), pool.clone()))
+                .map(|index: Index<O>| index.with_object_bytes(object_bytes))
                 .collect(),
             clock: CommitClock::new(),
             leases: LeaseRegistry::new(),
@@ -93,6 +94,10 @@ impl<O: Send + Sync + 'static> Engine<O> {
             Some(index) => index,
             None => panic!("space {space} of a store with {}", self.spaces.len()),
         }
+    }
+
+    pub(crate) fn index_bytes(&self) -> u64 {
+        self.spaces().map(|(_, index)| index.stats().table_bytes as u64).sum()
     }
 
     pub(crate) fn spaces(&self) -> impl Iterator<Item = (u8, &Index<O>)> {

@@ -155,6 +155,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         while let Some(version) = at {
             rest.versions += 1;
             rest.bytes += version.bytes();
+            rest.object_bytes += version.object_bytes();
             at = version.older();
         }
         if uncapped(index.remove(&head)) {
@@ -168,6 +169,9 @@ impl<O: Send + Sync + 'static> Engine<O> {
             let own = self.counters.own();
             own.add(Figure::Versions, -(pruned.versions as i64));
             own.add(Figure::VersionBytes, -(pruned.bytes as i64));
+            if pruned.object_bytes != 0 {
+                own.add(Figure::ObjectBytes, -(pruned.object_bytes as i64));
+            }
         }
     }
 
@@ -320,9 +324,9 @@ impl<O: Send + Sync + 'static> Engine<O> {
         over
     }
 
-    /// Bytes of versions beside the newest committed values.
+    /// Bytes of versions beside the newest committed values, their objects' left out.
     pub(crate) fn old_version_bytes(&self) -> u64 {
-        self.counters.sum(Figure::VersionBytes).saturating_sub(self.counters.sum(Figure::LiveBytes))
+        self.counters.difference(Figure::VersionBytes, Figure::LiveBytes)
     }
 }
 

@@ -8,16 +8,24 @@ use crate::counters::Figure;
 #[non_exhaustive]
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
-    /// Bytes of keys and newest values with their version headers.
+    /// Bytes of keys and newest values with their version headers, objects left out.
     pub live_bytes: u64,
+    /// Of those, bytes of keys.
+    pub key_bytes: u64,
+    /// Bytes of the objects that are newest values, as [`Store::with_object_bytes`] was told.
+    pub object_bytes: u64,
     /// Versions kept beside the newest ones (the backlog).
     pub old_versions: u64,
-    /// Bytes of those.
+    /// Bytes of those, objects left out.
     pub old_version_bytes: u64,
+    /// Bytes of the objects of those at most: as if none shared anything with another.
+    pub old_object_bytes: u64,
     /// Entries that wait for a snapshot to end.
     pub waiting_versions: u64,
     /// Retired, not yet reclaimed blocks.
     pub unreclaimed: u64,
+    /// Their bytes, objects left out.
+    pub unreclaimed_bytes: u64,
     /// Bytes of the index.
     pub index_bytes: u64,
     /// Bytes that the pool has from the system.
@@ -38,6 +46,8 @@ pub struct Stats {
     pub helps: u64,
     /// Keys removed because they had expired.
     pub expired_keys: u64,
+    /// Keys removed to make room.
+    pub evicted_keys: u64,
 }
 
 impl<O: Send + Sync + 'static> Store<O> {
@@ -50,15 +60,22 @@ impl<O: Send + Sync + 'static> Store<O> {
         let sum = |figure| engine.counters.sum(figure);
         let (snapshots, oldest) = engine.leases.count_and_oldest();
         let pool = engine.pool.stats();
+        let reclaim = engine.collector.stats();
         let clock = engine.clock.now();
         let keys: u64 = engine.spaces().map(|(space, _)| engine.counters.keys(space)).sum();
         Stats {
             live_bytes: sum(Figure::LiveBytes),
+            key_bytes: sum(Figure::KeyBytes),
+            object_bytes: sum(Figure::LiveObjectBytes),
             old_versions: sum(Figure::Versions).saturating_sub(keys),
             old_version_bytes: engine.old_version_bytes(),
+            old_object_bytes: engine
+                .counters
+                .difference(Figure::ObjectBytes, Figure::LiveObjectBytes),
             waiting_versions: engine.limbo.len() as u64,
-            unreclaimed: engine.collector.stats().unreclaimed,
-            index_bytes: engine.spaces().map(|(_, index)| index.stats().table_bytes as u64).sum(),
+            unreclaimed: reclaim.unreclaimed,
+            unreclaimed_bytes: reclaim.unreclaimed_bytes,
+            index_bytes: engine.index_bytes(),
             pool_bytes: pool.slab_bytes + pool.large_bytes,
             snapshots,
             oldest_snapshot_age: oldest.map_or(0, |oldest| clock.saturating_sub(oldest)),
@@ -68,14 +85,13 @@ impl<O: Send + Sync + 'static> Store<O> {
             aborts: sum(Figure::Aborts),
             helps: sum(Figure::Helps),
             expired_keys: sum(Figure::ExpiredKeys),
+            evicted_keys: sum(Figure::EvictedKeys),
         }
     }
 
     /// The memory of keys, versions and index in use, in bytes: blocks as their classes round them up.
     pub fn used_bytes(&self) -> u64 {
-        let engine = &*self.engine;
-        let index: usize = engine.spaces().map(|(_, index)| index.stats().table_bytes).sum();
-        engine.pool.stats().bytes + index as u64
+        self.engine.pool.stats().bytes + self.engine.index_bytes()
     }
 
     /// Gives memory that is not used back to the system; how many bytes.

@@ -48,14 +48,31 @@ impl<O: Send + Sync + 'static> Clone for Store<O> {
 impl<O: Send + Sync + 'static> Store<O> {
     /// A new, empty store.
     pub fn new(config: Config) -> Self {
-        Store { engine: Arc::new(Engine::new(&config)) }
+        Store::with_object_bytes(config, |_| 0)
+    }
+
+    /// The same; `object_bytes` is asked, whenever an object is put, how many bytes it has beside the version that refers to it, so that
+    /// [`Stats`](crate::Stats) and limits know of them. It should be quick, and say the same of an object each time.
+    ///
+    /// # Examples
+    /// ```
+    /// use stillpoint_store::{At, Config, Store};
+    ///
+    /// let store = Store::<Vec<u64>>::with_object_bytes(Config::default(), |object| object.len() * 8);
+    /// let at = At { space: 0, now_ms: 0 };
+    /// store.update(at, b"series", |_, draft| draft.put_object(0, vec![7; 1000].into(), None))?;
+    /// assert_eq!(store.stats().object_bytes, 8000);
+    /// # Ok::<(), stillpoint_store::WriteError>(())
+    /// ```
+    pub fn with_object_bytes(config: Config, object_bytes: fn(&O) -> usize) -> Self {
+        Store { engine: Arc::new(Engine::new(&config, object_bytes)) }
     }
 
     /// The same with a step of the protocol left out.
     #[cfg(stillpoint_loom)]
     #[doc(hidden)]
     pub fn weakened(config: Config, mutation: crate::Mutation) -> Self {
-        let mut engine = Engine::new(&config);
+        let mut engine = Engine::new(&config, |_| 0);
         engine.leases.announces = mutation != crate::Mutation::NoAnnouncement;
         engine.mutation = mutation;
         Store { engine: Arc::new(engine) }

@@ -246,7 +246,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         stamp: VersionStamp,
         base: Option<(Version<'g, O>, VersionStamp)>,
     ) {
-        self.count(place.space, version, base.map(|(base, _)| base));
+        self.count(place, version, base.map(|(base, _)| base));
         if let Some(at) = version.expire_at() {
             // An entry at or before that time is on its way already if the base expires too; it will be moved on.
             let known =
@@ -264,18 +264,24 @@ impl<O: Send + Sync + 'static> Engine<O> {
     }
 
     #[inline]
-    fn count(&self, space: u8, version: Version<'_, O>, base: Option<Version<'_, O>>) {
-        let live = |version: Version<'_, O>| {
-            if version.is_tombstone() { (0, 0) } else { (1, version.bytes() as i64) }
+    fn count(&self, place: &Place<'_, O>, version: Version<'_, O>, base: Option<Version<'_, O>>) {
+        let live = |version: Version<'_, O>| match version.is_tombstone() {
+            true => (0, 0, 0),
+            false => (1, version.bytes() as i64, version.object_bytes() as i64),
         };
-        let (keys, live_bytes) = live(version);
-        let (keys_before, live_bytes_before) = base.map_or((0, 0), live);
+        let (keys, bytes, objects) = live(version);
+        let (keys_before, bytes_before, objects_before) = base.map_or((0, 0, 0), live);
         let own = self.counters.own();
         own.add(Figure::Versions, 1);
         own.add(Figure::VersionBytes, version.bytes() as i64);
-        own.add(Figure::LiveBytes, live_bytes - live_bytes_before);
+        own.add(Figure::LiveBytes, bytes - bytes_before);
+        if objects | objects_before != 0 {
+            own.add(Figure::ObjectBytes, objects);
+            own.add(Figure::LiveObjectBytes, objects - objects_before);
+        }
         if keys != keys_before {
-            own.add_keys(space, keys - keys_before);
+            own.add_keys(place.space, keys - keys_before);
+            own.add(Figure::KeyBytes, (keys - keys_before) * place.key.len() as i64);
         }
     }
 }

@@ -195,3 +195,23 @@ fn a_kept_head_leads_down_its_chain_after_a_renewal() {
     });
     assert_eq!(most.load(Ordering::Relaxed), 2, "what was cut out is reclaimed in some execution");
 }
+
+/// The newest version and the one below are used while that below is cut out by another: nothing stays linked, and what was told of the newest stays.
+#[test]
+fn a_use_neither_keeps_what_is_cut_out_nor_brings_it_back() {
+    check(3, || {
+        let world = World::new(Collector::new(), Mutation::None, 2);
+        let user = spawn(&world.index, |index, guard| {
+            let head = index.find(guard, index.hash(b"k"), b"k").unwrap().expect("the key stays");
+            head.version().set_usage(7);
+            if let Some(older) = head.version().older() {
+                older.set_usage(8);
+            }
+        });
+        let pruned = pinned(&world.index, |guard| prune(&world.index, guard, &[0, 1]));
+        user.join().unwrap();
+        assert_eq!(pruned, 2, "a use does not hold a pruner up");
+        assert_eq!(walk_in_the_end(&world.index), [2]);
+        world.end();
+    });
+}

@@ -1,13 +1,12 @@
 //! SLOWLOG, LATENCY, MEMORY: what one looks at when the server seems slow or large.
 
-use super::debug::content_bytes;
 use super::help::{container, help};
 use super::latency_histogram::latency_histogram;
 use super::row::{Command, Group, Handler, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
 use crate::memory;
 use crate::resp::strict_integer;
-use stillpoint_store::At;
+use stillpoint_store::{At, Value};
 
 const FLAGS: u32 = ADMIN | LOADING | STALE | SKIP_SLOWLOG;
 
@@ -265,7 +264,11 @@ fn memory_usage(ctx: &mut Context<'_>) -> Outcome {
     let at = At { space: ctx.session.db, now_ms: ctx.env.now_ms };
     let bytes = ctx.env.server.store.get_with(at, ctx.args.at(2), |entry| {
         let entry = entry?;
-        Some(ENTRY_BYTES + entry.key().len() + content_bytes(entry))
+        let content_bytes = match entry.value() {
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Object(object) => object.bytes(),
+        };
+        Some(ENTRY_BYTES + entry.key().len() + content_bytes)
     });
     match bytes {
         Some(bytes) => ctx.out.integer(bytes as i64),

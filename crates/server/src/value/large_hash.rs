@@ -18,6 +18,11 @@ impl LargeHash {
         self.table.len()
     }
 
+    /// About as many bytes as the hash takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.table.bytes()
+    }
+
     pub(crate) fn get(&self, field: &[u8]) -> Option<&[u8]> {
         self.table.find(field).map(|(_, row)| &*row.1)
     }
@@ -75,5 +80,8 @@ mod tests {
         }
         assert_eq!(hash.rows().count(), model.len());
         assert_eq!(hash.row(0), hash.rows().next());
+        let mut fresh = LargeHash::new();
+        hash.rows().for_each(|(field, value)| _ = fresh.set(field, value));
+        assert_eq!(hash.bytes(), fresh.bytes(), "the sum is kept up to date");
     }
 }

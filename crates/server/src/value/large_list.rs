@@ -7,7 +7,12 @@
 //! Everything else is done on the rope of all three.
 
 use super::element::{Run, packed_bytes, push_element};
-use super::rope::{Leaves, Link, append, concat, edge, fits, leaf, split};
+use super::rope::{
+    LEAF_BYTES, LEAF_ELEMENTS, Leaves, Link, append, concat, edge, fits, leaf, split,
+};
+
+/// What a leaf costs beside its elements, with its share of the branches.
+const NODE_BYTES: usize = 128;
 
 /// The elements; a clone costs three reference counts.
 #[derive(Clone, Default)]
@@ -40,6 +45,12 @@ impl LargeList {
     /// Bytes of the elements, lengths included.
     pub(crate) fn bytes(&self) -> usize {
         self.parts().into_iter().flatten().map(|node| node.bytes()).sum()
+    }
+
+    /// About as many bytes as the list takes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let bytes = self.bytes();
+        bytes + (bytes / LEAF_BYTES + self.len() / LEAF_ELEMENTS + 1) * NODE_BYTES
     }
 
     /// The leaves in order, those before element `skip` left out (the first of the rest may begin before it: `Leaves::skip` tells how much); or,

@@ -76,6 +76,23 @@ pub(crate) enum Object {
     Stream(Stream),
 }
 
+impl Object {
+    /// About as many bytes as it takes, as if it shared nothing with other versions.
+    ///
+    /// # Cost
+    /// A few additions; of a stream, one per group.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Object>()
+            + match self {
+                Object::Hash(hash) => hash.bytes(),
+                Object::Set(set) => set.bytes(),
+                Object::List(list) => list.memory_bytes(),
+                Object::SortedSet(set) => set.bytes(),
+                Object::Stream(stream) => stream.bytes(),
+            }
+    }
+}
+
 /// Kinds, as the store keeps them with each version.
 pub(crate) mod kind {
     pub(crate) const STRING: u8 = 0;

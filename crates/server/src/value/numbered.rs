@@ -9,16 +9,26 @@
 //!
 //! # Invariants
 //! 1. `index[rows[i].name()] == i` for every row, and nothing else is in the index.
-//! 2. A row's number only ever falls. So a walk from the last row to the first meets every row that is there all the while.
+//! 2. `content_bytes` is the sum of the rows' parts.
+//! 3. A row's number only ever falls. So a walk from the last row to the first meets every row that is there all the while.
 
 use rpds::{HashTrieMapSync, VectorSync};
 use std::sync::Arc;
 
 pub(crate) type Bytes = Arc<[u8]>;
 
+/// What a part costs beside its bytes: the counts of its `Arc`, and rounding.
+const PART_BYTES: usize = 24;
+/// What a row costs beside its parts: an element of the vector (a pointer, counts, the row), a leaf of the trie and its share of the nodes above.
+const ROW_BYTES: usize = 152;
+
 /// What a table holds: something with a name.
 pub(crate) trait Row: Clone {
     fn name(&self) -> &Bytes;
+    /// Bytes of the name and what goes with it.
+    fn bytes(&self) -> usize {
+        PART_BYTES + self.name().len()
+    }
 }
 
 impl Row for Bytes {
@@ -30,6 +40,9 @@ impl Row for Bytes {
 impl Row for (Bytes, Bytes) {
     fn name(&self) -> &Bytes {
         &self.0
+    }
+    fn bytes(&self) -> usize {
+        2 * PART_BYTES + self.0.len() + self.1.len()
     }
 }
 
@@ -44,15 +57,25 @@ impl Row for (Bytes, f64) {
 pub(crate) struct Numbered<R> {
     rows: VectorSync<R>,
     index: HashTrieMapSync<Bytes, u32>,
+    content_bytes: usize,
 }
 
 impl<R: Row> Numbered<R> {
     pub(crate) fn new() -> Self {
-        Numbered { rows: VectorSync::new_sync(), index: HashTrieMapSync::new_sync() }
+        Numbered {
+            rows: VectorSync::new_sync(),
+            index: HashTrieMapSync::new_sync(),
+            content_bytes: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// About as many bytes as the table takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.content_bytes + self.len() * ROW_BYTES
     }
 
     pub(crate) fn contains(&self, name: &[u8]) -> bool {
@@ -77,18 +100,22 @@ impl<R: Row> Numbered<R> {
     /// Adds a row of a name that is not there.
     pub(crate) fn push(&mut self, row: R) {
         debug_assert!(!self.contains(row.name()), "a row of that name is there");
+        self.content_bytes += row.bytes();
         self.index.insert_mut(Arc::clone(row.name()), self.rows.len() as u32);
         self.rows.push_back_mut(row);
     }
 
     /// Puts another row of the same name in the place of that number.
     pub(crate) fn replace(&mut self, number: usize, row: R) {
+        let before = self.row(number).map_or(0, Row::bytes);
+        self.content_bytes = self.content_bytes - before + row.bytes();
         self.rows.set_mut(number, row);
     }
 
     /// Removes the row of that name; whether it was there.
     pub(crate) fn remove(&mut self, name: &[u8]) -> bool {
         let Some(&number) = self.index.get(name) else { return false };
+        self.content_bytes -= self.row(number as usize).map_or(0, Row::bytes);
         self.index.remove_mut(name);
         if let Some(last) = self.rows.last().cloned()
             && number as usize + 1 != self.rows.len()
@@ -119,6 +146,7 @@ mod tests {
             }
         }
         assert_eq!(table.len(), model.len());
+        assert_eq!(table.bytes(), table.len() * (ROW_BYTES + PART_BYTES + 4));
         assert!(model.iter().all(|name| table.contains(name)));
         for number in 0..table.len() {
             let name = table.row(number).unwrap();

@@ -35,6 +35,9 @@ impl SortedSetLimits {
     }
 }
 
+/// What an entry costs in the tree: score and reference in a node that is three quarters full.
+const TREE_BYTES: usize = 32;
+
 /// A large sorted set; a clone costs a few reference counts, a change O(log n).
 #[derive(Clone)]
 pub(crate) struct LargeSortedSet {
@@ -45,6 +48,11 @@ pub(crate) struct LargeSortedSet {
 impl LargeSortedSet {
     fn new() -> Self {
         LargeSortedSet { tree: RankedTree::new(), scores: Numbered::new() }
+    }
+
+    /// About as many bytes as the set takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.scores.bytes() + self.scores.len() * TREE_BYTES
     }
 
     fn set(&mut self, score: f64, member: &[u8]) {

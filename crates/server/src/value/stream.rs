@@ -8,7 +8,8 @@
 //! that Redis would have it in.
 //!
 //! # Invariants
-//! 1. `last_id` is not below any entry's id and never falls but by XSETID; `added` counts every entry that ever was.
+//! 1. `content_bytes` is the sum of the entries' bytes.
+//! 2. `last_id` is not below any entry's id and never falls but by XSETID; `added` counts every entry that ever was.
 
 use super::element::{Elements, Run, push_element};
 use super::stream_group::Group;
@@ -22,6 +23,9 @@ use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 use std::sync::Arc;
 use stillpoint_store::{Draft, Value};
+
+/// What an entry costs beside its bytes: a node of the tree, its entry and their counts, id and lengths.
+const ENTRY_BYTES: usize = 160;
 
 /// One entry: its fields and values, one after the other.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +77,7 @@ pub(crate) enum Keep {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stream {
     entries: RedBlackTreeMapSync<StreamId, StreamEntry>,
+    content_bytes: usize,
     pub(crate) groups: RedBlackTreeMapSync<Arc<[u8]>, Arc<Group>>,
     pub(crate) last_id: StreamId,
     pub(crate) max_deleted_id: StreamId,
@@ -85,6 +90,7 @@ impl Stream {
     pub(crate) fn new() -> Self {
         Stream {
             entries: RedBlackTreeMapSync::new_sync(),
+            content_bytes: 0,
             groups: RedBlackTreeMapSync::new_sync(),
             last_id: StreamId::ZERO,
             max_deleted_id: StreamId::ZERO,
@@ -113,9 +119,16 @@ impl Stream {
         self.entries.size() as u64
     }
 
-    /// Bytes of the entries.
+    /// About as many bytes as the stream takes, its groups included.
     pub(crate) fn bytes(&self) -> usize {
-        self.entries.values().map(|entry| entry.bytes.len() + size_of::<StreamId>()).sum()
+        let groups = self.groups.iter().map(|(name, group)| name.len() + group.bytes());
+        self.content_bytes + self.entries.size() * ENTRY_BYTES + groups.sum::<usize>()
+    }
+
+    /// Takes an entry out; whether it was there.
+    fn take_out(&mut self, id: StreamId) -> bool {
+        self.content_bytes -= self.entries.get(&id).map_or(0, |entry| entry.bytes.len());
+        self.entries.remove_mut(&id)
     }
 
     /// Feeds what the stream holds to a hasher.
@@ -175,6 +188,7 @@ impl Stream {
             false => (number, entries + 1, node_bytes + more),
         };
         let entry = StreamEntry { node: self.node.0, parts: count, bytes: bytes.into() };
+        self.content_bytes += entry.bytes.len();
         self.entries.insert_mut(id, entry);
         self.last_id = id;
         self.added += 1;
@@ -182,7 +196,7 @@ impl Stream {
 
     /// Removes an entry; whether it was there.
     pub(crate) fn delete(&mut self, id: StreamId) -> bool {
-        let removed = self.entries.remove_mut(&id);
+        let removed = self.take_out(id);
         if removed {
             self.max_deleted_id = self.max_deleted_id.max(id);
         }
@@ -213,7 +227,7 @@ impl Stream {
                 break;
             }
             for id in &ids {
-                self.entries.remove_mut(id);
+                self.take_out(*id);
             }
             removed += count;
         }
@@ -230,7 +244,7 @@ impl Stream {
             if stays {
                 break;
             }
-            self.entries.remove_mut(&first);
+            self.take_out(first);
             removed += 1;
         }
         removed
@@ -297,6 +311,7 @@ mod tests {
         assert_eq!(s.trim(Keep::From(StreamId { ms: 600, seq: 0 }), false, 0), 99);
         assert_eq!(s.trim(Keep::Length(0), true, 150), 101);
         assert_eq!((s.len(), s.added, s.last_id.ms), (300, 1000, 1000));
+        assert_eq!(s.bytes(), stream(300).bytes(), "the sum is kept up to date");
     }
 
     #[test]

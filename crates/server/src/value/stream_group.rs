@@ -5,6 +5,11 @@ use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use std::ops::Bound;
 use std::sync::Arc;
 
+/// What an entry that was delivered costs: a node of the group's tree and one of its consumer's.
+const PENDING_BYTES: usize = 256;
+/// What a consumer costs.
+const CONSUMER_BYTES: usize = 224;
+
 /// An entry that was delivered and is not acknowledged.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pending {
@@ -41,6 +46,12 @@ impl Group {
             pending: RedBlackTreeMapSync::new_sync(),
             consumers: RedBlackTreeMapSync::new_sync(),
         }
+    }
+
+    /// About as many bytes as the group takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let pending = self.pending.size() * PENDING_BYTES;
+        size_of::<Group>() + pending + self.consumers.size() * CONSUMER_BYTES
     }
 
     /// Makes a consumer unless there is one. Whether it did.

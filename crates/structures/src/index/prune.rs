@@ -17,9 +17,12 @@
 //! | `[next]` | AcqRel mark and cut; pair with the Acquire loads of walkers and with each other |
 
 use crate::index::VersionIndex;
-use crate::index::version::{self, PRUNED, VersionRef};
+use crate::index::version::{self, Header, PRUNED, USAGE, VersionRef};
 use std::ptr::NonNull;
 use stillpoint_primitive::sync::atomic::Ordering;
+
+/// Times that a cut is tried again because just then the usage changed.
+const TRIES: u32 = 16;
 
 impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     /// Cuts out every version older than `newer` that `keep` does not want. Returns how many versions this call cut out, and their bytes.
@@ -42,7 +45,9 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         // Acquire [next]: pairs with the CAS that published or relinked the version
         let mut link = above.header().next.load(Ordering::Acquire);
         loop {
-            let Some(block) = NonNull::new(version::at(link)) else { return pruned };
+            let Some(block) = NonNull::new(version::at(version::link(link))) else {
+                return pruned;
+            };
             if link & PRUNED != 0 {
                 return pruned;
             }
@@ -55,24 +60,19 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
                 link = next;
                 continue;
             }
-            if next & PRUNED == 0 && next != 0 && self.marks() {
+            if next & PRUNED == 0 && version::link(next) != 0 && self.marks() {
                 // AcqRel [next]: the link is final from here
                 next = version.header().next.fetch_or(PRUNED, Ordering::AcqRel);
             }
-            // AcqRel [next]: the cut; fails if the version above is marked or somebody was faster
-            if above
-                .header()
-                .next
-                .compare_exchange(link, next & !PRUNED, Ordering::AcqRel, Ordering::Relaxed)
-                .is_err()
-            {
+            let Some(moved) = cut(above.header(), link, version::link(next)) else {
                 return pruned;
-            }
+            };
             pruned.versions += 1;
             pruned.bytes += version.bytes();
+            pruned.object_bytes += version.object_bytes();
             // SAFETY: cut out by this call alone (invariant 1); no new reader gets there.
             unsafe { version::retire::<O>(newer.guard(), block) };
-            link = next & !PRUNED;
+            link = moved;
         }
     }
 
@@ -88,6 +88,21 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     }
 }
 
+/// Moves a link on, from the word that was found to another version; the word that it has then, or nothing: the version above is marked, or somebody was
+/// faster.
+fn cut(above: &Header, mut link: u64, to: u64) -> Option<u64> {
+    for _ in 0..TRIES {
+        let moved = to | link & USAGE;
+        // AcqRel [next]: the cut
+        match above.next.compare_exchange(link, moved, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => return Some(moved),
+            Err(actual) if (actual ^ link) & !USAGE == 0 => link = actual,
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
 /// What a prune cut out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pruned {
@@ -95,4 +110,6 @@ pub struct Pruned {
     pub versions: usize,
     /// Their bytes in the pool.
     pub bytes: usize,
+    /// Bytes of their objects, each as if it shared nothing with another.
+    pub object_bytes: usize,
 }

@@ -95,7 +95,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
             let next = header.next.fetch_or(PRUNED, Ordering::AcqRel);
             // SAFETY: unreachable, and ours since only frozen links lead here (invariant 3).
             unsafe { version::retire::<O>(guard, version) };
-            address = next & !PRUNED;
+            address = version::link(next);
         }
     }
 }

@@ -6,14 +6,16 @@
 //! │ stamp  │ next   │ lens                            │[key length]│[expires] │[Arc<object>]│ key │ value │
 //! └────────┴────────┴─────────────────────────────────┴────────────┴──────────┴─────────────┴─────┴───────┘
 //!  lens = value length (32) | key length (16, 0xFFFF = in its own word) | kind (8) | flags (8)
-//!  next = address of the older version | bit 0 = PRUNED
+//!  next = usage (16) | address of the older version (48) | bit 0 = PRUNED
 //! ```
-//! 24 bytes beside key and value; the birth epoch is in the pool's side array. An object takes the place of the value.
+//! 24 bytes beside key and value; the birth epoch is in the pool's side array. An object takes the place of the value, and the value length says
+//! how many bytes the object has elsewhere, in words. What *usage* means is the caller's: how a key is used, for those that choose what to evict.
 //!
 //! # Invariants
 //! 1. Everything but `stamp` and `next` is written before publication and never again.
 //! 2. An unpublished version is looked at by its owner only (bin invariant 3), so it may be freed at once.
-//! 3. `next` only ever moves to an older version of the same chain, and once PRUNED is set it is final.
+//! 3. `next` only ever moves to an older version of the same chain, and once PRUNED is set it is final. Its usage changes by a CAS that leaves the
+//!    rest as it is, and is a hint: who loses the CAS has told nobody, and nothing follows from it here.
 //! 4. Births only fall along a chain: a link leads to versions that were published before the version that holds it, when that is published and
 //!    ever after, since it only moves further down. So the lease test that covered a head covers all that is below it, for as long as the
 //!    guard is pinned (an upper end never sinks). A link inside a node of another structure may lead to a node born after the lease, and to
@@ -25,6 +27,7 @@
 //! | tag | sites |
 //! |---|---|
 //! | `[next]` | `next` is set before publication; unlinking CASes are Release and pair with the Acquire load in `older` |
+//! | `[usage]` | Relaxed loads; the CAS is Release, for it renews the link that the older version was published by |
 //! | `[stamp]` | SeqCst stores and loads of the stamp, see the stamp file |
 
 use crate::index::error::AllocError;
@@ -44,6 +47,12 @@ pub const MAX_KEY_BYTES: usize = u32::MAX as usize;
 
 /// Bit 0 of `next`: cut out of the chain, or about to be; `next` is final.
 pub(crate) const PRUNED: u64 = 1;
+/// The address in `next`.
+const LINK: u64 = 0x0000_ffff_ffff_fff8;
+/// Where the usage begins in `next`.
+const USAGE_SHIFT: u32 = 48;
+/// The usage in `next`.
+pub(crate) const USAGE: u64 = 0xffff << USAGE_SHIFT;
 
 const HAS_EXPIRE: u8 = 1;
 const LONG_KEY: u8 = 2;
@@ -65,8 +74,13 @@ const _: () = assert!(size_of::<Header>() == 24);
 const _: () = assert!(size_of::<Header>().is_multiple_of(WORD) && size_of::<Arc<u8>>() == WORD);
 
 impl Header {
+    /// Length of the value; of an object: the words that it has elsewhere.
     const fn value_len(&self) -> usize {
         (self.lens & 0xffff_ffff) as usize
+    }
+
+    const fn object_bytes(&self) -> usize {
+        if self.has(OBJECT) { self.value_len() * WORD } else { 0 }
     }
 
     const fn short_key_len(&self) -> usize {
@@ -97,6 +111,12 @@ impl Header {
 #[inline]
 pub(crate) fn at(address: u64) -> *mut Header {
     std::ptr::with_exposed_provenance_mut(address as usize)
+}
+
+/// The address of the older version in `next`, or 0.
+#[inline]
+pub(crate) const fn link(next: u64) -> u64 {
+    next & LINK
 }
 
 /// What a new version holds.
@@ -162,8 +182,13 @@ impl<O: Send + Sync + 'static> NewVersion<O> {
         value: NewValue<'_, O>,
         kind: u8,
         expire_at: Option<u64>,
+        object_bytes: fn(&O) -> usize,
     ) -> Result<Self, AllocError> {
         let value_len = value.len();
+        let told_len = match &value {
+            NewValue::Object(object) => object_bytes(object).div_ceil(WORD).min(u32::MAX as usize),
+            _ => value_len,
+        };
         if value_len > MAX_VALUE_BYTES {
             return Err(AllocError::ValueTooLong(value_len));
         }
@@ -174,7 +199,7 @@ impl<O: Send + Sync + 'static> NewVersion<O> {
         let flags = value.flags()
             | if expire_at.is_some() { HAS_EXPIRE } else { 0 }
             | if long { LONG_KEY } else { 0 };
-        let lens = value_len as u64
+        let lens = told_len as u64
             | (key.len().min(LONG_KEY_MARK) as u64) << 32
             | u64::from(kind) << 48
             | u64::from(flags) << 56;
@@ -241,6 +266,18 @@ impl<O: Send + Sync + 'static> NewVersion<O> {
         unsafe { block_bytes(self.block.as_ptr()) }
     }
 
+    /// Bytes that its object has elsewhere, rounded up to words.
+    pub fn object_bytes(&self) -> usize {
+        self.header().object_bytes()
+    }
+
+    /// Sets the usage that the version begins with (0 if nobody does).
+    #[inline]
+    pub fn set_usage(&mut self, usage: u16) {
+        // Relaxed [usage]: unpublished
+        self.header().next.store(u64::from(usage) << USAGE_SHIFT, Ordering::Relaxed);
+    }
+
     pub(crate) fn address(&self) -> u64 {
         self.block.as_ptr().expose_provenance() as u64
     }
@@ -249,8 +286,10 @@ impl<O: Send + Sync + 'static> NewVersion<O> {
     pub(crate) fn prepare(&mut self, guard: &Guard<'_>, older: u64, stamp: u64) {
         // SAFETY: a live block of the pool, which `self` owns.
         unsafe { Pool::set_birth(self.block.cast(), guard.birth().get()) };
+        // Relaxed [usage]: unpublished
+        let usage = self.header().next.load(Ordering::Relaxed) & USAGE;
         // Relaxed [next]: unpublished; the CAS that publishes releases it
-        self.header().next.store(older, Ordering::Relaxed);
+        self.header().next.store(older | usage, Ordering::Relaxed);
         // Relaxed [stamp]: unpublished; the CAS that publishes releases it
         self.header().stamp.store(stamp, Ordering::Relaxed);
     }
@@ -367,7 +406,8 @@ pub(crate) unsafe fn block_bytes(version: *const Header) -> usize {
     let header = unsafe { &*version };
     // SAFETY: by contract.
     let key_len = unsafe { key_len(version) };
-    Pool::block_bytes(header.key_offset() + key_len + header.value_len())
+    let value_len = if header.has(OBJECT) { 0 } else { header.value_len() };
+    Pool::block_bytes(header.key_offset() + key_len + value_len)
 }
 
 /// The epoch in which the version was born.
@@ -504,6 +544,34 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> VersionRef<'g, O, D
         unsafe { block_bytes(self.version.as_ptr()) }
     }
 
+    /// Bytes that its object has elsewhere, as the index was told when it was made; rounded up to words.
+    #[inline]
+    pub fn object_bytes(&self) -> usize {
+        self.header().object_bytes()
+    }
+
+    /// How the key is used, in the caller's terms; means something as long as the version is the key's newest.
+    #[inline]
+    pub fn usage(&self) -> u16 {
+        // Relaxed [usage]: a hint
+        (self.header().next.load(Ordering::Relaxed) >> USAGE_SHIFT) as u16
+    }
+
+    /// Changes the usage from what it was found to be; a hint that may get lost.
+    ///
+    /// # Progress
+    /// Wait-free, one compare-and-swap.
+    pub fn set_usage(&self, usage: u16) {
+        let next = &self.header().next;
+        // Relaxed [usage]: the CAS decides
+        let before = next.load(Ordering::Relaxed);
+        let after = before & !USAGE | u64::from(usage) << USAGE_SHIFT;
+        if before & PRUNED == 0 {
+            // Release [usage]: part of the release sequence of whoever set the link, for walkers that find it here
+            let _ = next.compare_exchange(before, after, Ordering::Release, Ordering::Relaxed);
+        }
+    }
+
     /// The next older version, skipping nothing (it may be one that a pruner is just cutting out).
     ///
     /// # Progress
@@ -512,7 +580,7 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> VersionRef<'g, O, D
     pub fn older(&self) -> Option<Self> {
         // Acquire [next]: pairs with the Release of the CAS that published or relinked the older version
         let next = self.header().next.load(Ordering::Acquire);
-        NonNull::new(at(next & !PRUNED)).map(|version| Self { version, ..*self })
+        NonNull::new(at(link(next))).map(|version| Self { version, ..*self })
     }
 
     /// The stamp.

@@ -13,7 +13,7 @@ use crate::index::bin::{MOVED, VALID};
 use crate::index::error::AllocError;
 use crate::index::slot;
 use crate::index::table::Table;
-use crate::index::version::{self, NewValue, NewVersion, PRUNED};
+use crate::index::version::{self, NewValue, NewVersion};
 #[cfg(stillpoint_loom)]
 use foldhash::quality::FixedState as HashState;
 #[cfg(not(stillpoint_loom))]
@@ -39,6 +39,7 @@ pub struct VersionIndex<O: Send + Sync + 'static, D: Send + Sync + 'static> {
     pub(crate) collector: Collector,
     pool: Pool,
     hasher: HashState,
+    object_bytes: fn(&O) -> usize,
     #[cfg(stillpoint_loom)]
     pub(crate) mutation: crate::index::mutation::Mutation,
     types: PhantomData<Types<O, D>>,
@@ -73,10 +74,18 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
             collector,
             pool,
             hasher: HashState::default(),
+            object_bytes: |_| 0,
             #[cfg(stillpoint_loom)]
             mutation: crate::index::mutation::Mutation::default(),
             types: PhantomData,
         }
+    }
+
+    /// The same, which asks each object that goes into a new version how many bytes it has beside the version; without it objects count as none.
+    #[must_use]
+    pub fn with_object_bytes(mut self, object_bytes: fn(&O) -> usize) -> Self {
+        self.object_bytes = object_bytes;
+        self
     }
 
     /// The same with a step left out.
@@ -112,7 +121,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         kind: u8,
         expire_at: Option<u64>,
     ) -> Result<NewVersion<O>, AllocError> {
-        NewVersion::build(&self.pool, key, value, kind, expire_at)
+        NewVersion::build(&self.pool, key, value, kind, expire_at, self.object_bytes)
     }
 
     /// The collector that guards of this index must come from.
@@ -166,7 +175,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
             // SAFETY: the caller is alone with a chain of initialised versions.
             let header = unsafe { &*version };
             // Relaxed [root]: the caller is alone
-            let older = header.next.load(Ordering::Relaxed) & !PRUNED;
+            let older = version::link(header.next.load(Ordering::Relaxed));
             // SAFETY: as above; each version is in one chain once.
             unsafe { version::reclaim::<O>(version.cast()) };
             address = older;
