@@ -33,8 +33,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use stillpoint_store::{
-    At, CommitError, Config, Draft, Entry, MvccDisabled, PressurePolicy, Snapshot, SnapshotExpired,
-    Stats, Store, Transaction, Value, VersionStamp, WriteError,
+    At, CommitError, Config, Draft, Entry, Isolation, MergeError, MvccDisabled, PressurePolicy,
+    Savepoint, Snapshot, SnapshotExpired, Stats, Stop, Store, Transaction, TransactionError,
+    TransactionOptions, Value, VersionStamp, WriteError, abort,
 };
 
 /// The Redis-compatible server, inside this program.

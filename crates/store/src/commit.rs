@@ -12,34 +12,40 @@
 //!    it; and since keys are taken in one order nobody waits in a circle.
 //! 2. From the proposal on there is a verdict that everybody obeys, whoever reached it. Between it and the final stamps nothing can fail.
 //! 3. An absent key that is removed gets a tombstone too: the removal must stand against whoever creates the key at the same time.
-//! 4. An aborted version on top of a key stays there until the key's next write, which cuts it out; so a key has at most one such version.
+//! 4. A merged value (`add` and the like) is made of the very base that it is installed on, anew for each try.
+//! 5. An aborted version on top of a key stays there until the key's next write, which cuts it out; so a key has at most one such version.
 
 use crate::counters::Figure;
 use crate::descriptor::{Descriptor, ReadKey, Status};
+use crate::draft::Buffered;
 use crate::engine::{Engine, Version};
 use crate::entry::VersionStamp;
 use crate::error::CommitError;
 use crate::lease::Lease;
 use crate::reader::Reader;
 use crate::step::Step;
+use crate::transaction::Write;
 use crate::write::{Place, Target, raced};
-use std::sync::Arc;
-use stillpoint_structures::{Batch, Guard, NewValue, NewVersion};
+use stillpoint_structures::{AllocError, Batch, Guard, NewValue, NewVersion};
 
-/// A write on its way to the commit: `None` removes the key.
+/// A write on its way to the commit.
 pub(crate) struct PlannedWrite<'t, O> {
     pub(crate) space: u8,
+    pub(crate) hash: u64,
     pub(crate) key: &'t [u8],
-    pub(crate) value: Option<&'t crate::draft::Buffered<O>>,
-    /// Whether the transaction read the key at its lease's timestamp.
-    pub(crate) was_read: bool,
+    pub(crate) write: &'t Write<O>,
+    /// Whether the key must be as it was at the lease's timestamp.
+    pub(crate) is_validated: bool,
 }
 
 /// Everything a commit needs to know of its transaction.
 pub(crate) struct Plan<'t, O> {
     pub(crate) lease: Lease,
-    pub(crate) reads: Arc<[ReadKey]>,
-    /// Ascending by space and key.
+    /// By which the base of a merged value has expired or not.
+    pub(crate) now_ms: u64,
+    /// Keys to be validated that are not written.
+    pub(crate) reads: Vec<ReadKey>,
+    /// Ascending by space, hash and key.
     pub(crate) writes: Vec<PlannedWrite<'t, O>>,
     pub(crate) priority: bool,
 }
@@ -52,17 +58,10 @@ struct Installed<'g, O: Send + Sync + 'static> {
 
 impl<O: Send + Sync + 'static> Engine<O> {
     /// Commits. The reader is given up as soon as there is a verdict, so that a commit keeps no old versions for itself.
-    pub(crate) fn commit(&self, plan: &Plan<'_, O>, reader: Reader<O>) -> Result<(), CommitError> {
+    pub(crate) fn commit(&self, plan: Plan<'_, O>, reader: Reader<O>) -> Result<(), CommitError> {
         let result = match &plan.writes[..] {
             [] => Ok(()),
-            [only]
-                if plan
-                    .reads
-                    .iter()
-                    .all(|read| read.space == only.space && *read.key == *only.key) =>
-            {
-                self.commit_one(plan, only, reader)
-            }
+            [only] if plan.reads.is_empty() => self.commit_one(&plan, only, reader),
             _ => self.commit_many(plan, reader),
         };
         if matches!(result, Err(CommitError::Conflict { .. } | CommitError::SnapshotExpired)) {
@@ -77,52 +76,65 @@ impl<O: Send + Sync + 'static> Engine<O> {
         write: &PlannedWrite<'_, O>,
         reader: Reader<O>,
     ) -> Result<(), CommitError> {
-        let place = self.place(write.space, write.key);
-        let mut new = self.planned_version(&place, write)?;
+        let place = self.planned_place(write);
+        let mut ready = self.planned_version(&place, write)?;
         let guard = self.collector.pin();
         let mut reader = Some(reader);
         loop {
             let target = self.target(&guard, &place);
             plan.check(write, &target)?;
-            if write.was_read && !self.leases.holds(plan.lease) {
+            if write.is_validated && !self.leases.holds(plan.lease) {
                 return Err(CommitError::SnapshotExpired);
             }
-            if write.value.is_none() && !target.is_value() {
+            if matches!(write.write, Write::Removed) && !target.is_value() {
                 return Ok(());
             }
+            let new = plan.version(&place, write, &target, &mut ready)?;
             match self.write_then(&guard, &place, &target, new, || drop(reader.take())) {
                 Ok(()) => return Ok(()),
-                Err(refused) => new = raced(refused).map_err(CommitError::Write)?,
+                Err(refused) => {
+                    ready = write.again(raced(refused).map_err(CommitError::Write)?);
+                }
             }
         }
     }
 
+    fn planned_place<'k>(&'k self, write: &PlannedWrite<'k, O>) -> Place<'k, O> {
+        let index = self.space(write.space);
+        Place { index, space: write.space, hash: write.hash, key: write.key }
+    }
+
+    /// The version to install, unless it depends on the base.
     fn planned_version(
         &self,
         place: &Place<'_, O>,
         write: &PlannedWrite<'_, O>,
-    ) -> Result<NewVersion<O>, CommitError> {
-        let new = match write.value {
-            None => place.index.new_version(write.key, NewValue::Tombstone, 0, None),
-            Some(value) => place.index.new_version(
+    ) -> Result<Option<NewVersion<O>>, CommitError> {
+        match write.write {
+            Write::Removed => {
+                made(place.index.new_version(write.key, NewValue::Tombstone, 0, None))
+            }
+            Write::Value(value) => made(place.index.new_version(
                 write.key,
                 value.value.as_new(),
                 value.kind,
                 value.expire_at_ms,
-            ),
-        };
-        new.map_err(|error| CommitError::Write(error.into()))
+            )),
+            Write::Merge(_) => Ok(None),
+        }
     }
 
-    fn commit_many(&self, plan: &Plan<'_, O>, reader: Reader<O>) -> Result<(), CommitError> {
+    fn commit_many(&self, mut plan: Plan<'_, O>, reader: Reader<O>) -> Result<(), CommitError> {
         let guard = self.collector.pin();
-        let mut batch =
-            Batch::new(&guard, Descriptor::new(plan.lease, Arc::clone(&plan.reads), plan.priority));
+        let reads = std::mem::take(&mut plan.reads);
+        let needs_lease = !reads.is_empty() || plan.writes.iter().any(|write| write.is_validated);
+        let descriptor = Descriptor::new(plan.lease, needs_lease, reads, plan.priority);
+        let mut batch = Batch::new(&guard, descriptor);
         let descriptor = batch.descriptor();
         let mut installed = Vec::with_capacity(plan.writes.len());
-        let mut result = self.install_all(&guard, &mut batch, plan, &mut installed);
+        let mut result = self.install_all(&guard, &mut batch, &plan, &mut installed);
         if result.is_ok() {
-            result = self.reach_verdict(&guard, descriptor, plan);
+            result = self.reach_verdict(&guard, descriptor, &plan);
         } else {
             // So that nobody waits for what will not come.
             descriptor.kill();
@@ -159,20 +171,23 @@ impl<O: Send + Sync + 'static> Engine<O> {
         installed: &mut Vec<Installed<'g, O>>,
     ) -> Result<(), CommitError> {
         for write in &plan.writes {
-            let place = self.place(write.space, write.key);
-            let mut new = self.planned_version(&place, write)?;
+            let place = self.planned_place(write);
+            let mut ready = self.planned_version(&place, write)?;
             loop {
                 let target = self.target(guard, &place);
                 plan.check(write, &target)?;
                 if batch.descriptor().status() == Status::Aborted {
                     return Err(conflict(write.key));
                 }
+                let new = plan.version(&place, write, &target, &mut ready)?;
                 match batch.install(place.index, place.hash, target.head.as_ref(), new) {
                     Ok(version) => {
                         installed.push(Installed { place, version, base: target.base });
                         break;
                     }
-                    Err(refused) => new = raced(refused).map_err(CommitError::Write)?,
+                    Err(refused) => {
+                        ready = write.again(raced(refused).map_err(CommitError::Write)?);
+                    }
                 }
             }
             self.at_step(Step::Installed(installed.len()));
@@ -193,12 +208,12 @@ impl<O: Send + Sync + 'static> Engine<O> {
         if self.decide(guard, descriptor) == Status::Committed {
             return Ok(());
         }
-        if !plan.reads.is_empty() && !self.leases.holds(plan.lease) {
+        if descriptor.needs_lease && !self.leases.holds(plan.lease) {
             return Err(CommitError::SnapshotExpired);
         }
         let timestamp = descriptor.fix_timestamp(&self.clock);
         let changed = self.first_changed_read(guard, descriptor, timestamp);
-        Err(conflict(changed.map_or(&[], |read| &plan.reads[read].key)))
+        Err(conflict(changed.map_or(&[], |read| &descriptor.reads[read].key)))
     }
 
     /// Sees to the versions of an aborted commit.
@@ -222,10 +237,44 @@ impl<O: Send + Sync + 'static> Plan<'_, O> {
         write: &PlannedWrite<'_, O>,
         target: &Target<'_, O>,
     ) -> Result<(), CommitError> {
-        let changed = write.was_read
+        let changed = write.is_validated
             && target.base.is_some_and(|(_, stamp)| stamp.timestamp() > self.lease.read_timestamp);
         if changed { Err(conflict(write.key)) } else { Ok(()) }
     }
+
+    /// The version to install on `target`: the one that is ready, or what the operations make of the base.
+    fn version(
+        &self,
+        place: &Place<'_, O>,
+        write: &PlannedWrite<'_, O>,
+        target: &Target<'_, O>,
+        ready: &mut Option<NewVersion<O>>,
+    ) -> Result<NewVersion<O>, CommitError> {
+        if let Some(new) = ready.take() {
+            return Ok(new);
+        }
+        let Write::Merge(merges) = write.write else {
+            unreachable!("all other writes are ready until they are installed")
+        };
+        let refused = |reason| CommitError::Merge { key: write.key.to_vec(), reason };
+        let Buffered { value, kind, expire_at_ms } =
+            merges.apply(target.visible(self.now_ms)).map_err(refused)?;
+        let new = place.index.new_version(write.key, value.as_new(), kind, expire_at_ms);
+        new.map_err(|error| CommitError::Write(error.into()))
+    }
+}
+
+impl<O: Send + Sync + 'static> PlannedWrite<'_, O> {
+    /// What is left of a version that was too late: itself, unless it was made for another base.
+    fn again(&self, late: NewVersion<O>) -> Option<NewVersion<O>> {
+        (!matches!(self.write, Write::Merge(_))).then_some(late)
+    }
+}
+
+fn made<O: Send + Sync + 'static>(
+    new: Result<NewVersion<O>, AllocError>,
+) -> Result<Option<NewVersion<O>>, CommitError> {
+    new.map(Some).map_err(|error| CommitError::Write(error.into()))
 }
 
 fn conflict(key: &[u8]) -> CommitError {

@@ -25,7 +25,6 @@
 use crate::commit_clock::CommitClock;
 use crate::entry::VersionStamp;
 use crate::lease::Lease;
-use std::sync::Arc;
 use stillpoint_primitive::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A key that a transaction read at its lease's timestamp.
@@ -56,16 +55,25 @@ pub(crate) struct Descriptor {
     pub(crate) priority: bool,
     timestamp: AtomicU64,
     pub(crate) lease: Lease,
-    pub(crate) reads: Arc<[ReadKey]>,
+    /// Whether anything that was read is validated, here or when it was installed: the commit needs the lease to have held until then.
+    pub(crate) needs_lease: bool,
+    /// The keys that were read and not written.
+    pub(crate) reads: Vec<ReadKey>,
 }
 
 impl Descriptor {
-    pub(crate) fn new(lease: Lease, reads: Arc<[ReadKey]>, priority: bool) -> Self {
+    pub(crate) fn new(
+        lease: Lease,
+        needs_lease: bool,
+        reads: Vec<ReadKey>,
+        priority: bool,
+    ) -> Self {
         Descriptor {
             status: AtomicU32::new(INSTALLING),
             priority,
             timestamp: AtomicU64::new(UNSET),
             lease,
+            needs_lease,
             reads,
         }
     }
@@ -138,10 +146,10 @@ mod tests {
     fn a_killed_commit_cannot_be_prepared_and_a_prepared_one_cannot_be_killed() {
         let (clock, leases) = (CommitClock::new(), LeaseRegistry::new());
         let lease = leases.take(&clock);
-        let killed = Descriptor::new(lease, Arc::from([]), false);
+        let killed = Descriptor::new(lease, false, Vec::new(), false);
         assert!(killed.kill() && !killed.prepare());
         assert_eq!(killed.status(), Status::Aborted);
-        let prepared = Descriptor::new(lease, Arc::from([]), false);
+        let prepared = Descriptor::new(lease, false, Vec::new(), false);
         assert!(prepared.prepare() && !prepared.kill());
         let timestamp = prepared.fix_timestamp(&clock);
         assert_eq!(timestamp, prepared.fix_timestamp(&clock));

@@ -1,5 +1,6 @@
 //! The errors of the store, one small enum per kind of operation.
 
+use std::convert::Infallible;
 use std::fmt;
 use stillpoint_structures::AllocError;
 
@@ -78,7 +79,37 @@ pub enum CommitError {
     Write(WriteError),
     /// The transaction's own snapshot was expired under memory pressure.
     SnapshotExpired,
+    /// An `add`, `max` or `append` did not suit what the key was.
+    Merge {
+        /// The key.
+        key: Vec<u8>,
+        /// What was wrong with it.
+        reason: MergeError,
+    },
 }
+
+/// Why an operation could not be applied to what a key was at the commit.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeError {
+    /// The value is an object, or of another kind than the operation's.
+    OtherKind,
+    /// The value is not a number of `i64` in decimal.
+    NotANumber,
+    /// The sum is beyond `i64`.
+    Overflow,
+}
+
+impl fmt::Display for MergeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MergeError::OtherKind => "holds a value of another kind",
+            MergeError::NotANumber => "is not an integer in range",
+            MergeError::Overflow => "would overflow",
+        })
+    }
+}
+impl std::error::Error for MergeError {}
 
 impl fmt::Display for CommitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,7 +119,54 @@ impl fmt::Display for CommitError {
             }
             CommitError::Write(e) => e.fmt(f),
             CommitError::SnapshotExpired => SnapshotExpired.fmt(f),
+            CommitError::Merge { key, reason } => {
+                write!(f, "key {:?} {reason}", String::from_utf8_lossy(key))
+            }
         }
     }
 }
 impl std::error::Error for CommitError {}
+
+/// Why a transaction that was run as a closure has no result. Nothing of it was applied.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransactionError<E = Infallible> {
+    /// The closure gave it up, with this.
+    Aborted(E),
+    /// All attempts that were allowed met conflicts.
+    Conflict {
+        /// The key at which the last one failed, where known.
+        key: Vec<u8>,
+        /// Attempts that were made.
+        attempts: u32,
+    },
+    /// The deadline came first.
+    TimedOut {
+        /// Attempts that were made.
+        attempts: u32,
+    },
+    /// It failed for a reason that another attempt would not mend.
+    Failed(CommitError),
+    /// The closure waits for a change of what it read, and it read nothing.
+    NothingToWaitFor,
+}
+
+impl<E: fmt::Display> fmt::Display for TransactionError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TransactionError::Aborted(error) => error.fmt(f),
+            TransactionError::Conflict { key, attempts } => {
+                let key = String::from_utf8_lossy(key);
+                write!(f, "{attempts} attempts met conflicts, the last at key {key:?}")
+            }
+            TransactionError::TimedOut { attempts } => {
+                write!(f, "the deadline came after {attempts} attempts")
+            }
+            TransactionError::Failed(error) => error.fmt(f),
+            TransactionError::NothingToWaitFor => {
+                f.write_str("a transaction that read nothing would wait for ever")
+            }
+        }
+    }
+}
+impl<E: fmt::Debug + fmt::Display> std::error::Error for TransactionError<E> {}

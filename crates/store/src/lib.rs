@@ -7,6 +7,7 @@
 //! | `commit_clock`, `lease`, `lease_view` | timestamps, and who still reads at which |
 //! | `reader` | reading by a lease |
 //! | `settle` | how a version stands: stamping, helping, deciding, validating |
+//! | `transaction/` | attempts, isolation, operations at the commit, savepoints |
 //! | `write`, `commit`, `descriptor` | writes of one key; commits of several |
 //! | `prune`, `limbo` | cutting out what no snapshot needs |
 //! | `expiry`, `maintenance` | what is done beside the operations |
@@ -46,7 +47,9 @@ mod write;
 pub use config::{At, Config, PressurePolicy};
 pub use draft::Draft;
 pub use entry::{Entry, Value, VersionStamp};
-pub use error::{CommitError, MvccDisabled, SnapshotExpired, WriteError};
+pub use error::{
+    CommitError, MergeError, MvccDisabled, SnapshotExpired, TransactionError, WriteError,
+};
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
 pub use mutation::Mutation;
@@ -57,4 +60,4 @@ pub use stats::Stats;
 #[doc(hidden)]
 pub use step::Step;
 pub use store::Store;
-pub use transaction::Transaction;
+pub use transaction::{Isolation, Savepoint, Stop, Transaction, TransactionOptions, abort};

@@ -43,9 +43,20 @@ impl<O: Send + Sync + 'static> Reader<O> {
         key: &[u8],
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
+        self.get_hashed(space, self.engine.space(space).hash(key), key, f)
+    }
+
+    #[inline]
+    pub(crate) fn get_hashed<R>(
+        &self,
+        space: u8,
+        hash: u64,
+        key: &[u8],
+        f: impl FnOnce(Option<Entry<'_, O>>) -> R,
+    ) -> Result<R, SnapshotExpired> {
         let index = self.engine.space(space);
         let guard = self.engine.collector.pin();
-        let head = uncapped(index.find(&guard, index.hash(key), key));
+        let head = uncapped(index.find(&guard, hash, key));
         let found = head.and_then(|head| {
             self.engine.visible_at(&guard, head.version(), self.lease.read_timestamp)
         });

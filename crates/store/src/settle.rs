@@ -19,6 +19,8 @@
 //!    A validator that finds anything else proposes ABORTED, which is always safe. Versions of commits that are prepared with a later
 //!    timestamp, or are not prepared, are passed by: those order behind. Those with an earlier timestamp are decided first; so recursion goes
 //!    down strictly in timestamps and ends.
+//!    A key that is written too needs no look at that time: when its pending version was installed, its newest committed version was found to
+//!    be no later than the read timestamp, and until the verdict nothing comes between the two (1); the lease that still held after t held then.
 //!
 //! # Why snapshots are cuts
 //! A snapshot at s sees exactly the versions with timestamp <= s. Single keys: nothing is stamped <= s once the clock passed s, except an unset
@@ -221,7 +223,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         self.at_step(Step::Fixed);
         if descriptor.status() == Status::Prepared {
             let commit = self.first_changed_read(guard, descriptor, timestamp).is_none()
-                && (descriptor.reads.is_empty() || self.leases.holds(descriptor.lease));
+                && (!descriptor.needs_lease || self.leases.holds(descriptor.lease));
             self.at_step(Step::Validated);
             descriptor.propose(commit);
         }

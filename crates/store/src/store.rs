@@ -6,7 +6,7 @@ use crate::entry::{Entry, VersionStamp};
 use crate::error::{MvccDisabled, WriteError};
 use crate::reader::EMPTY_BINS;
 use crate::write::Expiring;
-use crate::{Draft, Snapshot, Transaction};
+use crate::{Draft, Snapshot};
 use std::sync::Arc;
 
 /// Draws before `random_with` looks for the next key instead.
@@ -384,15 +384,10 @@ impl<O: Send + Sync + 'static> Store<O> {
             Err(MvccDisabled)
         }
     }
-
-    /// Begins a serialisable transaction.
-    pub fn begin(&self, now_ms: u64) -> Transaction<O> {
-        Transaction::begin(Arc::clone(&self.engine), now_ms)
-    }
 }
 
 /// Steele and others' SplitMix64.
-fn next_random(state: &mut u64) -> u64 {
+pub(crate) fn next_random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut word = *state;
     word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,44 +1,52 @@
 //! [`Transaction`]: reads at one timestamp, writes kept until the commit.
 //!
+//! | file | concept |
+//! |---|---|
+//! | `write_set` | what was done with each key |
+//! | `merge` | `add`, `max`, `append`: applied at the commit |
+//! | `undo` | savepoints, and what runs at the end |
+//! | `options`, `stop` | how a transaction runs, and how a closure ends early |
+//! | `run`, `backoff` | running a closure again until it commits |
+//!
 //! # Invariants
-//! 1. Every key that is read from the store is remembered, and the commit validates it; so the transaction is as good as run at its commit timestamp.
+//! 1. Under `Serializable` every key that is read from the store is remembered, and the commit validates it; so the transaction is as good as run
+//!    at its commit timestamp. Under `Snapshot` the keys that are written, or read for update, are.
 //! 2. The read timestamp tells what was read: the commit need not compare versions, only see that none is later.
+//! 3. A key that is written too is validated when its pending version is installed, and only there: from then to the verdict nothing comes
+//!    between the base that was looked at and the pending version (see `commit`).
 //!
 //! # Orderings
 //! | tag | sites |
 //! |---|---|
 //! | `[priority]` | Acquire when taken, Release when given back; a mere token, which protects no memory |
 
+mod backoff;
+mod merge;
+mod options;
+mod run;
+mod stop;
+mod undo;
+mod write_set;
+
 use crate::commit::{Plan, PlannedWrite};
 use crate::descriptor::ReadKey;
 use crate::draft::{Buffered, Decision, Draft, OwnedValue};
 use crate::engine::Engine;
 use crate::entry::{Entry, Value, VersionStamp};
-use crate::error::{CommitError, SnapshotExpired, WriteError};
+use crate::error::{CommitError, MergeError, SnapshotExpired, WriteError};
 use crate::reader::Reader;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use stillpoint_primitive::sync::atomic::Ordering;
+use undo::{Hooks, Undo};
+use write_set::KeySet;
 
-enum Write<O> {
-    Removed,
-    Value(Buffered<O>),
-}
+pub(crate) use merge::{Merge, Merges};
+pub use options::{Isolation, TransactionOptions};
+pub use stop::{Stop, abort};
+pub use undo::Savepoint;
+pub(crate) use write_set::{Touched, Write};
 
-/// What the transaction did with one key.
-struct Touched<O> {
-    /// Read from the store, not only written.
-    was_read: bool,
-    write: Option<Write<O>>,
-}
-
-impl<O> Default for Touched<O> {
-    fn default() -> Self {
-        Touched { was_read: false, write: None }
-    }
-}
-
-/// A serialisable transaction. Reads see its snapshot and its own writes; [`commit`](Transaction::commit) applies all or nothing, at one timestamp.
+/// A transaction. Reads see its snapshot and its own writes; [`commit`](Transaction::commit) applies all or nothing, at one timestamp.
 /// Dropping it rolls back.
 ///
 /// # Progress
@@ -47,15 +55,27 @@ impl<O> Default for Touched<O> {
 pub struct Transaction<O: Send + Sync + 'static = ()> {
     engine: Arc<Engine<O>>,
     reader: Option<Reader<O>>,
-    keys: BTreeMap<u8, BTreeMap<Box<[u8]>, Touched<O>>>,
+    keys: KeySet<O>,
+    isolation: Isolation,
     failed: Option<CommitError>,
     priority: bool,
+    undo: Undo<O>,
+    hooks: Hooks,
 }
 
 impl<O: Send + Sync + 'static> Transaction<O> {
-    pub(crate) fn begin(engine: Arc<Engine<O>>, now_ms: u64) -> Self {
+    pub(crate) fn begin(engine: Arc<Engine<O>>, now_ms: u64, isolation: Isolation) -> Self {
         let reader = Some(Reader::new(Arc::clone(&engine), now_ms));
-        Transaction { engine, reader, keys: BTreeMap::new(), failed: None, priority: false }
+        Transaction {
+            engine,
+            reader,
+            keys: KeySet::new(),
+            isolation,
+            failed: None,
+            priority: false,
+            undo: Undo::new(),
+            hooks: Hooks::default(),
+        }
     }
 
     /// Asks for priority: while one transaction of the store has it, others wait some milliseconds for its commit instead of aborting it.
@@ -70,12 +90,9 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         self.reader.as_ref().expect("there until the commit")
     }
 
-    fn touch(&mut self, space: u8, key: &[u8]) -> &mut Touched<O> {
-        let keys = self.keys.entry(space).or_default();
-        if !keys.contains_key(key) {
-            keys.insert(key.into(), Touched::default());
-        }
-        keys.get_mut(key).expect("was put there if it was not there")
+    fn touch(&mut self, space: u8, key: &[u8]) -> usize {
+        let hash = self.engine.space(space).hash(key);
+        self.keys.touch(space, hash, key)
     }
 
     /// Demands that `key`'s version is (still) this one (`None`: absent), as WATCH does; otherwise [`commit`](Transaction::commit) reports a conflict.
@@ -90,7 +107,9 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         stamp: Option<VersionStamp>,
     ) -> Result<bool, SnapshotExpired> {
         let seen = self.reader().get_with(space, key, |entry| entry.map(|entry| entry.stamp()))?;
-        self.touch(space, key).was_read = true;
+        let at = self.touch(space, key);
+        let touched = &mut self.keys.entries_mut()[at];
+        (touched.was_read, touched.locked) = (true, true);
         if seen != stamp {
             self.failed.get_or_insert(CommitError::Conflict { key: key.to_vec() });
         }
@@ -101,19 +120,52 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     ///
     /// # Errors
     /// The transaction's snapshot was ended.
+    ///
+    /// # Panics
+    /// If the store has no such space.
     pub fn get_with<R>(
         &mut self,
         space: u8,
         key: &[u8],
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
+        let at = self.touch(space, key);
+        if let Some(Write::Merge(_)) = self.keys.entries()[at].write {
+            self.materialise(at)?;
+        }
         let now_ms = self.now_ms();
-        let touched = self.touch(space, key);
-        if let Some(write) = &touched.write {
-            return Ok(f(write.entry(key, now_ms)));
+        let touched = &mut self.keys.entries_mut()[at];
+        if touched.write.is_some() {
+            return Ok(f(touched.own_entry(now_ms)));
         }
         touched.was_read = true;
-        self.reader().get_with(space, key, f)
+        let touched = &self.keys.entries()[at];
+        self.reader().get_hashed(space, touched.hash, key, f)
+    }
+
+    /// As [`get_with`](Transaction::get_with), and the key is validated under [`Isolation::Snapshot`] too: if anybody writes it before this
+    /// transaction commits, the commit fails.
+    ///
+    /// # Errors
+    /// The transaction's snapshot was ended.
+    pub fn get_for_update_with<R>(
+        &mut self,
+        space: u8,
+        key: &[u8],
+        f: impl FnOnce(Option<Entry<'_, O>>) -> R,
+    ) -> Result<R, SnapshotExpired> {
+        let at = self.touch(space, key);
+        let touched = &mut self.keys.entries_mut()[at];
+        (touched.was_read, touched.locked) = (true, true);
+        self.get_with(space, key, f)
+    }
+
+    /// A copy of `key`'s bytes; `None` if it is absent or an object. See [`get_with`](Transaction::get_with).
+    ///
+    /// # Errors
+    /// The transaction's snapshot was ended.
+    pub fn get(&mut self, space: u8, key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotExpired> {
+        self.get_with(space, key, |entry| entry.and_then(|entry| entry.bytes().map(<[u8]>::to_vec)))
     }
 
     /// Read-modify-write of one key inside the transaction.
@@ -148,7 +200,8 @@ impl<O: Send + Sync + 'static> Transaction<O> {
             Decision::Keep | Decision::Install(_) => None,
         };
         if write.is_some() {
-            self.touch(space, key).write = write;
+            let at = self.touch(space, key);
+            self.replace(at, write);
         }
         Ok(result)
     }
@@ -157,7 +210,17 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         self.failed.get_or_insert(CommitError::Write(error));
     }
 
+    fn replace(&mut self, at: usize, write: Option<Write<O>>) {
+        let before = std::mem::replace(&mut self.keys.entries_mut()[at].write, write);
+        if self.undo.is_kept {
+            self.undo.log.push((at, before));
+        }
+    }
+
     /// Sets `key` without reading it.
+    ///
+    /// # Panics
+    /// If the store has no such space.
     pub fn set(
         &mut self,
         space: u8,
@@ -167,12 +230,31 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         expire_at_ms: Option<u64>,
     ) {
         let value = OwnedValue::Bytes(value.to_vec());
-        self.touch(space, key).write = Some(Write::Value(Buffered { value, kind, expire_at_ms }));
+        let at = self.touch(space, key);
+        self.replace(at, Some(Write::Value(Buffered { value, kind, expire_at_ms })));
+    }
+
+    /// Sets `key` to an object without reading it.
+    ///
+    /// # Panics
+    /// If the store has no such space.
+    pub fn set_object(
+        &mut self,
+        space: u8,
+        key: &[u8],
+        kind: u8,
+        object: Arc<O>,
+        expire_at_ms: Option<u64>,
+    ) {
+        let value = OwnedValue::Object(object);
+        let at = self.touch(space, key);
+        self.replace(at, Some(Write::Value(Buffered { value, kind, expire_at_ms })));
     }
 
     /// Removes `key` without reading it.
     pub fn remove(&mut self, space: u8, key: &[u8]) {
-        self.touch(space, key).write = Some(Write::Removed);
+        let at = self.touch(space, key);
+        self.replace(at, Some(Write::Removed));
     }
 
     /// Visits every live key of the space: the snapshot overlaid with own writes. Which keys there are is not validated at commit.
@@ -184,13 +266,23 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         space: u8,
         mut f: impl FnMut(Entry<'_, O>),
     ) -> Result<(), SnapshotExpired> {
-        let own = self.keys.get(&space);
-        let written =
-            |key: &[u8]| own.and_then(|keys| keys.get(key)).is_some_and(|key| key.write.is_some());
+        for at in 0..self.keys.entries().len() {
+            let touched = &self.keys.entries()[at];
+            if touched.space == space && matches!(touched.write, Some(Write::Merge(_))) {
+                self.materialise(at)?;
+            }
+        }
+        let index = self.engine.space(space);
+        let is_written = |key: &[u8]| {
+            let found = self.keys.find(space, index.hash(key), key);
+            found.is_some_and(|at| self.keys.entries()[at].write.is_some())
+        };
+        let writes_here = |touched: &&Touched<O>| touched.space == space && touched.write.is_some();
+        let writes_any = self.keys.entries().iter().any(|touched| writes_here(&touched));
         let mut cursor = 0;
         loop {
             cursor = self.reader().scan(space, cursor, 1024, |entry| {
-                if !written(entry.key()) {
+                if !writes_any || !is_written(entry.key()) {
                     f(entry);
                 }
             })?;
@@ -198,13 +290,9 @@ impl<O: Send + Sync + 'static> Transaction<O> {
                 break;
             }
         }
-        for (key, touched) in own.into_iter().flatten() {
-            if let Some(entry) =
-                touched.write.as_ref().and_then(|write| write.entry(key, self.now_ms()))
-            {
-                f(entry);
-            }
-        }
+        let now_ms = self.now_ms();
+        let own = self.keys.entries().iter().filter(writes_here);
+        own.filter_map(|touched| touched.own_entry(now_ms)).for_each(f);
         Ok(())
     }
 
@@ -213,46 +301,221 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         self.reader().now_ms
     }
 
+    /// The commit timestamp of the cut at which the transaction reads.
+    pub fn read_timestamp(&self) -> u64 {
+        self.reader().lease.read_timestamp
+    }
+
+    /// The isolation level that it was begun with.
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
     /// Commits: all writes become visible at one timestamp, or none.
     ///
     /// # Progress
     /// Lock-free; a transaction without writes has nothing to do and never fails.
     ///
     /// # Errors
-    /// Nothing was applied: a key that was read has changed, or memory is short, or the snapshot was ended.
+    /// Nothing was applied: a key that was read has changed, or memory is short, or the snapshot was ended, or an `add`, `max` or `append`
+    /// did not suit its key.
     pub fn commit(mut self) -> Result<(), CommitError> {
+        // On failure the drop runs what is to run on rollback.
+        self.try_commit()?;
+        self.give_priority_back();
+        self.hooks.committed();
+        Ok(())
+    }
+
+    /// Gives everything up, as dropping does.
+    pub fn rollback(self) {
+        drop(self);
+    }
+
+    fn try_commit(&mut self) -> Result<(), CommitError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
+        let isolation = self.isolation;
         let (mut reads, mut writes) = (Vec::new(), Vec::new());
-        for (&space, keys) in &self.keys {
-            let index = self.engine.space(space);
-            for (key, touched) in keys {
-                if touched.was_read {
-                    reads.push(ReadKey { space, hash: index.hash(key), key: key.clone() });
+        if self.keys.entries().iter().any(|touched| touched.write.is_some()) {
+            for touched in self.keys.entries_mut() {
+                if touched.write.is_none() && touched.is_validated(isolation) {
+                    let key = std::mem::take(&mut touched.key);
+                    reads.push(ReadKey { space: touched.space, hash: touched.hash, key });
                 }
+            }
+            for touched in self.keys.entries() {
                 if let Some(write) = &touched.write {
                     writes.push(PlannedWrite {
-                        space,
-                        key,
-                        value: write.value(),
-                        was_read: touched.was_read,
+                        space: touched.space,
+                        hash: touched.hash,
+                        key: &touched.key,
+                        write,
+                        is_validated: touched.is_validated(isolation),
                     });
                 }
             }
         }
+        writes.sort_unstable_by_key(|write| (write.space, write.hash, write.key));
         let reader = self.reader.take().expect("there until the commit");
-        let plan =
-            Plan { lease: reader.lease, reads: reads.into(), writes, priority: self.priority };
-        self.engine.commit(&plan, reader)
+        let plan = Plan {
+            lease: reader.lease,
+            now_ms: reader.now_ms,
+            reads,
+            writes,
+            priority: self.priority,
+        };
+        self.engine.commit(plan, reader)
+    }
+
+    fn give_priority_back(&mut self) {
+        if std::mem::take(&mut self.priority) {
+            // Release [priority]: a mere token
+            self.engine.priority.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// Operations that are applied at the commit, without reading.
+impl<O: Send + Sync + 'static> Transaction<O> {
+    /// Adds `by` to the number at `key` (0 if absent) when the transaction commits. Nothing is read, so nobody else's write of the key is a
+    /// conflict. A number is decimal text, as Redis keeps it; the key has, or gets, the given kind.
+    ///
+    /// A key that is not such a number, or that would leave the range of `i64`, fails the commit with [`CommitError::Merge`]. Reading the key
+    /// in this transaction, after or before, makes it a key that was read.
+    ///
+    /// # Panics
+    /// If the store has no such space.
+    pub fn add(&mut self, space: u8, key: &[u8], kind: u8, by: i64) {
+        self.merge(space, key, kind, Merge::Add(by));
+    }
+
+    /// Makes the number at `key` at least `than` when the transaction commits; see [`add`](Transaction::add). An absent key becomes `than`.
+    ///
+    /// # Panics
+    /// If the store has no such space.
+    pub fn max(&mut self, space: u8, key: &[u8], kind: u8, than: i64) {
+        self.merge(space, key, kind, Merge::Max(than));
+    }
+
+    /// Appends `bytes` to the value of `key` (nothing if absent) when the transaction commits; see [`add`](Transaction::add).
+    ///
+    /// # Panics
+    /// If the store has no such space.
+    pub fn append(&mut self, space: u8, key: &[u8], kind: u8, bytes: &[u8]) {
+        self.merge(space, key, kind, Merge::Append(bytes.to_vec()));
+    }
+
+    fn merge(&mut self, space: u8, key: &[u8], kind: u8, merge: Merge) {
+        let at = self.touch(space, key);
+        let now_ms = self.now_ms();
+        let touched = &mut self.keys.entries_mut()[at];
+        match &mut touched.write {
+            None => self.replace(at, Some(Write::Merge(Merges::new(kind, merge)))),
+            Some(Write::Merge(merges)) => {
+                let mut merges =
+                    if self.undo.is_kept { merges.clone() } else { std::mem::take(merges) };
+                merges.push(kind, merge);
+                self.replace(at, Some(Write::Merge(merges)));
+            }
+            Some(_) => {
+                let merged = Merges::new(kind, merge).apply(touched.own_entry(now_ms));
+                self.merged(at, merged);
+            }
+        }
+    }
+
+    /// Makes the pending operations of a key, which is being read, a write of their outcome.
+    #[cold]
+    fn materialise(&mut self, at: usize) -> Result<(), SnapshotExpired> {
+        let touched = &mut self.keys.entries_mut()[at];
+        let Some(Write::Merge(merges)) = &touched.write else { return Ok(()) };
+        touched.was_read = true;
+        let reader = self.reader.as_ref().expect("there until the commit");
+        let merged = reader
+            .get_hashed(touched.space, touched.hash, &touched.key, |base| merges.apply(base))?;
+        self.merged(at, merged);
+        Ok(())
+    }
+
+    fn merged(&mut self, at: usize, merged: Result<Buffered<O>, MergeError>) {
+        match merged {
+            Ok(value) => self.replace(at, Some(Write::Value(value))),
+            Err(reason) => {
+                let key = self.keys.entries()[at].key.to_vec();
+                self.failed.get_or_insert(CommitError::Merge { key, reason });
+                self.replace(at, None);
+            }
+        }
+    }
+}
+
+/// Savepoints, and what runs at the end.
+impl<O: Send + Sync + 'static> Transaction<O> {
+    /// A place to which [`rollback_to`](Transaction::rollback_to) can return. From the first one on, what is overwritten in the transaction's
+    /// buffers is kept.
+    pub fn savepoint(&mut self) -> Savepoint {
+        self.undo.is_kept = true;
+        Savepoint {
+            lease: self.reader().lease,
+            undo: self.undo.log.len(),
+            on_commit: self.hooks.on_commit.len(),
+            on_rollback: self.hooks.on_rollback.len(),
+            failed: self.failed.clone(),
+        }
+    }
+
+    /// Undoes all writes since `savepoint`, and forgets what was to run at the end. What was read since stays read, and a conflict that was found
+    /// stays one. The savepoint can be used again; later ones are void.
+    ///
+    /// # Panics
+    /// If it is a savepoint of another transaction, or void.
+    pub fn rollback_to(&mut self, savepoint: &Savepoint) {
+        assert!(
+            savepoint.lease == self.reader().lease && savepoint.undo <= self.undo.log.len(),
+            "a savepoint of another transaction, or one that was rolled back"
+        );
+        for (at, before) in self.undo.log.drain(savepoint.undo..).rev() {
+            self.keys.entries_mut()[at].write = before;
+        }
+        self.hooks.on_commit.truncate(savepoint.on_commit);
+        self.hooks.on_rollback.truncate(savepoint.on_rollback);
+        if !matches!(self.failed, Some(CommitError::Conflict { .. })) {
+            self.failed.clone_from(&savepoint.failed);
+        }
+    }
+
+    /// Runs `f` once, after the transaction has committed: the place for effects, since a closure may run more than once. If `f` panics, so does
+    /// the call that committed; the commit stands.
+    pub fn on_commit(&mut self, f: impl FnOnce() + Send + 'static) {
+        self.hooks.on_commit.push(Box::new(f));
+    }
+
+    /// Runs `f` once if this attempt is given up: rolled back, dropped, or refused at its commit. `f` must not panic.
+    pub fn on_rollback(&mut self, f: impl FnOnce() + Send + 'static) {
+        self.hooks.on_rollback.push(Box::new(f));
     }
 }
 
 impl<O: Send + Sync + 'static> Drop for Transaction<O> {
     fn drop(&mut self) {
-        if self.priority {
-            // Release [priority]: a mere token
-            self.engine.priority.store(false, Ordering::Release);
+        self.give_priority_back();
+        self.reader = None;
+        self.hooks.rolled_back();
+    }
+}
+
+impl<O> Touched<O> {
+    /// Whether the commit is to fail if somebody else has written the key.
+    fn is_validated(&self, isolation: Isolation) -> bool {
+        match isolation {
+            Isolation::Serializable => self.was_read,
+            Isolation::Snapshot => match self.write {
+                None => self.locked,
+                Some(Write::Merge(_)) => self.was_read,
+                Some(_) => true,
+            },
         }
     }
 }
@@ -261,26 +524,5 @@ fn owned<O>(value: Value<'_, O>) -> OwnedValue<O> {
     match value {
         Value::Bytes(bytes) => OwnedValue::Bytes(bytes.to_vec()),
         Value::Object(object) => OwnedValue::Object(Arc::clone(object)),
-    }
-}
-
-impl<O> Write<O> {
-    fn value(&self) -> Option<&Buffered<O>> {
-        match self {
-            Write::Removed => None,
-            Write::Value(value) => Some(value),
-        }
-    }
-
-    fn entry<'g>(&'g self, key: &'g [u8], now_ms: u64) -> Option<Entry<'g, O>> {
-        let Buffered { value, kind, expire_at_ms } = self.value()?;
-        if expire_at_ms.is_some_and(|at| at <= now_ms) {
-            return None;
-        }
-        let value = match value {
-            OwnedValue::Bytes(bytes) => Value::Bytes(bytes),
-            OwnedValue::Object(object) => Value::Object(object),
-        };
-        Some(Entry { key, value, kind: *kind, expire_at_ms: *expire_at_ms, stamp: VersionStamp(0) })
     }
 }

@@ -51,7 +51,7 @@ pub(crate) struct Target<'g, O: Send + Sync + 'static> {
 }
 
 impl<'g, O: Send + Sync + 'static> Target<'g, O> {
-    fn visible(&self, now_ms: u64) -> Option<Entry<'g, O>> {
+    pub(crate) fn visible(&self, now_ms: u64) -> Option<Entry<'g, O>> {
         self.base.and_then(|(version, stamp)| Entry::of(version, stamp, now_ms))
     }
 

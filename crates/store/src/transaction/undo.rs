@@ -1,0 +1,48 @@
+//! [`Savepoint`]: a place in a transaction to which its writes can be rolled back; and what runs when it has ended.
+
+use crate::error::CommitError;
+use crate::lease::Lease;
+use crate::transaction::write_set::Write;
+
+/// A place in a transaction: see [`Transaction::savepoint`](crate::Transaction::savepoint).
+#[derive(Clone, Debug)]
+pub struct Savepoint {
+    pub(crate) lease: Lease,
+    pub(crate) undo: usize,
+    pub(crate) on_commit: usize,
+    pub(crate) on_rollback: usize,
+    pub(crate) failed: Option<CommitError>,
+}
+
+/// What each write replaced since the first savepoint: entry numbers with what was there.
+pub(crate) struct Undo<O> {
+    pub(crate) is_kept: bool,
+    pub(crate) log: Vec<(usize, Option<Write<O>>)>,
+}
+
+impl<O> Undo<O> {
+    pub(crate) fn new() -> Self {
+        Undo { is_kept: false, log: Vec::new() }
+    }
+}
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// What runs when the transaction has ended.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) on_commit: Vec<Hook>,
+    pub(crate) on_rollback: Vec<Hook>,
+}
+
+impl Hooks {
+    pub(crate) fn committed(&mut self) {
+        self.on_rollback.clear();
+        std::mem::take(&mut self.on_commit).into_iter().for_each(|hook| hook());
+    }
+
+    pub(crate) fn rolled_back(&mut self) {
+        self.on_commit.clear();
+        std::mem::take(&mut self.on_rollback).into_iter().for_each(|hook| hook());
+    }
+}
