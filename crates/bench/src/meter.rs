@@ -26,8 +26,9 @@ impl Meter {
     pub(crate) fn run(&self, bench: &Bench) {
         let mut operate = (bench.make)();
         if let Some(ops) = self.ops {
-            let ns = time(&mut *operate, ops);
-            println!("{:20} {ns:8.2} ns/op  {ops} operations  {}", bench.name, bench.workload);
+            // Without a clock: what asks the kernel for one does not run under callgrind.
+            operate(ops);
+            println!("{:20} {ops} operations  {}", bench.name, bench.workload);
             return;
         }
         let target = Duration::from_millis(if self.quick { 10 } else { 200 });
