@@ -125,6 +125,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     }
 
     fn commit_many(&self, mut plan: Plan<'_, O>, reader: Reader<O>) -> Result<(), CommitError> {
+        let mut announcement = self.announce().map_err(CommitError::Write)?;
         let guard = self.collector.pin();
         let reads = std::mem::take(&mut plan.reads);
         let needs_lease = !reads.is_empty() || plan.writes.iter().any(|write| write.is_validated);
@@ -144,14 +145,20 @@ impl<O: Send + Sync + 'static> Engine<O> {
         match result {
             Ok(()) => {
                 let stamp = descriptor.stamp();
+                if let Some(announcement) = &mut announcement {
+                    let changes = installed.iter().map(|write| (write.place.space, write.version));
+                    announcement.publish(stamp, changes);
+                }
                 batch.finish(Some(stamp.0));
                 self.at_step(Step::Finished);
+                drop(announcement);
                 for write in installed {
                     self.written(&guard, &write.place, write.version, stamp, write.base);
                 }
                 self.counters.own().add(Figure::Commits, 1);
             }
             Err(_) => {
+                drop(announcement);
                 batch.finish(None);
                 self.abandon(&guard, installed);
             }

@@ -37,6 +37,22 @@ pub struct Config {
     pub max_version_bytes: Option<u64>,
     /// What happens above that limit (default: nothing).
     pub on_pressure: PressurePolicy,
+    /// Whether every committed change is published, for logs and feeds (default: no). A store that publishes pays for it with each write.
+    pub stream: Option<StreamConfig>,
+}
+
+/// Settings of the stream of committed changes.
+#[derive(Clone, Debug)]
+pub struct StreamConfig {
+    /// Bytes of changes that are kept for who has not read them yet (default 64 MiB). What is older goes; a feed that wanted it is told so, and
+    /// while a log wants it writers wait.
+    pub budget_bytes: usize,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        StreamConfig { budget_bytes: 64 << 20 }
+    }
 }
 
 impl Default for Config {
@@ -48,6 +64,7 @@ impl Default for Config {
             gc_interval_us: 100,
             max_version_bytes: None,
             on_pressure: PressurePolicy::Protect,
+            stream: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //!  Engine ─┬─ spaces: VersionIndex …      one per key space; all of one collector and one pool
 //!          ├─ clock · leases              timestamps, and who still reads at which
 //!          ├─ limbo · expiry              what waits to be cut out, what waits to expire
+//!          ├─ stream                      every committed change, if it is wanted
 //!          └─ counters · settings
 //! ```
 //!
@@ -20,6 +21,8 @@ use crate::expiry::Expiry;
 use crate::lease::LeaseRegistry;
 use crate::limbo::Limbo;
 use crate::settings::Settings;
+use crate::stream::{Published, Stream};
+use std::sync::Arc;
 use stillpoint_pool::Pool;
 use stillpoint_primitive::CachePadded;
 use stillpoint_primitive::sync::atomic::AtomicBool;
@@ -37,6 +40,7 @@ pub(crate) struct Engine<O: Send + Sync + 'static> {
     pub(crate) expiry: Expiry,
     pub(crate) counters: Counters,
     pub(crate) settings: Settings,
+    pub(crate) stream: Option<Published<O>>,
     /// Taken by the one transaction that others must be patient with.
     pub(crate) priority: CachePadded<AtomicBool>,
     pub(crate) collector: Collector,
@@ -68,6 +72,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             expiry: Expiry::new(),
             counters: Counters::new(usize::from(config.spaces)),
             settings: Settings::new(config),
+            stream: config.stream.as_ref().map(|stream| Published(Arc::new(Stream::new(stream)))),
             priority: CachePadded::new(AtomicBool::new(false)),
             collector,
             pool,

@@ -18,6 +18,8 @@ pub enum WriteError {
         /// Bytes asked for.
         bytes: usize,
     },
+    /// The log that must have every change cannot take any more.
+    LogFailed,
 }
 
 impl fmt::Display for WriteError {
@@ -27,6 +29,7 @@ impl fmt::Display for WriteError {
                 write!(f, "no memory for a version of {bytes} bytes")
             }
             WriteError::TooLarge { bytes } => write!(f, "a value of {bytes} bytes is too large"),
+            WriteError::LogFailed => f.write_str("the log has failed"),
         }
     }
 }
@@ -43,6 +46,17 @@ impl From<AllocError> for WriteError {
         }
     }
 }
+
+/// The store publishes no changes: see [`Config::stream`](crate::Config::stream).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamOff;
+
+impl fmt::Display for StreamOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the store publishes no changes")
+    }
+}
+impl std::error::Error for StreamOff {}
 
 /// Snapshots are switched off: see [`Config::mvcc_enabled`](crate::Config::mvcc_enabled).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 //! | `write`, `commit`, `descriptor` | writes of one key; commits of several |
 //! | `prune`, `limbo` | cutting out what no snapshot needs |
 //! | `expiry`, `maintenance` | what is done beside the operations |
+//! | `stream` | every committed change, once, in order |
 //! | `counters`, `settings`, `segments` | figures per thread, live settings, arrays that grow in place |
 //! | `step` | where tests stop a thread |
 #![forbid(unsafe_code)]
@@ -41,14 +42,15 @@ mod snapshot;
 mod stats;
 mod step;
 mod store;
+mod stream;
 mod transaction;
 mod write;
 
-pub use config::{At, Config, PressurePolicy};
+pub use config::{At, Config, PressurePolicy, StreamConfig};
 pub use draft::Draft;
 pub use entry::{Entry, Value, VersionStamp};
 pub use error::{
-    CommitError, MergeError, MvccDisabled, SnapshotExpired, TransactionError, WriteError,
+    CommitError, MergeError, MvccDisabled, SnapshotExpired, StreamOff, TransactionError, WriteError,
 };
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
@@ -60,4 +62,5 @@ pub use stats::Stats;
 #[doc(hidden)]
 pub use step::Step;
 pub use store::Store;
+pub use stream::{Change, CommitStream, Group, Groups};
 pub use transaction::{Isolation, Savepoint, Stop, Transaction, TransactionOptions, abort};

@@ -25,6 +25,7 @@ use crate::entry::{Entry, VersionStamp};
 use crate::error::WriteError;
 use crate::settle::Standing;
 use crate::step::Step;
+use crate::stream::{Announcement, Published};
 use stillpoint_primitive::sync::{hint, thread};
 use stillpoint_structures::{Guard, NewValue, NewVersion, Refused, RefusedReason};
 
@@ -77,6 +78,31 @@ impl<O: Send + Sync + 'static> Engine<O> {
         value: &[u8],
         expire_at_ms: Option<u64>,
     ) -> Result<(), WriteError> {
+        if self.stream.is_some() {
+            return self.set_published(at, key, kind, value, expire_at_ms);
+        }
+        let place = self.place(at.space, key);
+        let mut new = place.index.new_version(key, NewValue::Bytes(value), kind, expire_at_ms)?;
+        let guard = self.collector.pin();
+        loop {
+            let target = self.target(&guard, &place);
+            match self.write_quietly(&guard, &place, &target, new, |_, _| ()) {
+                Ok(()) => return Ok(()),
+                Err(refused) => new = raced(refused)?,
+            }
+        }
+    }
+
+    /// The same in a store that publishes what is committed: apart, so that others do not pay for it.
+    #[inline(never)]
+    fn set_published(
+        &self,
+        at: At,
+        key: &[u8],
+        kind: u8,
+        value: &[u8],
+        expire_at_ms: Option<u64>,
+    ) -> Result<(), WriteError> {
         let place = self.place(at.space, key);
         let mut new = place.index.new_version(key, NewValue::Bytes(value), kind, expire_at_ms)?;
         let guard = self.collector.pin();
@@ -84,7 +110,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             let target = self.target(&guard, &place);
             match self.write(&guard, &place, &target, new) {
                 Ok(()) => return Ok(()),
-                Err(refused) => new = raced(refused)?,
+                Err(not_written) => new = raced(not_written)?,
             }
         }
     }
@@ -196,7 +222,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         place: &Place<'g, O>,
         target: &Target<'g, O>,
         new: NewVersion<O>,
-    ) -> Result<(), Refused<O>> {
+    ) -> Result<(), NotWritten<O>> {
         self.write_then(guard, place, target, new, || ())
     }
 
@@ -209,6 +235,29 @@ impl<O: Send + Sync + 'static> Engine<O> {
         target: &Target<'g, O>,
         new: NewVersion<O>,
         then: impl FnOnce(),
+    ) -> Result<(), NotWritten<O>> {
+        match self.announce() {
+            Err(error) => Err(NotWritten::Stream(error)),
+            Ok(None) => Ok(self.write_quietly(guard, place, target, new, |_, _| then())?),
+            Ok(Some(announcement)) => {
+                let publish = |version, stamp| {
+                    announcement.publish_one(place.space, version, stamp);
+                    then();
+                };
+                Ok(self.write_quietly(guard, place, target, new, publish)?)
+            }
+        }
+    }
+
+    /// As `write`, without a word to the stream; `then` is told of the version and its stamp.
+    #[inline(always)]
+    fn write_quietly<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        place: &Place<'g, O>,
+        target: &Target<'g, O>,
+        new: NewVersion<O>,
+        then: impl FnOnce(Version<'g, O>, VersionStamp),
     ) -> Result<(), Refused<O>> {
         #[cfg(stillpoint_loom)]
         let early = self.clock.now();
@@ -227,7 +276,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         self.at_step(Step::Unstamped);
         let stamp = self.stamp_on(version, target.base.map(|(_, stamp)| stamp));
         self.at_step(Step::Stamped);
-        then();
+        then(version, stamp);
         self.written(guard, place, version, stamp, target.base);
         let own = self.counters.own();
         own.add(Figure::Commits, 1);
@@ -235,6 +284,17 @@ impl<O: Send + Sync + 'static> Engine<O> {
             self.tidy_own(TIDIED);
         }
         Ok(())
+    }
+
+    /// Tells the stream, if there is one, that a write begins.
+    ///
+    /// # Errors
+    /// The log has failed.
+    #[inline]
+    pub(crate) fn announce(&self) -> Result<Option<Announcement<'_, O>>, WriteError> {
+        let Some(Published(stream)) = &self.stream else { return Ok(None) };
+        stream.admit(&self.clock)?;
+        Ok(Some(stream.announce(&self.clock)))
     }
 
     /// Counts a committed version, sees to its expiry, and cuts out what it superseded.
@@ -329,14 +389,27 @@ fn new_version<O: Send + Sync + 'static>(
     }
 }
 
+/// Why a version was not installed.
+pub(crate) enum NotWritten<O: Send + Sync + 'static> {
+    Refused(Refused<O>),
+    Stream(WriteError),
+}
+
+impl<O: Send + Sync + 'static> From<Refused<O>> for NotWritten<O> {
+    fn from(refused: Refused<O>) -> Self {
+        NotWritten::Refused(refused)
+    }
+}
+
 /// The version back if the install was refused for a race.
 pub(crate) fn raced<O: Send + Sync + 'static>(
-    refused: Refused<O>,
+    not_written: impl Into<NotWritten<O>>,
 ) -> Result<NewVersion<O>, WriteError> {
-    match refused.reason {
-        RefusedReason::OutOfMemory => {
-            Err(WriteError::OutOfMemory { bytes: refused.version.bytes() })
+    match not_written.into() {
+        NotWritten::Stream(error) => Err(error),
+        NotWritten::Refused(Refused { reason: RefusedReason::OutOfMemory, version }) => {
+            Err(WriteError::OutOfMemory { bytes: version.bytes() })
         }
-        _ => Ok(refused.version),
+        NotWritten::Refused(refused) => Ok(refused.version),
     }
 }

@@ -1,0 +1,247 @@
+//! The commit stream: every committed change, once, in groups of one timestamp.
+//!
+//! ```text
+//!  writer:   announce a ≤ clock ─▶ install ─▶ stamp t ≥ a ─▶ record into the own buffer ─▶ withdraw
+//!                    │ slot of the thread                        │ slot of the thread
+//!                    ▼                                           ▼
+//!  pump:     1 now = clock    2 low = min(now, announcements)    3 take all buffers    4 records with t < low are final:
+//!                                                                                        sorted, cut into groups, onto the ring
+//!  ring:     [group t₁] [group t₂] … ◀── consumers, each at its own timestamp; the oldest groups go when it is over its budget
+//! ```
+//! | file | concept |
+//! |---|---|
+//! | `announce` | the writers' slots: announcements, and the buffers beside them |
+//! | `group` | records, and the groups they are cut into |
+//! | `ring` | final groups, consumers' positions, the budget |
+//! | `signal` | sleeping until something was published |
+//! | `commit_stream` | the consumer that misses nothing, for a log |
+//!
+//! # Why nothing is missed, doubled or torn
+//! 1. **Final.** Let a pump have loaded `now` from the clock, *then* looked into the slots and found no announcement below `low <= now`, and only
+//!    then taken the buffers. Let a change have the stamp `t < low`. Its stamp is made of a clock value that was loaded after the announcement
+//!    `a` was stored, whoever stamped it, so `a <= t`. Were the announcement stored after the pump's look into that slot, the stamp's clock would
+//!    have been loaded later still, and `t >= now >= low`. So the look came after the announcement; it did not find `a` (which would make
+//!    `low <= a <= t`), so it came after the withdrawal too, and the record was in the buffer when that was taken. All four are SeqCst.
+//! 2. **Not torn.** A commit of several keys holds one announcement from before its first install until all its records are in one buffer.
+//!    What shares a timestamp becomes final together, so a group is whole. Inside a group the changes of one key are in order (their sequence
+//!    numbers); between keys there is no order: a timestamp is a moment, and real-time order holds across timestamps only.
+//! 3. **Once.** The owner of a write publishes it, and nobody else; an aborted one publishes nothing. A buffer is taken whole, by one pump.
+//! 4. A late announcement may name an old clock value: that only delays. What was final stays so.
+//! 5. A record whose timestamp is the clock's value is not final; a pump that finds such ones moves the clock on, as a snapshot does, and looks again.
+//!
+//! # Bounds
+//! A thread's buffer is at most a slice (1/64 of the budget, 4 KiB to 256 KiB) and one write; past that its owner pumps. Final and pending bytes
+//! together are at most the budget, and a slice per thread: above it the oldest groups go, and who had not read them is told (`floor`). If a
+//! lossless consumer has not read them, writers wait instead. A writer that is stopped between announcement and withdrawal holds the stream
+//! back, never another writer or reader; what piles up behind it counts as pending, and is given up as a whole above the budget.
+//!
+//! # Orderings
+//! | tag | sites |
+//! |---|---|
+//! | `[gate]` | Release when the gate changes, Acquire when a writer looks: a hint, the wait itself is under the signal's lock |
+//! | `[acknowledged]` | Release when the log says so, Acquire when somebody asks: what the log did before is done |
+//! | `[closed]` | Release when the engine ends, Acquire when a consumer asks |
+//!
+//! # Progress
+//! Publishing takes the lock of the own buffer, which a pump holds for a moment only; with a lossless consumer that lags writers block, see above.
+
+mod announce;
+mod commit_stream;
+mod group;
+mod ring;
+mod signal;
+
+pub use commit_stream::CommitStream;
+pub use group::{Change, Group, Groups};
+
+use crate::commit_clock::CommitClock;
+use crate::config::StreamConfig;
+use crate::error::WriteError;
+pub(crate) use announce::Announcement;
+
+use announce::Slots;
+use ring::Ring;
+use signal::Signal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use stillpoint_primitive::sync::{Mutex, MutexGuard};
+
+/// Writers go on.
+const OPEN: u32 = 0;
+/// A lossless consumer lags: writers wait.
+const FULL: u32 = 1;
+/// A lossless consumer has failed: writes fail.
+const FAILED: u32 = 2;
+
+/// How long a writer sleeps before it looks for itself whether there is room.
+const WRITERS_NAP: Duration = Duration::from_millis(10);
+/// Slices of the budget that threads collect before they pump, and the limits of one.
+const SLICES: usize = 64;
+const SLICE_LEAST: usize = 4 << 10;
+const SLICE_MOST: usize = 256 << 10;
+
+pub(crate) struct Stream<O> {
+    slots: Slots<O>,
+    ring: Mutex<Ring<O>>,
+    slice_bytes: usize,
+    gate: AtomicU32,
+    acknowledged: AtomicU64,
+    closed: AtomicBool,
+    /// Something may have become final.
+    published: Signal,
+    /// The gate has changed.
+    room: Signal,
+    /// The log has acknowledged more, or has failed.
+    durable: Signal,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl<O: Send + Sync + 'static> Stream<O> {
+    pub(crate) fn new(config: &StreamConfig) -> Self {
+        Stream {
+            slots: Slots::new(),
+            ring: Mutex::new(Ring::new(config.budget_bytes)),
+            slice_bytes: (config.budget_bytes / SLICES).clamp(SLICE_LEAST, SLICE_MOST),
+            gate: AtomicU32::new(OPEN),
+            acknowledged: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            published: Signal::default(),
+            room: Signal::default(),
+            durable: Signal::default(),
+        }
+    }
+
+    /// Lets a write begin: waits while a lossless consumer lags.
+    ///
+    /// # Errors
+    /// The log has failed.
+    #[inline]
+    pub(crate) fn admit(&self, clock: &CommitClock) -> Result<(), WriteError> {
+        // Acquire [gate]: a hint
+        if self.gate.load(Ordering::Acquire) == OPEN { Ok(()) } else { self.wait_for_room(clock) }
+    }
+
+    #[cold]
+    fn wait_for_room(&self, clock: &CommitClock) -> Result<(), WriteError> {
+        // The log will not read on before the outer write is published.
+        if self.slots.own_is_announced() {
+            return Ok(());
+        }
+        loop {
+            let round = self.room.listen();
+            self.pump(Some(clock));
+            // Acquire [gate]: as it is after the signal was listened to
+            match self.gate.load(Ordering::Acquire) {
+                OPEN => return Ok(()),
+                FAILED => return Err(WriteError::LogFailed),
+                _ => self.room.wait(round, Some(Instant::now() + WRITERS_NAP)),
+            }
+        }
+    }
+
+    /// Says that the calling thread is about to install.
+    #[inline]
+    pub(crate) fn announce<'s>(&'s self, clock: &'s CommitClock) -> Announcement<'s, O> {
+        Announcement::new(self, clock)
+    }
+
+    /// What follows the end of an announcement.
+    fn withdrawn(&self, clock: &CommitClock, buffered_bytes: usize) {
+        if buffered_bytes >= self.slice_bytes
+            && let Ok(ring) = self.ring.try_lock()
+        {
+            self.pump_into(ring, Some(clock));
+        }
+        self.published.notify();
+    }
+
+    /// Makes final what can be. `None`: there are no writers any more.
+    fn pump(&self, clock: Option<&CommitClock>) {
+        self.pump_into(lock(&self.ring), clock);
+    }
+
+    fn pump_into(&self, mut ring: MutexGuard<'_, Ring<O>>, clock: Option<&CommitClock>) {
+        // The second time with the clock moved on.
+        for _ in 0..2 {
+            let now = clock.map_or(u64::MAX, CommitClock::now);
+            let low = self.slots.lowest().map_or(now, |announced| announced.min(now));
+            self.slots.take_buffers(|buffer| ring.take(buffer));
+            ring.finish(low);
+            match clock {
+                Some(clock) if low == now && ring.has_pending() => clock.pass(now),
+                _ => break,
+            }
+        }
+        ring.trim();
+        self.set_gate(&ring);
+    }
+
+    /// Opens or shuts the gate; only holders of the ring's lock come here.
+    fn set_gate(&self, ring: &Ring<O>) {
+        let gate = match (ring.failed, ring.is_full()) {
+            (true, _) => FAILED,
+            (_, true) => FULL,
+            _ => OPEN,
+        };
+        // Release [gate]: a hint
+        self.gate.store(gate, Ordering::Release);
+        if gate != FULL {
+            self.room.notify();
+        }
+    }
+
+    /// The timestamp of the calling thread's latest commit, or a later one.
+    fn last_commit(&self, clock: &CommitClock) -> u64 {
+        self.slots.last_of_own().unwrap_or_else(|| clock.now())
+    }
+
+    fn acknowledged(&self) -> u64 {
+        // Acquire [acknowledged]: what the log did is done
+        self.acknowledged.load(Ordering::Acquire)
+    }
+
+    fn acknowledge(&self, timestamp: u64) {
+        // Release [acknowledged]: after what the log did
+        self.acknowledged.fetch_max(timestamp, Ordering::Release);
+        self.durable.notify();
+    }
+
+    fn has_failed(&self) -> bool {
+        // Acquire [gate]: a hint
+        self.gate.load(Ordering::Acquire) == FAILED
+    }
+
+    fn fail(&self) {
+        let mut ring = lock(&self.ring);
+        ring.failed = true;
+        self.set_gate(&ring);
+        drop(ring);
+        self.durable.notify();
+    }
+
+    /// The engine has ended: nothing comes any more.
+    pub(crate) fn close(&self) {
+        // Release [closed]: after the last write
+        self.closed.store(true, Ordering::Release);
+        self.published.notify();
+        self.durable.notify();
+    }
+
+    fn is_closed(&self) -> bool {
+        // Acquire [closed]: with what was written before
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// An engine's hold of its stream, which ends the stream with the engine.
+pub(crate) struct Published<O: Send + Sync + 'static>(pub(crate) Arc<Stream<O>>);
+
+impl<O: Send + Sync + 'static> Drop for Published<O> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

@@ -1,0 +1,155 @@
+//! [`Ring`]: final groups, what is not final yet, and how far each lossless consumer has read.
+//!
+//! ```text
+//!            floor                    low
+//!   gone ──────┼── groups, ascending ──┼── pending buffers ──▶
+//! ```
+//! # Invariants
+//! 1. Every change with `floor <= timestamp < low` is in a group here; groups ascend strictly.
+//! 2. A group goes only when the budget is passed, oldest first, and none that a lossless consumer has not read.
+//! 3. `floor` is past what went: a consumer whose position is below it has missed something and is told.
+
+use super::group::{Buffer, Group, cut};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Emptied buffers that are kept for writers to go on with.
+const SPARES: usize = 16;
+
+/// A consumer that misses nothing.
+struct Lossless {
+    number: u64,
+    /// It has read everything before this timestamp.
+    next: u64,
+}
+
+pub(super) struct Ring<O> {
+    groups: VecDeque<Arc<Group<O>>>,
+    group_bytes: usize,
+    pending: Vec<Buffer<O>>,
+    pending_bytes: usize,
+    spares: Vec<Buffer<O>>,
+    pub(super) low: u64,
+    pub(super) floor: u64,
+    budget_bytes: usize,
+    lossless: Vec<Lossless>,
+    consumers: u64,
+    pub(super) failed: bool,
+}
+
+impl<O> Ring<O> {
+    pub(super) fn new(budget_bytes: usize) -> Self {
+        Ring {
+            groups: VecDeque::new(),
+            group_bytes: 0,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            spares: Vec::new(),
+            low: 0,
+            floor: 0,
+            budget_bytes,
+            lossless: Vec::new(),
+            consumers: 0,
+            failed: false,
+        }
+    }
+
+    /// Takes what a writer has published.
+    pub(super) fn take(&mut self, buffer: &mut Buffer<O>) {
+        if !buffer.is_empty() {
+            self.pending_bytes += buffer.footprint();
+            let spare = self.spares.pop().unwrap_or_else(Buffer::new);
+            self.pending.push(std::mem::replace(buffer, spare));
+        }
+    }
+
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Everything before `low` is here.
+    pub(super) fn finish(&mut self, low: u64) {
+        // An announcement may name an old clock value; what was final stays so.
+        self.low = self.low.max(low);
+        for group in cut(&mut self.pending, self.low) {
+            debug_assert!(
+                self.groups.back().is_none_or(|last| last.timestamp() < group.timestamp())
+            );
+            if group.timestamp() >= self.floor {
+                self.group_bytes += group.footprint();
+                self.groups.push_back(Arc::new(group));
+            }
+        }
+        let emptied = self.pending.extract_if(.., |buffer| buffer.is_empty());
+        for buffer in emptied {
+            if self.spares.len() < SPARES {
+                self.spares.push(buffer);
+            }
+        }
+        self.pending_bytes = self.pending.iter().map(Buffer::footprint).sum();
+    }
+
+    /// Brings the bytes down to the budget, as far as may be.
+    pub(super) fn trim(&mut self) {
+        let unread = self.lossless.iter().map(|consumer| consumer.next).min().unwrap_or(u64::MAX);
+        while self.is_over()
+            && let Some(oldest) = self.groups.pop_front_if(|group| group.timestamp() < unread)
+        {
+            self.floor = oldest.timestamp() + 1;
+            self.group_bytes -= oldest.footprint();
+        }
+        if self.is_over() && self.lossless.is_empty() {
+            // A stopped writer holds everything back.
+            let latest = self.pending.iter().filter_map(Buffer::latest).max();
+            self.floor = self.floor.max(latest.map_or(self.low, |latest| latest + 1));
+            self.pending.clear();
+            self.pending_bytes = 0;
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.group_bytes + self.pending_bytes > self.budget_bytes
+    }
+
+    /// Whether writers have to wait for a lossless consumer.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_over() && !self.lossless.is_empty()
+    }
+
+    /// The groups from `next` on, of at most about `most_bytes` but at least one if there is any; and through what timestamp that is everything.
+    pub(super) fn read(&self, next: u64, most_bytes: usize) -> (Vec<Arc<Group<O>>>, u64) {
+        let first = self.groups.partition_point(|group| group.timestamp() < next);
+        let mut bytes = 0;
+        let mut groups = Vec::new();
+        for group in self.groups.range(first..) {
+            bytes += group.footprint();
+            if bytes > most_bytes && !groups.is_empty() {
+                break;
+            }
+            groups.push(Arc::clone(group));
+        }
+        let all = first + groups.len() == self.groups.len();
+        let last = groups.last().map(|group| group.timestamp());
+        let through = last.filter(|_| !all).unwrap_or(self.low.saturating_sub(1));
+        (groups, through)
+    }
+
+    /// A new lossless consumer, which gets everything that is not final yet: its number and where it begins.
+    pub(super) fn add_lossless(&mut self) -> (u64, u64) {
+        self.consumers += 1;
+        let next = self.low.max(self.floor);
+        self.lossless.push(Lossless { number: self.consumers, next });
+        (self.consumers, next)
+    }
+
+    /// Notes how far a consumer has read.
+    pub(super) fn advance(&mut self, number: u64, next: u64) {
+        if let Some(consumer) = self.lossless.iter_mut().find(|it| it.number == number) {
+            consumer.next = next;
+        }
+    }
+
+    pub(super) fn remove_lossless(&mut self, number: u64) {
+        self.lossless.retain(|consumer| consumer.number != number);
+    }
+}
