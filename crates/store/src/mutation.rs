@@ -19,4 +19,6 @@ pub enum Mutation {
     PruneBeforeStamp,
     /// A commit's verdict does not look at its reads.
     NoValidation,
+    /// A removed key's tombstone is cut out, from under an aborted version, before what is older.
+    TombstoneFirst,
 }

@@ -11,6 +11,8 @@
 //!    limbo behind; who takes an entry out cuts the version out or puts the entry back.
 //! 4. Committed versions are cut out only below a committed version. What is pending, and the base it may fall back to, is never touched.
 //!    Aborted versions mean nothing to anybody and are cut out below any final version.
+//! 5. What is older than a tombstone goes before it: a chain is cut one version at a time, and if the tombstone went first, from under an aborted
+//!    head, whoever reads between two cuts would find the value that was removed.
 //!
 //! With no lease alive a write costs one look at the leases and one cut, and chains are one version long.
 
@@ -124,16 +126,17 @@ impl<O: Send + Sync + 'static> Engine<O> {
             // Superseded already, or something is pending on it: then whoever did that sees to it.
             return;
         }
-        if let Some(lease) = self.remove_tombstone(place.index, head, stamp) {
+        if let Some(lease) = self.remove_tombstone(place.index, head, tombstone, stamp) {
             self.limbo.push(lease, waiting(place, stamp));
         }
     }
 
     /// Removes a chain whose newest committed version is a tombstone with that stamp and whose head is final; or tells for which lease to wait.
-    fn remove_tombstone(
+    fn remove_tombstone<'g>(
         &self,
         index: &Index<O>,
-        head: HeadOf<'_, O>,
+        head: HeadOf<'g, O>,
+        tombstone: Version<'g, O>,
         stamp: VersionStamp,
     ) -> Option<u64> {
         let view = LeaseView::take(&self.leases);
@@ -143,13 +146,16 @@ impl<O: Send + Sync + 'static> Engine<O> {
         if self.clock.now() == stamp.timestamp() {
             self.clock.pass(stamp.timestamp());
         }
-        self.remove_chain(index, head);
+        self.remove_chain(index, head, tombstone);
         None
     }
 
-    fn remove_chain(&self, index: &Index<O>, head: HeadOf<'_, O>) {
-        // Shortened first, so that what goes with the head is counted.
-        self.count_pruned(index.prune(head.version(), |_| false));
+    /// Removes a chain of which nothing is visible from `last` down.
+    fn remove_chain<'g>(&self, index: &Index<O>, head: HeadOf<'g, O>, last: Version<'g, O>) {
+        #[cfg(stillpoint_loom)]
+        let last = if self.lacks(crate::Mutation::TombstoneFirst) { head.version() } else { last };
+        // Shortened first, so that what goes with the head is counted; but a tombstone under an aborted head stays to the end (invariant 5).
+        self.count_pruned(index.prune(last, |_| false));
         let mut rest = Pruned::default();
         let mut at = Some(head.version());
         while let Some(version) = at {
@@ -237,7 +243,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         }
         let Some((version, stamp)) = newest.version else {
             if newest.is_final {
-                self.remove_chain(index, head);
+                self.remove_chain(index, head, head.version());
             }
             return;
         };
@@ -249,7 +255,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         }
         if version.is_tombstone() && watched.is_none_or(|watched| watched == stamp) {
             let lease = if newest.is_final {
-                self.remove_tombstone(index, head, stamp)
+                self.remove_tombstone(index, head, version, stamp)
             } else {
                 Some(NO_LEASE)
             };

@@ -129,6 +129,43 @@ fn skew(mutation: Mutation) -> Outcome {
     must(!(left && right), "write skew")
 }
 
+/// A removed key whose old value is still linked, with an aborted write on top: while that is tidied up nobody may find the old value.
+fn removed(mutation: Mutation) -> Outcome {
+    let store = store(mutation);
+    let before = store.snapshot(1);
+    store.remove(AT, b"a").unwrap();
+    drop(before);
+    let mut transaction = store.begin(1);
+    transaction.get_with(0, b"b", byte).unwrap();
+    transaction.set(0, b"a", 0, &[1], None);
+    transaction.set(0, b"c", 0, &[1], None);
+    store.set(AT, b"b", 0, &[2], None).unwrap();
+    let writer = thread::spawn(move || transaction.commit().is_ok());
+    let reader = {
+        let store = store.clone();
+        thread::spawn(move || store.get_with(AT, b"a", byte))
+    };
+    let committed = writer.join().unwrap();
+    let found = reader.join().unwrap();
+    must(!committed, "what was read had changed")?;
+    must(found.is_none(), "a removed value came back")?;
+    must(store.get_with(AT, b"a", byte).is_none(), "a removed value came back for good")
+}
+
+#[test]
+fn a_removed_value_does_not_come_back_under_an_aborted_write() {
+    explore(removed, Mutation::None);
+}
+
+#[test]
+fn a_tombstone_that_goes_before_what_it_covers_is_noticed() {
+    must_fail(
+        "a_tombstone_that_goes_before_what_it_covers_is_noticed",
+        removed,
+        Mutation::TombstoneFirst,
+    );
+}
+
 #[test]
 fn a_snapshot_of_one_key_is_stable() {
     explore(one_key, Mutation::None);

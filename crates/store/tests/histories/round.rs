@@ -61,9 +61,11 @@ impl Round {
                     scope.spawn(move || worker.run(EACH))
                 })
                 .collect();
-            workers.into_iter().for_each(|worker| worker.join().unwrap());
+            let ends: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+            // Before a panic goes on: the scope waits for the maintainer.
             done.store(true, Ordering::Relaxed);
             maintainer.join().unwrap();
+            ends.into_iter().for_each(|end| end.unwrap());
         });
         shared.read_all(&store, &mut recorder.log());
         let stats = store.stats();

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -17,10 +18,12 @@ thread_local! {
 
 /// Stops threads at so many of 1,000 steps.
 pub(crate) fn put_into(store: &Store, per_mille: u64, seed: u64, stopped: &Stopped) {
-    let stopped = Arc::clone(stopped);
+    let (stopped, threads) = (Arc::clone(stopped), AtomicU64::new(0));
     store.on_step(move |step| {
         let pause = RANDOM.with_borrow_mut(|random| {
-            let random = random.get_or_insert_with(|| Random::new(seed ^ own_number()));
+            let random = random.get_or_insert_with(|| {
+                Random::new(seed ^ threads.fetch_add(1, Ordering::Relaxed) << 48)
+            });
             (random.below(1000) < per_mille).then(|| random.below(100))
         });
         if let Some(pause) = pause {
@@ -34,12 +37,7 @@ pub(crate) fn put_into(store: &Store, per_mille: u64, seed: u64, stopped: &Stopp
     });
 }
 
-fn own_number() -> u64 {
-    let id = format!("{:?}", thread::current().id());
-    id.bytes().fold(7, |hash, byte| (hash * 31) ^ u64::from(byte))
-}
-
-pub(crate) fn name(step: Step) -> String {
+fn name(step: Step) -> String {
     match step {
         Step::Installed(_) => "Installed".to_owned(),
         step => format!("{step:?}"),
