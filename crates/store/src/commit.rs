@@ -187,7 +187,15 @@ impl<O: Send + Sync + 'static> Engine<O> {
                     return Err(conflict(write.key));
                 }
                 let new = plan.version(&place, write, &target, &mut ready)?;
-                match batch.install(place.index, place.hash, target.head.as_ref(), new) {
+                let mut install =
+                    |new| batch.install(place.index, place.hash, target.head.as_ref(), new);
+                let done = match self.ordered(place.space) {
+                    Some(ordered) if target.head.is_none() => {
+                        self.install_present(ordered, guard, &place, || install(new))
+                    }
+                    _ => install(new),
+                };
+                match done {
                     Ok(version) => {
                         installed.push(Installed { place, version, base: target.base });
                         break;

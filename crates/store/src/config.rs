@@ -1,5 +1,7 @@
 //! [`Config`] and [`At`]: what a store is made of, and where and when an operation happens.
 
+use crate::SpaceSet;
+
 /// Where and when an operation happens: the key space and the caller's wall clock in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At {
@@ -25,6 +27,9 @@ pub enum PressurePolicy {
 pub struct Config {
     /// Number of key spaces (default 16).
     pub spaces: u8,
+    /// The spaces whose keys are kept in order too, for ranges and prefixes (default none). A new key costs an insertion into a B+tree then, which waits for
+    /// other new keys of the same leaf, and its bytes once more; writes of keys that are there cost nothing.
+    pub ordered: SpaceSet,
     /// Whether [`Store::try_snapshot`](crate::Store::try_snapshot) grants snapshots (default true). The short leases of transactions and of
     /// [`Store::snapshot`](crate::Store::snapshot) work in any case.
     pub mvcc_enabled: bool,
@@ -59,6 +64,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             spaces: 16,
+            ordered: SpaceSet::NONE,
             mvcc_enabled: true,
             max_versions: 2,
             gc_interval_us: 100,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  Engine ─┬─ spaces: VersionIndex …      one per key space; all of one collector and one pool
+//!          ├─ ordered: OrderedIndex …     of the spaces that are to have one
 //!          ├─ clock · leases              timestamps, and who still reads at which
 //!          ├─ limbo · expiry              what waits to be cut out, what waits to expire
 //!          ├─ stream                      every committed change, if it is wanted
@@ -20,6 +21,7 @@ use crate::descriptor::Descriptor;
 use crate::expiry::Expiry;
 use crate::lease::LeaseRegistry;
 use crate::limbo::Limbo;
+use crate::ordered::OrderedIndex;
 use crate::settings::Settings;
 use crate::stream::{Published, Stream};
 use std::sync::Arc;
@@ -34,6 +36,7 @@ pub(crate) type HeadOf<'g, O> = Head<'g, O, Descriptor>;
 
 pub(crate) struct Engine<O: Send + Sync + 'static> {
     spaces: Box<[Index<O>]>,
+    ordered: Box<[Option<OrderedIndex>]>,
     pub(crate) clock: CommitClock,
     pub(crate) leases: LeaseRegistry,
     pub(crate) limbo: Limbo,
@@ -65,6 +68,10 @@ impl<O: Send + Sync + 'static> Engine<O> {
             spaces: (0..config.spaces)
                 .map(|_| VersionIndex::new(collector.clone(), pool.clone()))
                 .map(|index: Index<O>| index.with_object_bytes(object_bytes))
+                .collect(),
+            ordered: (0..config.spaces)
+                .map(|space| config.ordered.contains(space))
+                .map(|is| is.then(|| OrderedIndex::new(collector.clone(), pool.clone())))
                 .collect(),
             clock: CommitClock::new(),
             leases: LeaseRegistry::new(),
@@ -103,6 +110,23 @@ impl<O: Send + Sync + 'static> Engine<O> {
 
     pub(crate) fn index_bytes(&self) -> u64 {
         self.spaces().map(|(_, index)| index.stats().table_bytes as u64).sum()
+    }
+
+    /// The ordered index of a space, if it has one.
+    #[inline]
+    pub(crate) fn ordered(&self, space: u8) -> Option<&OrderedIndex> {
+        self.ordered.get(usize::from(space)).and_then(Option::as_ref)
+    }
+
+    /// The ordered index of a space.
+    ///
+    /// # Panics
+    /// If the store has no such space, or its keys are not kept in order.
+    pub(crate) fn expect_ordered(&self, space: u8) -> &OrderedIndex {
+        match self.ordered(space) {
+            Some(ordered) => ordered,
+            None => panic!("space {space} is not ordered: see `Config::ordered`"),
+        }
     }
 
     pub(crate) fn spaces(&self) -> impl Iterator<Item = (u8, &Index<O>)> {

@@ -6,6 +6,7 @@
 //! | `engine` | what all handles of one store share |
 //! | `commit_clock`, `lease`, `lease_view` | timestamps, and who still reads at which |
 //! | `reader` | reading by a lease |
+//! | `ordered`, `key_range`, `range`, `space_set` | keys in order, and reading them so |
 //! | `settle` | how a version stands: stamping, helping, deciding, validating |
 //! | `transaction/` | attempts, isolation, operations at the commit, savepoints |
 //! | `write`, `commit`, `descriptor` | writes of one key; commits of several |
@@ -26,19 +27,24 @@ mod engine;
 mod entry;
 mod error;
 mod expiry;
+mod key_range;
 mod lease;
 mod lease_view;
 mod limbo;
 mod maintenance;
 #[cfg(stillpoint_loom)]
 mod mutation;
+mod ordered;
+mod owned_entry;
 mod prefetch;
 mod prune;
+mod range;
 mod reader;
 mod segments;
 mod settings;
 mod settle;
 mod snapshot;
+mod space_set;
 mod stats;
 mod step;
 mod store;
@@ -52,11 +58,15 @@ pub use entry::{Entry, Value, VersionStamp};
 pub use error::{
     CommitError, MergeError, MvccDisabled, SnapshotExpired, StreamOff, TransactionError, WriteError,
 };
+pub use key_range::KeyRange;
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
 pub use mutation::Mutation;
+pub use owned_entry::OwnedEntry;
 pub use prefetch::KeyHint;
+pub use range::{LatestRange, SnapshotRange};
 pub use snapshot::Snapshot;
+pub use space_set::SpaceSet;
 pub use stats::Stats;
 #[cfg(feature = "steps")]
 #[doc(hidden)]

@@ -21,4 +21,8 @@ pub enum Mutation {
     NoValidation,
     /// A removed key's tombstone is cut out, from under an aborted version, before what is older.
     TombstoneFirst,
+    /// A key enters its ordered index after its first version was installed.
+    EnterLate,
+    /// A writer leaves the presence of its key before it installs.
+    LeaveEarly,
 }

@@ -126,7 +126,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             // Superseded already, or something is pending on it: then whoever did that sees to it.
             return;
         }
-        if let Some(lease) = self.remove_tombstone(place.index, head, tombstone, stamp) {
+        if let Some(lease) = self.remove_tombstone(place.space, head, tombstone, stamp) {
             self.limbo.push(lease, waiting(place, stamp));
         }
     }
@@ -134,7 +134,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// Removes a chain whose newest committed version is a tombstone with that stamp and whose head is final; or tells for which lease to wait.
     fn remove_tombstone<'g>(
         &self,
-        index: &Index<O>,
+        space: u8,
         head: HeadOf<'g, O>,
         tombstone: Version<'g, O>,
         stamp: VersionStamp,
@@ -146,12 +146,13 @@ impl<O: Send + Sync + 'static> Engine<O> {
         if self.clock.now() == stamp.timestamp() {
             self.clock.pass(stamp.timestamp());
         }
-        self.remove_chain(index, head, tombstone);
+        self.remove_chain(space, head, tombstone);
         None
     }
 
     /// Removes a chain of which nothing is visible from `last` down.
-    fn remove_chain<'g>(&self, index: &Index<O>, head: HeadOf<'g, O>, last: Version<'g, O>) {
+    fn remove_chain<'g>(&self, space: u8, head: HeadOf<'g, O>, last: Version<'g, O>) {
+        let index = self.space(space);
         #[cfg(stillpoint_loom)]
         let last = if self.lacks(crate::Mutation::TombstoneFirst) { head.version() } else { last };
         // Shortened first, so that what goes with the head is counted; but a tombstone under an aborted head stays to the end (invariant 5).
@@ -166,6 +167,10 @@ impl<O: Send + Sync + 'static> Engine<O> {
         }
         if uncapped(index.remove(&head)) {
             self.count_pruned(rest);
+            if self.ordered(space).is_some() {
+                let key = head.version().key();
+                self.retract(space, key, index.hash(key));
+            }
         }
     }
 
@@ -184,7 +189,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// Sees to a key whose version an aborted commit leaves behind.
     pub(crate) fn tidy_key<'g>(&'g self, guard: &'g Guard<'g>, place: &Place<'g, O>) {
         let Some(head) = uncapped(place.index.find(guard, place.hash, place.key)) else { return };
-        self.tidy(guard, place.index, head, None, |stamp, lease| {
+        self.tidy(guard, place.space, head, None, |stamp, lease| {
             self.limbo.push(lease, waiting(place, stamp))
         });
     }
@@ -220,9 +225,15 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let index = self.space(entry.space);
         uncapped(index.sample(&guard, entry.hash, |head| {
             if index.hash(head.version().key()) == entry.hash {
-                self.tidy(&guard, index, head, Some(VersionStamp(entry.stamp)), |stamp, lease| {
-                    self.limbo.push(lease, Waiting { stamp: stamp.0, ..entry });
-                });
+                self.tidy(
+                    &guard,
+                    entry.space,
+                    head,
+                    Some(VersionStamp(entry.stamp)),
+                    |stamp, lease| {
+                        self.limbo.push(lease, Waiting { stamp: stamp.0, ..entry });
+                    },
+                );
             }
         }));
     }
@@ -232,18 +243,19 @@ impl<O: Send + Sync + 'static> Engine<O> {
     fn tidy<'g>(
         &'g self,
         guard: &'g Guard<'g>,
-        index: &Index<O>,
+        space: u8,
         head: HeadOf<'g, O>,
         watched: Option<VersionStamp>,
         wait: impl Fn(VersionStamp, u64),
     ) {
+        let index = self.space(space);
         let newest = self.newest(guard, head.version());
         if newest.is_final {
             self.cut_aborted(index, head.version());
         }
         let Some((version, stamp)) = newest.version else {
             if newest.is_final {
-                self.remove_chain(index, head, head.version());
+                self.remove_chain(space, head, head.version());
             }
             return;
         };
@@ -255,7 +267,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         }
         if version.is_tombstone() && watched.is_none_or(|watched| watched == stamp) {
             let lease = if newest.is_final {
-                self.remove_tombstone(index, head, version, stamp)
+                self.remove_tombstone(space, head, version, stamp)
             } else {
                 Some(NO_LEASE)
             };

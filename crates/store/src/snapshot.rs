@@ -26,6 +26,10 @@ impl<O: Send + Sync + 'static> Snapshot<O> {
         Snapshot { reader: Arc::new(Reader::new(engine, now_ms)) }
     }
 
+    pub(crate) fn reader(&self) -> &Reader<O> {
+        &self.reader
+    }
+
     /// The commit timestamp of the cut.
     pub fn timestamp(&self) -> u64 {
         self.reader.lease.read_timestamp

@@ -28,6 +28,8 @@ pub struct Stats {
     pub unreclaimed_bytes: u64,
     /// Bytes of the index.
     pub index_bytes: u64,
+    /// Keys in ordered indexes.
+    pub ordered_keys: u64,
     /// Bytes that the pool has from the system.
     pub pool_bytes: u64,
     /// Live snapshots (transactions' own included).
@@ -76,6 +78,11 @@ impl<O: Send + Sync + 'static> Store<O> {
             unreclaimed: reclaim.unreclaimed,
             unreclaimed_bytes: reclaim.unreclaimed_bytes,
             index_bytes: engine.index_bytes(),
+            ordered_keys: engine
+                .spaces()
+                .filter_map(|(space, _)| engine.ordered(space))
+                .map(|ordered| ordered.len() as u64)
+                .sum(),
             pool_bytes: pool.slab_bytes + pool.large_bytes,
             snapshots,
             oldest_snapshot_age: oldest.map_or(0, |oldest| clock.saturating_sub(oldest)),

@@ -261,7 +261,13 @@ impl<O: Send + Sync + 'static> Engine<O> {
     ) -> Result<(), Refused<O>> {
         #[cfg(stillpoint_loom)]
         let early = self.clock.now();
-        let version = place.index.install(guard, place.hash, target.head.as_ref(), new)?;
+        let install = |new| place.index.install(guard, place.hash, target.head.as_ref(), new);
+        let version = match self.ordered(place.space) {
+            Some(ordered) if target.head.is_none() => {
+                self.install_present(ordered, guard, place, || install(new))?
+            }
+            _ => install(new)?,
+        };
         #[cfg(stillpoint_loom)]
         if self.lacks(crate::Mutation::StampBeforeInstall) {
             let stamp = VersionStamp::on_top_of(target.base.map(|(_, stamp)| stamp), early);

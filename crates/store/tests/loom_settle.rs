@@ -3,64 +3,26 @@
 //! Each step of the protocol has a twin with that step left out ([`Mutation`]), which the models must refuse.
 #![cfg(stillpoint_loom)]
 
+#[path = "loom_models/explore.rs"]
+mod explore;
+
+use explore::{Outcome, explore, made, must, must_fail};
 use loom::sync::Arc;
 use loom::thread;
-use std::process::Command;
-use std::time::Duration;
 use stillpoint_store::{At, Config, Entry, Mutation, Store};
 
 const AT: At = At { space: 0, now_ms: 1 };
 
-/// Words of stack for making a store: its parts are large in a model.
-const MAKERS_STACK: usize = 0x8000;
-
 fn store(mutation: Mutation) -> Arc<Store> {
-    let make = move || Store::weakened(Config { spaces: 1, ..Config::default() }, mutation);
-    let maker = thread::Builder::new().stack_size(MAKERS_STACK).spawn(make);
-    let store = maker.unwrap().join().unwrap();
+    let store = made(Config { spaces: 1, ..Config::default() }, mutation);
     for key in [b"a", b"b"] {
         store.set(AT, key, 0, &[0], None).unwrap();
     }
-    Arc::new(store)
+    store
 }
 
 fn byte(entry: Option<Entry<'_, ()>>) -> Option<u8> {
     entry.map(|entry| entry.bytes().unwrap()[0])
-}
-
-/// How long a model that finds nothing is explored: the smaller ones end before.
-const LONGEST: Duration = Duration::from_secs(25);
-
-/// Runs the model under all interleavings, or as many as there is time for, until one has a fault.
-fn explore(model: fn(Mutation) -> Outcome, mutation: Mutation) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.max_branches = 100_000;
-    builder.max_duration = Some(LONGEST);
-    builder.check(move || {
-        if let Err(fault) = model(mutation) {
-            panic!("noticed: {fault}");
-        }
-    });
-}
-
-type Outcome = Result<(), &'static str>;
-
-fn must(holds: bool, otherwise: &'static str) -> Outcome {
-    if holds { Ok(()) } else { Err(otherwise) }
-}
-
-/// The model must have a fault. It runs in a process of its own: a model that is given up takes its thread's exit hooks with it, which abort.
-fn must_fail(test: &str, model: fn(Mutation) -> Outcome, mutation: Mutation) {
-    const INNER: &str = "STILLPOINT_MUST_FAIL";
-    if std::env::var_os(INNER).is_some() {
-        return explore(model, mutation);
-    }
-    let mut inner = Command::new(std::env::current_exe().unwrap());
-    let output = inner.args([test, "--exact", "--nocapture"]).env(INNER, "1").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success(), "{mutation:?} was not noticed");
-    assert!(said.contains("noticed: "), "it fails for another reason: {said}");
 }
 
 /// One writes a key, the other reads it twice in a snapshot: the same both times, and what the writer found done is there.
