@@ -21,6 +21,7 @@ mod workload;
 
 use round::{Round, Total};
 use std::time::{Duration, Instant};
+use stillpoint_store::Isolation;
 
 fn duration() -> Duration {
     let seconds = std::env::var("STILLPOINT_HISTORY_S").ok().and_then(|text| text.parse().ok());
@@ -34,13 +35,31 @@ fn every_history_has_a_serial_order_that_agrees_with_time() {
     while start.elapsed() < duration() || total.rounds < Round::kinds() {
         seed += 1;
         let round = Round::of(seed);
-        let history = round.run(&mut total);
+        let history = round.run(Isolation::Serializable, &mut total);
         let report = total.check(&history);
         assert!(report.anomalies.is_empty(), "{round:?}\n{report}");
         if total.rounds % 5 == 1 {
-            total.second_opinion(&history);
+            total.second_opinion(&history, "strict-serializable");
         }
     }
     println!("{total} in {:?}", start.elapsed());
     total.assert_stopped_everywhere();
+}
+
+#[test]
+fn under_snapshot_isolation_there_is_write_skew_and_nothing_else() {
+    let (start, mut total, mut skewed) = (Instant::now(), Total::default(), 0);
+    let mut seed = std::process::id().into();
+    while start.elapsed() < duration() / 2 || total.rounds < Round::kinds() || skewed == 0 {
+        seed += 1;
+        let round = Round::of(seed);
+        let history = round.run(Isolation::Snapshot, &mut total);
+        let report = total.check(&history);
+        skewed += u64::from(report.assert_snapshot_isolation());
+        if total.rounds % 5 == 1 {
+            total.second_opinion(&history, "strong-snapshot-isolation");
+        }
+        assert!(total.rounds < 500, "no write skew: {total}");
+    }
+    println!("{total}, but for write skew in {skewed} rounds; in {:?}", start.elapsed());
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
-use stillpoint_store::{Config, PressurePolicy, Store};
+use stillpoint_store::{Config, Isolation, PressurePolicy, Store};
 use stillpoint_testkit::Random;
 use stillpoint_testkit::serializability::{History, Outcome, Recorder, Report, check};
 
@@ -37,7 +37,7 @@ impl Round {
         Round { seed, threads: 8 + seed % 5, keys, stops, presses: seed % 4 == 3 }
     }
 
-    pub(crate) fn run(&self, total: &mut Total) -> History {
+    pub(crate) fn run(&self, isolation: Isolation, total: &mut Total) -> History {
         let config = if self.presses {
             Config {
                 max_version_bytes: Some(2_000),
@@ -48,7 +48,7 @@ impl Round {
             Config::default()
         };
         let (store, shared, recorder) =
-            (Store::new(config), Shared::new(self.keys), Recorder::new());
+            (Store::new(config), Shared::new(self.keys, isolation), Recorder::new());
         stops::put_into(&store, self.stops, self.seed, &total.stopped);
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -112,10 +112,11 @@ impl Total {
     }
 
     /// What another author's checker says.
-    pub(crate) fn second_opinion(&mut self, history: &History) {
+    pub(crate) fn second_opinion(&mut self, history: &History, model: &str) {
         let lists = history.lists();
         let parsed = adya::History::from_json(&lists.to_json_lines()).expect("as it reads them");
-        let report = adya::check(&parsed, adya::Workload::ListAppend, &adya::Opts::default());
+        let options = adya::Opts { models: vec![model.to_owned()], ..adya::Opts::default() };
+        let report = adya::check(&parsed, adya::Workload::ListAppend, &options);
         assert_eq!(report.valid, adya::Valid::True, "{:?}", report.anomalies);
         self.second_opinions += lists.count(Outcome::Committed);
     }

@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use stillpoint_store::{At, Entry, Snapshot, Store, Transaction};
+use stillpoint_store::{At, Entry, Isolation, Snapshot, Store, Transaction, TransactionOptions};
 use stillpoint_testkit::Random;
 use stillpoint_testkit::serializability::{Log, Outcome, Running, Seen};
 
@@ -25,6 +25,8 @@ const MAX_KEYS: u64 = 8;
 pub(crate) struct Shared {
     /// Lists at a time, and registers of each kind.
     pub(crate) keys: u64,
+    /// Of all transactions.
+    isolation: Isolation,
     started: AtomicU64,
     start: Instant,
 }
@@ -57,8 +59,8 @@ impl Key {
 }
 
 impl Shared {
-    pub(crate) fn new(keys: u64) -> Self {
-        Shared { keys, started: AtomicU64::new(0), start: Instant::now() }
+    pub(crate) fn new(keys: u64, isolation: Isolation) -> Self {
+        Shared { keys, isolation, started: AtomicU64::new(0), start: Instant::now() }
     }
 
     /// The clock by which values expire.
@@ -252,7 +254,8 @@ impl Worker<'_> {
             .collect();
         let (rolls_back, priority) = (self.random.percent(3), self.random.percent(2));
         let mut running = self.log.begin();
-        let mut transaction = self.store.begin(self.shared.now_ms());
+        let options = TransactionOptions::at(self.shared.now_ms()).isolation(self.shared.isolation);
+        let mut transaction = self.store.begin_with(options);
         if priority {
             transaction.request_priority();
         }
@@ -280,8 +283,13 @@ fn step(
     expiry: Option<u64>,
 ) -> Option<()> {
     let (space, name) = key.place();
-    let blind = what < 25 && !matches!(key, Key::List(_));
-    if !blind {
+    if what < 15
+        && matches!(key, Key::List(_))
+        && transaction.isolation() == Isolation::Serializable
+    {
+        // Applied to whatever is there when it commits.
+        transaction.append(space, &name, 0, &value.to_le_bytes());
+    } else if what >= 25 || matches!(key, Key::List(_)) {
         let found = transaction.get_with(space, &name, |entry| found(key, entry)).ok()?;
         write_down(running, key, &found);
         if what < 60 {
