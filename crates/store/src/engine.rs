@@ -6,6 +6,7 @@
 //!          ├─ clock · leases              timestamps, and who still reads at which
 //!          ├─ limbo · expiry              what waits to be cut out, what waits to expire
 //!          ├─ stream                      every committed change, if it is wanted
+//!          ├─ waiters                     who sleeps until a key changes
 //!          └─ counters · settings
 //! ```
 //!
@@ -24,6 +25,7 @@ use crate::limbo::Limbo;
 use crate::ordered::OrderedIndex;
 use crate::settings::Settings;
 use crate::stream::{Published, Stream};
+use crate::waiters::Waiters;
 use std::sync::Arc;
 use stillpoint_pool::Pool;
 use stillpoint_primitive::CachePadded;
@@ -46,6 +48,7 @@ pub(crate) struct Engine<O: Send + Sync + 'static> {
     pub(crate) stream: Option<Published<O>>,
     /// Taken by the one transaction that others must be patient with.
     pub(crate) priority: CachePadded<AtomicBool>,
+    pub(crate) waiters: Waiters,
     pub(crate) collector: Collector,
     pub(crate) pool: Pool,
     #[cfg(feature = "steps")]
@@ -81,6 +84,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             settings: Settings::new(config),
             stream: config.stream.as_ref().map(|stream| Published(Arc::new(Stream::new(stream)))),
             priority: CachePadded::new(AtomicBool::new(false)),
+            waiters: Waiters::new(),
             collector,
             pool,
             #[cfg(feature = "steps")]

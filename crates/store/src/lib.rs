@@ -3,6 +3,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `store`, `snapshot`, `transaction`, `draft`, `entry`, `config`, `stats`, `error` | the public interface |
+//! | `stm/` | variables that change together |
 //! | `engine` | what all handles of one store share |
 //! | `commit_clock`, `lease`, `lease_view` | timestamps, and who still reads at which |
 //! | `reader` | reading by a lease |
@@ -10,6 +11,7 @@
 //! | `settle` | how a version stands: stamping, helping, deciding, validating |
 //! | `transaction/` | attempts, isolation, operations at the commit, savepoints |
 //! | `write`, `commit`, `descriptor` | writes of one key; commits of several |
+//! | `waiters` | who sleeps until a key changes |
 //! | `prune`, `limbo` | cutting out what no snapshot needs |
 //! | `expiry`, `maintenance` | what is done beside the operations |
 //! | `stream` | every committed change, once, in order |
@@ -47,9 +49,11 @@ mod snapshot;
 mod space_set;
 mod stats;
 mod step;
+mod stm;
 mod store;
 mod stream;
 mod transaction;
+mod waiters;
 mod write;
 
 pub use config::{At, Config, PressurePolicy, StreamConfig};
@@ -71,6 +75,7 @@ pub use stats::Stats;
 #[cfg(feature = "steps")]
 #[doc(hidden)]
 pub use step::Step;
+pub use stm::{Held, Stm, StmTransaction, TVar};
 pub use store::Store;
 pub use stream::{Change, CommitStream, Group, Groups};
 pub use transaction::{Isolation, Savepoint, Stop, Transaction, TransactionOptions, abort};

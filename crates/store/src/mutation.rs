@@ -25,4 +25,6 @@ pub enum Mutation {
     EnterLate,
     /// A writer leaves the presence of its key before it installs.
     LeaveEarly,
+    /// A transaction that waits does not look at what it read once more before it sleeps.
+    SleepWithoutLooking,
 }

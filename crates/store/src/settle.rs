@@ -62,7 +62,10 @@ impl<O: Send + Sync + 'static> Engine<O> {
     #[cold]
     fn help_stamp(&self, version: Version<'_, O>) -> VersionStamp {
         self.counters.own().add(Figure::Helps, 1);
-        self.stamp(version)
+        let stamp = self.stamp(version);
+        // The owner may be stopped.
+        self.waiters.notify_all();
+        stamp
     }
 
     /// Stamps a version that the caller has just installed on a chain whose newest committed stamp is `previous`.
@@ -214,20 +217,31 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// Decides somebody else's prepared commit; whether it has happened.
     pub(crate) fn help_decide<'g>(&self, guard: &'g Guard<'g>, descriptor: &'g Descriptor) -> bool {
         self.counters.own().add(Figure::Helps, 1);
-        self.decide(guard, descriptor) == Status::Committed
+        let mine = self.propose_verdict(guard, descriptor);
+        let is_committed = descriptor.status() == Status::Committed;
+        if mine && is_committed {
+            // The owner may be stopped, and only it knows its keys.
+            self.waiters.notify_all();
+        }
+        is_committed
     }
 
     /// Brings a prepared commit to its verdict.
     pub(crate) fn decide<'g>(&self, guard: &'g Guard<'g>, descriptor: &'g Descriptor) -> Status {
+        self.propose_verdict(guard, descriptor);
+        descriptor.status()
+    }
+
+    /// Sees to it that there is a verdict. Whether it is this call's.
+    fn propose_verdict<'g>(&self, guard: &'g Guard<'g>, descriptor: &'g Descriptor) -> bool {
         let timestamp = descriptor.fix_timestamp(&self.clock);
         self.at_step(Step::Fixed);
-        if descriptor.status() == Status::Prepared {
+        descriptor.status() == Status::Prepared && {
             let commit = self.first_changed_read(guard, descriptor, timestamp).is_none()
                 && (!descriptor.needs_lease || self.leases.holds(descriptor.lease));
             self.at_step(Step::Validated);
-            descriptor.propose(commit);
+            descriptor.propose(commit)
         }
-        descriptor.status()
     }
 
     /// The first read, by number, whose key has a newest committed version later than the transaction's read timestamp.

@@ -7,6 +7,7 @@
 //! | `undo` | savepoints, and what runs at the end |
 //! | `options`, `stop` | how a transaction runs, and how a closure ends early |
 //! | `run`, `backoff` | running a closure again until it commits |
+//! | `retry` | sleeping until what was read has changed |
 //!
 //! # Invariants
 //! 1. Under `Serializable` every key that is read from the store is remembered, and the commit validates it; so the transaction is as good as run
@@ -23,6 +24,7 @@
 mod backoff;
 mod merge;
 mod options;
+mod retry;
 mod run;
 mod stop;
 mod undo;
@@ -204,6 +206,12 @@ impl<O: Send + Sync + 'static> Transaction<O> {
             self.replace(at, write);
         }
         Ok(result)
+    }
+
+    /// Whether there is an own write of the key.
+    pub(crate) fn has_written(&self, space: u8, key: &[u8]) -> bool {
+        let found = self.keys.find(space, self.engine.space(space).hash(key), key);
+        found.is_some_and(|at| self.keys.entries()[at].write.is_some())
     }
 
     fn refuse(&mut self, error: WriteError) {

@@ -303,7 +303,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         Ok(Some(stream.announce(&self.clock)))
     }
 
-    /// Counts a committed version, sees to its expiry, and cuts out what it superseded.
+    /// Tells of a committed version, counts it, sees to its expiry, and cuts out what it superseded.
     pub(crate) fn written<'g>(
         &'g self,
         guard: &'g Guard<'g>,
@@ -312,6 +312,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         stamp: VersionStamp,
         base: Option<(Version<'g, O>, VersionStamp)>,
     ) {
+        self.waiters.notify(place.space, place.hash);
         self.count(place, version, base.map(|(base, _)| base));
         if let Some(at) = version.expire_at() {
             // An entry at or before that time is on its way already if the base expires too; it will be moved on.

@@ -54,7 +54,7 @@ impl TransactionOptions {
         self
     }
 
-    /// Sets how many attempts are made at most (at least one is).
+    /// Sets how many attempts may fail (at least one is made). One that waits for a change has not failed.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = Some(attempts.max(1));

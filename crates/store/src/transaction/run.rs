@@ -4,6 +4,7 @@
 //!  attempt ─▶ closure ─┬─ result ─▶ commit ─┬─ done
 //!     ▲                │                    └─ conflict ─▶ back off ─┐
 //!     │                ├─ abort: rolled back, done                   │
+//!     ├──── woken ◀────┼─ retry: sleeps until what it read changes   │
 //!     │                └─ rerun, snapshot ended ─────────────────────┤
 //!     └────────── not out of attempts, not past the deadline ◀───────┘
 //! ```
@@ -14,8 +15,12 @@
 use crate::Store;
 use crate::error::{CommitError, TransactionError};
 use crate::transaction::backoff::Backoff;
+use crate::transaction::retry::Wait;
 use crate::transaction::{Isolation, Stop, Transaction, TransactionOptions};
+use crate::waiters::Ticket;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// Aborts after which a transaction asks for priority.
@@ -36,10 +41,11 @@ impl<O: Send + Sync + 'static> Store<O> {
     /// a pause of random, growing length. So it should do nothing but read and write through the transaction that it is given;
     /// [`Transaction::on_commit`] is for the rest. All that it reads in one run is of one moment.
     ///
-    /// An `Err` of `f` rolls back: [`abort`](crate::abort) to give up and hand an error to the caller, [`Stop::Rerun`] to begin again.
+    /// An `Err` of `f` rolls back: [`abort`](crate::abort) to give up and hand an error to the caller, [`Transaction::retry`] to wait until
+    /// something that was read has changed, [`Stop::Rerun`] to begin again.
     ///
     /// # Progress
-    /// Lock-free as a system: each failed attempt means that another commit succeeded.
+    /// Lock-free as a system: each failed attempt means that another commit succeeded. Blocking where `f` retries.
     ///
     /// # Errors
     /// What `f` aborted with; attempts or time used up; a write that no attempt could do. Nothing was applied.
@@ -83,23 +89,76 @@ impl<O: Send + Sync + 'static> Store<O> {
         let mut run = Run::new(options);
         loop {
             let mut transaction = run.attempt(self)?;
-            let stop = match f(&mut transaction) {
+            match f(&mut transaction) {
                 Ok(result) => match transaction.commit() {
                     Ok(()) => return Ok(result),
-                    Err(error) => Stop::Rerun(error),
+                    Err(error) => run.back_off(error)?,
                 },
-                Err(stop) => {
-                    transaction.rollback();
-                    stop
+                Err(Stop::Abort(error)) => return Err(TransactionError::Aborted(error)),
+                Err(Stop::Rerun(error)) => {
+                    drop(transaction);
+                    run.back_off(error)?;
                 }
-            };
-            match stop {
-                Stop::Abort(error) => return Err(TransactionError::Aborted(error)),
-                Stop::Retry => return Err(TransactionError::NothingToWaitFor),
-                Stop::Rerun(error) => run.failed(error)?,
+                Err(Stop::Retry) => match transaction.wait_for_change() {
+                    Wait::Over => {}
+                    Wait::Until(ticket) => run.sleep(&ticket)?,
+                    Wait::ForEver => return Err(TransactionError::NothingToWaitFor),
+                },
             }
         }
     }
+
+    /// As [`transaction`](Store::transaction), for tasks: [`Transaction::retry`] suspends the task instead of the thread. `f` itself runs, and
+    /// commits, in one poll. The deadline is looked at between attempts only; use the runtime's to end a wait.
+    ///
+    /// # Errors
+    /// As [`transaction`](Store::transaction).
+    pub async fn transaction_async<R, E>(
+        &self,
+        options: TransactionOptions,
+        mut f: impl FnMut(&mut Transaction<O>) -> Result<R, Stop<E>>,
+    ) -> Result<R, TransactionError<E>> {
+        let mut run = Run::new(options);
+        loop {
+            let waits = {
+                let mut transaction = run.attempt(self)?;
+                match f(&mut transaction) {
+                    Ok(result) => match transaction.commit() {
+                        Ok(()) => return Ok(result),
+                        Err(error) => run.failed(error).map(|_| None)?,
+                    },
+                    Err(Stop::Abort(error)) => return Err(TransactionError::Aborted(error)),
+                    Err(Stop::Rerun(error)) => run.failed(error).map(|_| None)?,
+                    Err(Stop::Retry) => match transaction.wait_for_change() {
+                        Wait::Over => None,
+                        Wait::Until(ticket) => Some(ticket),
+                        Wait::ForEver => return Err(TransactionError::NothingToWaitFor),
+                    },
+                }
+            };
+            match waits {
+                Some(ticket) => {
+                    run.start_clock();
+                    poll_fn(|context| ticket.poll(context)).await;
+                    run.time_left()?;
+                }
+                // Whoever was faster may have to run on this very thread.
+                None => yield_once().await,
+            }
+        }
+    }
+}
+
+async fn yield_once() {
+    let mut was_polled = false;
+    poll_fn(|context| match std::mem::replace(&mut was_polled, true) {
+        true => Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// The attempts of one transaction.
@@ -134,24 +193,54 @@ impl Run {
     }
 
     /// An attempt failed: backs off, unless that was the last.
-    fn failed<E>(&mut self, error: CommitError) -> Result<(), TransactionError<E>> {
+    fn back_off<E>(&mut self, error: CommitError) -> Result<(), TransactionError<E>> {
+        let left = self.failed(error)?;
+        self.backoff.wait(self.aborts, left);
+        Ok(())
+    }
+
+    /// An attempt failed: how much time is left for others, unless that was the last.
+    fn failed<E>(&mut self, error: CommitError) -> Result<Option<Duration>, TransactionError<E>> {
         if matches!(error, CommitError::Write(_) | CommitError::Merge { .. }) {
             return Err(TransactionError::Failed(error));
         }
+        self.aborts += 1;
         let attempts = self.attempts;
-        if self.options.attempts.is_some_and(|most| attempts >= most) {
+        if self.options.attempts.is_some_and(|most| self.aborts >= most) {
             return Err(match error {
                 CommitError::Conflict { key } => TransactionError::Conflict { key, attempts },
                 error => TransactionError::Failed(error),
             });
         }
-        self.aborts += 1;
-        let started = *self.started.get_or_insert_with(Instant::now);
-        let left = self.options.deadline.map(|all| all.saturating_sub(started.elapsed()));
+        self.start_clock();
+        self.time_left()
+    }
+
+    fn start_clock(&mut self) -> Instant {
+        *self.started.get_or_insert_with(Instant::now)
+    }
+
+    /// The time until the deadline, if there is one.
+    fn time_left<E>(&self) -> Result<Option<Duration>, TransactionError<E>> {
+        let passed = self.started.map_or(Duration::ZERO, |started| started.elapsed());
+        let left = self.options.deadline.map(|all| all.saturating_sub(passed));
         if left.is_some_and(|left| left.is_zero()) {
-            return Err(TransactionError::TimedOut { attempts });
+            return Err(TransactionError::TimedOut { attempts: self.attempts });
         }
-        self.backoff.wait(self.aborts, left);
-        Ok(())
+        Ok(left)
+    }
+
+    /// Sleeps until something that was read has changed.
+    fn sleep<O: Send + Sync + 'static, E>(
+        &mut self,
+        ticket: &Ticket<O>,
+    ) -> Result<(), TransactionError<E>> {
+        let started = self.start_clock();
+        // A deadline beyond all clocks is none.
+        let deadline = self.options.deadline.and_then(|all| started.checked_add(all));
+        if ticket.sleep(deadline) {
+            return Ok(());
+        }
+        Err(TransactionError::TimedOut { attempts: self.attempts })
     }
 }
