@@ -58,6 +58,21 @@ impl fmt::Display for StreamOff {
 }
 impl std::error::Error for StreamOff {}
 
+/// A feed was too slow, and changes that it wanted are gone: take a snapshot, read what is wanted, and
+/// [`restart`](crate::Feed::restart) the feed from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lagged {
+    /// The feed has handed out everything up to this timestamp; of what came after, some is gone.
+    pub since: u64,
+}
+
+impl fmt::Display for Lagged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "changes after timestamp {} are gone", self.since)
+    }
+}
+impl std::error::Error for Lagged {}
+
 /// Snapshots are switched off: see [`Config::mvcc_enabled`](crate::Config::mvcc_enabled).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MvccDisabled;

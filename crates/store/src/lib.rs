@@ -60,7 +60,8 @@ pub use config::{At, Config, PressurePolicy, StreamConfig};
 pub use draft::Draft;
 pub use entry::{Entry, Value, VersionStamp};
 pub use error::{
-    CommitError, MergeError, MvccDisabled, SnapshotExpired, StreamOff, TransactionError, WriteError,
+    CommitError, Lagged, MergeError, MvccDisabled, SnapshotExpired, StreamOff, TransactionError,
+    WriteError,
 };
 pub use key_range::KeyRange;
 #[cfg(stillpoint_loom)]
@@ -77,5 +78,5 @@ pub use stats::Stats;
 pub use step::Step;
 pub use stm::{Held, Stm, StmTransaction, TVar};
 pub use store::Store;
-pub use stream::{Change, CommitStream, Group, Groups};
+pub use stream::{Batch, Change, CommitStream, Feed, Group, Groups, Watch};
 pub use transaction::{Isolation, Savepoint, Stop, Transaction, TransactionOptions, abort};

@@ -15,6 +15,7 @@
 //! | `ring` | final groups, consumers' positions, the budget |
 //! | `signal` | sleeping until something was published |
 //! | `commit_stream` | the consumer that misses nothing, for a log |
+//! | `feed`, `watch` | consumers that want some keys, and are told when they lag |
 //!
 //! # Why nothing is missed, doubled or torn
 //! 1. **Final.** Let a pump have loaded `now` from the clock, *then* looked into the slots and found no announcement below `low <= now`, and only
@@ -47,22 +48,27 @@
 
 mod announce;
 mod commit_stream;
+mod feed;
 mod group;
 mod ring;
 mod signal;
+mod watch;
 
 pub use commit_stream::CommitStream;
+pub use feed::{Batch, Feed};
 pub use group::{Change, Group, Groups};
+pub use watch::Watch;
 
 use crate::commit_clock::CommitClock;
 use crate::config::StreamConfig;
+use crate::engine::Engine;
 use crate::error::WriteError;
 pub(crate) use announce::Announcement;
 
 use announce::Slots;
 use ring::Ring;
 use signal::Signal;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use stillpoint_primitive::sync::{Mutex, MutexGuard};
@@ -162,6 +168,15 @@ impl<O: Send + Sync + 'static> Stream<O> {
     /// Makes final what can be. `None`: there are no writers any more.
     fn pump(&self, clock: Option<&CommitClock>) {
         self.pump_into(lock(&self.ring), clock);
+    }
+
+    /// As `pump`, by who does not hold the engine; `closed`: it has ended.
+    fn pump_by(&self, engine: &Weak<Engine<O>>, closed: bool) {
+        if closed {
+            self.pump(None);
+        } else if let Some(engine) = engine.upgrade() {
+            self.pump(Some(&engine.clock));
+        }
     }
 
     fn pump_into(&self, mut ring: MutexGuard<'_, Ring<O>>, clock: Option<&CommitClock>) {

@@ -51,13 +51,10 @@ impl<O: Send + Sync + 'static> CommitStream<O> {
 
     fn read(&mut self) -> Groups<O> {
         let closed = self.stream.is_closed();
-        let engine = self.engine.upgrade().filter(|_| !closed);
-        if closed || engine.is_some() {
-            self.stream.pump(engine.as_deref().map(|engine| &engine.clock));
-        }
+        self.stream.pump_by(&self.engine, closed);
         let mut ring = lock(&self.stream.ring);
         let (groups, through) = ring.read(self.next, MOST_BYTES);
-        self.next = self.next.max(through + 1);
+        self.next = self.next.max(through.saturating_add(1));
         ring.advance(self.number, self.next);
         ring.trim();
         self.stream.set_gate(&ring);

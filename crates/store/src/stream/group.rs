@@ -170,6 +170,11 @@ impl<O> Group<O> {
         self.records.iter().map(|record| Change { record, bytes: &self.bytes })
     }
 
+    /// The change of that number.
+    pub(super) fn change(&self, number: usize) -> Change<'_, O> {
+        Change { record: &self.records[number], bytes: &self.bytes }
+    }
+
     pub(super) fn footprint(&self) -> usize {
         footprint(&self.records, &self.bytes) + size_of::<Self>()
     }

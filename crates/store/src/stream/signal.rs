@@ -12,12 +12,20 @@
 //! | `[listening]` | SeqCst: store, then look, against change, then load; the change and the look are SeqCst or under one lock |
 
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::task::Waker;
 use std::time::Instant;
 use stillpoint_primitive::sync::atomic::{AtomicBool, Ordering};
 
+#[derive(Default)]
+struct State {
+    round: u64,
+    /// Of tasks that wait for this round's end.
+    wakers: Vec<Waker>,
+}
+
 pub(crate) struct Signal {
     listening: AtomicBool,
-    round: Mutex<u64>,
+    state: Mutex<State>,
     changed: Condvar,
 }
 
@@ -25,20 +33,20 @@ impl Default for Signal {
     fn default() -> Self {
         Signal {
             listening: AtomicBool::new(false),
-            round: Mutex::default(),
+            state: Mutex::default(),
             changed: Condvar::new(),
         }
     }
 }
 
 impl Signal {
-    fn lock(&self) -> MutexGuard<'_, u64> {
-        self.round.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// From here on a change ends the wait for the round that is returned.
     pub(crate) fn listen(&self) -> u64 {
-        let round = *self.lock();
+        let round = self.lock().round;
         // SeqCst [listening]: before the look at what is waited for
         self.listening.store(true, Ordering::SeqCst);
         round
@@ -57,8 +65,13 @@ impl Signal {
     fn wake(&self) {
         // SeqCst [listening]: one of those who see it wakes all
         if self.listening.swap(false, Ordering::SeqCst) {
-            *self.lock() += 1;
+            let wakers = {
+                let mut state = self.lock();
+                state.round += 1;
+                std::mem::take(&mut state.wakers)
+            };
             self.changed.notify_all();
+            wakers.into_iter().for_each(Waker::wake);
         }
     }
 
@@ -68,7 +81,7 @@ impl Signal {
     /// Blocking.
     pub(crate) fn wait(&self, round: u64, deadline: Option<Instant>) {
         let mut at = self.lock();
-        while *at == round {
+        while at.round == round {
             at = match deadline {
                 None => self.changed.wait(at).unwrap_or_else(|poisoned| poisoned.into_inner()),
                 Some(deadline) => {
@@ -81,5 +94,15 @@ impl Signal {
                 }
             };
         }
+    }
+
+    /// Lets a task be woken by the next change; `false` if there was one after the `listen` that returned `round`.
+    pub(crate) fn register(&self, round: u64, waker: &Waker) -> bool {
+        let mut state = self.lock();
+        let waits = state.round == round;
+        if waits && !state.wakers.iter().any(|known| known.will_wake(waker)) {
+            state.wakers.push(waker.clone());
+        }
+        waits
     }
 }
