@@ -47,6 +47,7 @@
 //! ```
 
 mod core;
+mod end;
 mod error;
 mod future;
 mod parker;

@@ -42,6 +42,7 @@
 //! [`Stats::overdrafts`](stillpoint_reclaim::Stats::overdrafts). What is not given a guard pins for itself, and always ends.
 
 mod backoff;
+mod container;
 mod drop_all;
 mod len;
 mod linked;

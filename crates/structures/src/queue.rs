@@ -35,6 +35,7 @@
 //! (PODC 1996); for hazard pointers: M. M. Michael (TPDS 2004), §4.
 
 use crate::backoff::Backoff;
+use crate::container::container;
 use crate::drop_all::drop_all;
 use crate::linked::{Chain, Node};
 use crate::returned::Returned;
@@ -87,12 +88,7 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T, S: Scheme> Queue<T, S> {
-    /// An empty queue whose nodes `scheme` reclaims.
-    pub fn with_scheme(scheme: S) -> Self {
-        Queue::in_alloc(scheme, Heap)
-    }
-}
+container!(Queue, "queue", "nodes");
 
 impl<T, S: Scheme, A: NodeAlloc> Queue<T, S, A> {
     /// An empty queue whose nodes come from `alloc` and are reclaimed by `scheme`.
@@ -111,28 +107,6 @@ impl<T, S: Scheme, A: NodeAlloc> Queue<T, S, A> {
             mutation: crate::weakened::Weakened::default(),
             values: PhantomData,
         }
-    }
-
-    /// The same with something left out.
-    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
-    #[doc(hidden)]
-    pub fn weakened(mut self, mutation: crate::weakened::Weakened) -> Self {
-        self.mutation = mutation;
-        self
-    }
-
-    /// A guard for the `_with` operations: several under one guard save the pin.
-    ///
-    /// # Progress
-    /// Wait-free.
-    #[inline]
-    pub fn pin(&self) -> S::Guard<'_> {
-        self.scheme.pin()
-    }
-
-    /// The scheme that reclaims its nodes.
-    pub fn scheme(&self) -> &S {
-        &self.scheme
     }
 
     /// Puts `value` at the end.
@@ -277,31 +251,6 @@ impl<T, S: Scheme, A: NodeAlloc> Queue<T, S, A> {
         }
         // SAFETY: the caller's promise.
         unsafe { node.retire_in::<A, _>(guard) };
-    }
-
-    #[inline(always)]
-    fn check(&self, guard: &S::Guard<'_>) {
-        assert!(self.scheme.owns(guard), "the guard is of another collector than the queue");
-    }
-}
-
-impl<T> Default for Queue<T> {
-    fn default() -> Self {
-        Queue::new()
-    }
-}
-
-impl<T> FromIterator<T> for Queue<T> {
-    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
-        let mut queue = Queue::new();
-        queue.extend(values);
-        queue
-    }
-}
-
-impl<T, S: Scheme, A: NodeAlloc> Extend<T> for Queue<T, S, A> {
-    fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
-        values.into_iter().for_each(|value| self.push(value));
     }
 }
 

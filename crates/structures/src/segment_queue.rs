@@ -43,6 +43,7 @@
 //! Source: P. Ramalhete and A. Correia, *FAAArrayQueue* (2016), after LCRQ (A. Morrison and Y. Afek, PPoPP 2013).
 
 use crate::backoff;
+use crate::container::container;
 use crate::drop_all::drop_all;
 use crate::returned::Returned;
 use std::fmt;
@@ -201,12 +202,7 @@ impl<T> SegmentQueue<T> {
     }
 }
 
-impl<T, S: Scheme> SegmentQueue<T, S> {
-    /// An empty queue whose segments `scheme` reclaims.
-    pub fn with_scheme(scheme: S) -> Self {
-        SegmentQueue::in_alloc(scheme, Heap)
-    }
-}
+container!(SegmentQueue, "queue", "segments");
 
 impl<T, S: Scheme, A: NodeAlloc> SegmentQueue<T, S, A> {
     /// An empty queue whose segments come from `alloc` and are reclaimed by `scheme`.
@@ -225,28 +221,6 @@ impl<T, S: Scheme, A: NodeAlloc> SegmentQueue<T, S, A> {
             mutation: crate::weakened::Weakened::default(),
             values: PhantomData,
         }
-    }
-
-    /// The same with something left out.
-    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
-    #[doc(hidden)]
-    pub fn weakened(mut self, mutation: crate::weakened::Weakened) -> Self {
-        self.mutation = mutation;
-        self
-    }
-
-    /// A guard for the `_with` operations: several under one guard save the pin.
-    ///
-    /// # Progress
-    /// Wait-free.
-    #[inline]
-    pub fn pin(&self) -> S::Guard<'_> {
-        self.scheme.pin()
-    }
-
-    /// The scheme that reclaims its segments.
-    pub fn scheme(&self) -> &S {
-        &self.scheme
     }
 
     /// Puts `value` at the end.
@@ -455,31 +429,6 @@ impl<T, S: Scheme, A: NodeAlloc> SegmentQueue<T, S, A> {
             let next = unsafe { head.deref() }.next.load_unprotected();
             let _moved = self.tail.compare_exchange_unprotected(head, next);
         }
-    }
-
-    #[inline(always)]
-    fn check(&self, guard: &S::Guard<'_>) {
-        assert!(self.scheme.owns(guard), "the guard is of another collector than the queue");
-    }
-}
-
-impl<T> Default for SegmentQueue<T> {
-    fn default() -> Self {
-        SegmentQueue::new()
-    }
-}
-
-impl<T> FromIterator<T> for SegmentQueue<T> {
-    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
-        let mut queue = SegmentQueue::new();
-        queue.extend(values);
-        queue
-    }
-}
-
-impl<T, S: Scheme, A: NodeAlloc> Extend<T> for SegmentQueue<T, S, A> {
-    fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
-        values.into_iter().for_each(|value| self.push(value));
     }
 }
 

@@ -28,6 +28,7 @@
 //! Source: R. K. Treiber, *Systems programming: coping with parallelism* (1986).
 
 use crate::backoff::Backoff;
+use crate::container::container;
 use crate::drop_all::drop_all;
 use crate::linked::{Chain, Node};
 use crate::returned::Returned;
@@ -78,12 +79,7 @@ impl<T> Stack<T> {
     }
 }
 
-impl<T, S: Scheme> Stack<T, S> {
-    /// An empty stack whose nodes `scheme` reclaims.
-    pub fn with_scheme(scheme: S) -> Self {
-        Stack::in_alloc(scheme, Heap)
-    }
-}
+container!(Stack, "stack", "nodes");
 
 impl<T, S: Scheme, A: NodeAlloc> Stack<T, S, A> {
     /// An empty stack whose nodes come from `alloc` and are reclaimed by `scheme`.
@@ -96,28 +92,6 @@ impl<T, S: Scheme, A: NodeAlloc> Stack<T, S, A> {
             mutation: crate::weakened::Weakened::default(),
             values: PhantomData,
         }
-    }
-
-    /// The same with something left out.
-    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
-    #[doc(hidden)]
-    pub fn weakened(mut self, mutation: crate::weakened::Weakened) -> Self {
-        self.mutation = mutation;
-        self
-    }
-
-    /// A guard for the `_with` operations: several under one guard save the pin.
-    ///
-    /// # Progress
-    /// Wait-free.
-    #[inline]
-    pub fn pin(&self) -> S::Guard<'_> {
-        self.scheme.pin()
-    }
-
-    /// The scheme that reclaims its nodes.
-    pub fn scheme(&self) -> &S {
-        &self.scheme
     }
 
     /// Puts `value` on top.
@@ -265,32 +239,6 @@ impl<T, S: Scheme, A: NodeAlloc> Stack<T, S, A> {
         }
         // SAFETY: the caller's promise.
         unsafe { node.retire_in::<A, _>(guard) };
-    }
-
-    #[inline(always)]
-    fn check(&self, guard: &S::Guard<'_>) {
-        assert!(self.scheme.owns(guard), "the guard is of another collector than the stack");
-    }
-}
-
-impl<T> Default for Stack<T> {
-    fn default() -> Self {
-        Stack::new()
-    }
-}
-
-impl<T> FromIterator<T> for Stack<T> {
-    /// The last value is on top.
-    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
-        let mut stack = Stack::new();
-        stack.extend(values);
-        stack
-    }
-}
-
-impl<T, S: Scheme, A: NodeAlloc> Extend<T> for Stack<T, S, A> {
-    fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
-        values.into_iter().for_each(|value| self.push(value));
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`Receiver`]: the end that values come out at; its iterators.
 
 use super::core::Core;
+use super::end::end;
 use super::error::{RecvError, RecvTimeoutError, TryRecvError};
 use super::future::RecvFuture;
 use std::fmt;
@@ -95,56 +96,15 @@ impl<T, S: Scheme, A: NodeAlloc> Receiver<T, S, A> {
     pub fn try_iter(&self) -> TryIter<'_, T, S, A> {
         TryIter { receiver: self }
     }
-
-    /// How many values are in the channel, at about this moment.
-    pub fn len(&self) -> usize {
-        self.core.len()
-    }
-
-    /// Whether nothing is in the channel at this moment.
-    pub fn is_empty(&self) -> bool {
-        self.core.is_empty()
-    }
-
-    /// Whether there is no room at this moment; never, in an unbounded channel.
-    pub fn is_full(&self) -> bool {
-        self.core.is_full()
-    }
-
-    /// How many values fit; `None` when unbounded.
-    pub fn capacity(&self) -> Option<usize> {
-        self.core.capacity()
-    }
-
-    /// Whether all senders are gone; there may be values left.
-    pub fn is_disconnected(&self) -> bool {
-        self.core.senders_line.is_closed()
-    }
-
-    /// Whether both are ends of one channel.
-    pub fn same_channel(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.core, &other.core)
-    }
 }
 
-impl<T, S: Scheme, A: NodeAlloc> Clone for Receiver<T, S, A> {
-    fn clone(&self) -> Self {
-        self.core.add_receiver();
-        Receiver { core: self.core.clone() }
-    }
-}
-
-impl<T, S: Scheme, A: NodeAlloc> Drop for Receiver<T, S, A> {
-    fn drop(&mut self) {
-        self.core.remove_receiver();
-    }
-}
-
-impl<T, S: Scheme, A: NodeAlloc> fmt::Debug for Receiver<T, S, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
+end!(
+    Receiver,
+    add_receiver,
+    remove_receiver,
+    senders_line,
+    "Whether all senders are gone; there may be values left."
+);
 
 /// See [`Receiver::iter`].
 #[derive(Debug)]

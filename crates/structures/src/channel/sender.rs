@@ -1,6 +1,7 @@
 //! [`Sender`]: the end that values go in at.
 
 use super::core::Core;
+use super::end::end;
 use super::error::{SendError, SendTimeoutError, TrySendError};
 use super::future::SendFuture;
 use std::fmt;
@@ -92,53 +93,6 @@ impl<T, S: Scheme, A: NodeAlloc> Sender<T, S, A> {
     pub fn send_async(&self, value: T) -> SendFuture<'_, T, S, A> {
         SendFuture::new(self, value)
     }
-
-    /// How many values are in the channel, at about this moment.
-    pub fn len(&self) -> usize {
-        self.core.len()
-    }
-
-    /// Whether nothing is in the channel at this moment.
-    pub fn is_empty(&self) -> bool {
-        self.core.is_empty()
-    }
-
-    /// Whether there is no room at this moment; never, in an unbounded channel.
-    pub fn is_full(&self) -> bool {
-        self.core.is_full()
-    }
-
-    /// How many values fit; `None` when unbounded.
-    pub fn capacity(&self) -> Option<usize> {
-        self.core.capacity()
-    }
-
-    /// Whether all receivers are gone.
-    pub fn is_disconnected(&self) -> bool {
-        self.core.receivers_line.is_closed()
-    }
-
-    /// Whether both are ends of one channel.
-    pub fn same_channel(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.core, &other.core)
-    }
 }
 
-impl<T, S: Scheme, A: NodeAlloc> Clone for Sender<T, S, A> {
-    fn clone(&self) -> Self {
-        self.core.add_sender();
-        Sender { core: self.core.clone() }
-    }
-}
-
-impl<T, S: Scheme, A: NodeAlloc> Drop for Sender<T, S, A> {
-    fn drop(&mut self) {
-        self.core.remove_sender();
-    }
-}
-
-impl<T, S: Scheme, A: NodeAlloc> fmt::Debug for Sender<T, S, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
+end!(Sender, add_sender, remove_sender, receivers_line, "Whether all receivers are gone.");

@@ -265,6 +265,25 @@ pub struct Range<'g, 'm, K, V, Q: ?Sized, R, S: Scheme, A: NodeAlloc>(
 /// See [`Pinned::iter`](super::Pinned::iter).
 pub type Iter<'g, 'm, K, V, S, A> = Range<'g, 'm, K, V, K, RangeFull, S, A>;
 
+/// What a step of a [`TryRange`] comes to.
+type Step<'g, K, V> = Result<Option<(&'g K, &'g V)>, Restart>;
+
+impl<'g, 'm, K, V, Q: ?Sized, R, S: Scheme, A: NodeAlloc> Range<'g, 'm, K, V, Q, R, S, A> {
+    /// Takes the step, [past a cap](Protect::overdraw) if need be.
+    #[inline(always)]
+    fn insist(
+        &mut self,
+        step: impl Fn(&mut TryRange<'g, 'm, K, V, Q, R, S, A>) -> Step<'g, K, V>,
+    ) -> Option<(&'g K, &'g V)> {
+        loop {
+            match step(&mut self.0) {
+                Ok(entry) => return entry,
+                Err(Restart) => self.0.guard.overdraw(),
+            }
+        }
+    }
+}
+
 impl<'g, K, V, Q, R, S, A> Iterator for Range<'g, '_, K, V, Q, R, S, A>
 where
     K: Borrow<Q>,
@@ -277,12 +296,7 @@ where
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.0.try_next() {
-                Ok(entry) => return entry,
-                Err(Restart) => self.0.guard.overdraw(),
-            }
-        }
+        self.insist(TryRange::try_next)
     }
 }
 
@@ -296,47 +310,34 @@ where
 {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.0.try_next_back() {
-                Ok(entry) => return entry,
-                Err(Restart) => self.0.guard.overdraw(),
+        self.insist(TryRange::try_next_back)
+    }
+}
+
+/// An iterator over one part of a map's entries.
+macro_rules! part {
+    ($name:ident, $see:literal, $item:ident, $take:expr) => {
+        #[doc = $see]
+        #[derive(Debug)]
+        pub struct $name<'g, 'm, K, V, S: Scheme, A: NodeAlloc>(
+            pub(super) Iter<'g, 'm, K, V, S, A>,
+        );
+
+        impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iterator for $name<'g, '_, K, V, S, A> {
+            type Item = &'g $item;
+
+            fn next(&mut self) -> Option<&'g $item> {
+                self.0.next().map($take)
             }
         }
-    }
+
+        impl<K: Ord, V, S: Scheme, A: NodeAlloc> DoubleEndedIterator for $name<'_, '_, K, V, S, A> {
+            fn next_back(&mut self) -> Option<Self::Item> {
+                self.0.next_back().map($take)
+            }
+        }
+    };
 }
 
-/// See [`Pinned::keys`](super::Pinned::keys).
-#[derive(Debug)]
-pub struct Keys<'g, 'm, K, V, S: Scheme, A: NodeAlloc>(pub(super) Iter<'g, 'm, K, V, S, A>);
-
-impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iterator for Keys<'g, '_, K, V, S, A> {
-    type Item = &'g K;
-
-    fn next(&mut self) -> Option<&'g K> {
-        self.0.next().map(|(key, _)| key)
-    }
-}
-
-impl<K: Ord, V, S: Scheme, A: NodeAlloc> DoubleEndedIterator for Keys<'_, '_, K, V, S, A> {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        self.0.next_back().map(|(key, _)| key)
-    }
-}
-
-/// See [`Pinned::values`](super::Pinned::values).
-#[derive(Debug)]
-pub struct Values<'g, 'm, K, V, S: Scheme, A: NodeAlloc>(pub(super) Iter<'g, 'm, K, V, S, A>);
-
-impl<'g, K: Ord, V, S: Scheme, A: NodeAlloc> Iterator for Values<'g, '_, K, V, S, A> {
-    type Item = &'g V;
-
-    fn next(&mut self) -> Option<&'g V> {
-        self.0.next().map(|(_, value)| value)
-    }
-}
-
-impl<K: Ord, V, S: Scheme, A: NodeAlloc> DoubleEndedIterator for Values<'_, '_, K, V, S, A> {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        self.0.next_back().map(|(_, value)| value)
-    }
-}
+part!(Keys, "See [`Pinned::keys`](super::Pinned::keys).", K, |(key, _)| key);
+part!(Values, "See [`Pinned::values`](super::Pinned::values).", V, |(_, value)| value);
