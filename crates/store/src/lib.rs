@@ -3,6 +3,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `store`, `snapshot`, `transaction`, `draft`, `entry`, `config`, `stats`, `error` | the public interface |
+//! | `db/` | a map of the program's own types |
 //! | `stm/` | variables that change together |
 //! | `engine` | what all handles of one store share |
 //! | `commit_clock`, `lease`, `lease_view` | timestamps, and who still reads at which |
@@ -23,6 +24,7 @@ mod commit;
 mod commit_clock;
 mod config;
 mod counters;
+mod db;
 mod descriptor;
 mod draft;
 mod engine;
@@ -57,6 +59,7 @@ mod waiters;
 mod write;
 
 pub use config::{At, Config, PressurePolicy, StreamConfig};
+pub use db::{Db, DbIter, DbRange, DbSnapshot, DbTransaction, EncodeKey, Key, KeyBuffer};
 pub use draft::Draft;
 pub use entry::{Entry, Value, VersionStamp};
 pub use error::{
