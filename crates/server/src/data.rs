@@ -4,25 +4,27 @@
 //! |---|---|---|---|
 //! | direct | – | the newest value | at once, one key |
 //! | cut | SNAPSHOT BEGIN, or for the time of a command that reads several keys | as of one snapshot | refused |
-//! | transaction | EXEC, or for the time of a command that writes several keys | own writes, else as of one snapshot | kept until the commit |
+//! | transaction | EXEC, BEGIN, or for the time of a command that writes several keys | own writes, else as of one snapshot | kept until the commit |
 //!
 //! So a handler is written once, over one key at a time, and is atomic in every mode.
 
 mod atomic;
+mod interactive;
 mod snapshot;
 mod touched;
 mod watched;
 
-pub(crate) use atomic::{Ending, as_transaction, at_one_cut, atomically, commit_queue, read_keys};
-pub(crate) use snapshot::OpenSnapshot;
+pub(crate) use atomic::{
+    Ending, as_transaction, at_one_cut, atomically, commit_interactive, commit_queue, read_keys,
+};
+pub(crate) use interactive::{Interactive, Stage};
+pub(crate) use snapshot::{Exports, OpenSnapshot};
 pub(crate) use touched::Touched;
 
-use crate::blocking::Registry;
 use crate::command::{CommandError, Patience};
 use crate::env::Server;
 use crate::event::{Effect, class};
 use crate::stats::LoopStats;
-use crate::tracking::Tracking;
 use crate::value::{Object, steps_through};
 use stillpoint_store::{
     At, Draft, Entry, Snapshot, SnapshotExpired, Store, Transaction, VersionStamp, WriteError,
@@ -55,6 +57,8 @@ pub(crate) struct DataState {
     pub(crate) effects: Vec<Effect>,
     /// SNAPSHOT BEGIN's; while it is there the mode is its cut.
     pub(crate) snapshot: Option<OpenSnapshot>,
+    /// BEGIN's; while it runs the mode is its transaction.
+    pub(crate) interactive: Option<Interactive>,
     /// Keys that the running command has written, for those who wait for them.
     pub(crate) touched: Touched,
 }
@@ -85,8 +89,7 @@ pub(crate) struct Data<'c> {
     stats: &'c LoopStats,
     /// Classes of events that somebody wants to hear of.
     events: u32,
-    blocking: &'c Registry,
-    tracking: &'c Tracking,
+    server: &'c Server,
     /// How much may be done here.
     pub(crate) patience: Patience,
 }
@@ -101,28 +104,33 @@ impl<'c> Data<'c> {
         events: u32,
         patience: Patience,
     ) -> Self {
-        let Server { store, blocking, tracking, .. } = server;
         let now_ms = match &state.mode {
             Mode::Direct => now_ms,
             Mode::Cut(snapshot) => snapshot.now_ms(),
             Mode::Transaction(transaction) => transaction.now_ms(),
         };
-        Data { state, store, db, now_ms, stats, events, blocking, tracking, patience }
+        Data { state, store: &server.store, db, now_ms, stats, events, server, patience }
     }
 
     /// The same in another database.
     pub(crate) fn in_db(&mut self, db: u8) -> Data<'_> {
-        let Data { store, now_ms, stats, events, blocking, tracking, patience, .. } = *self;
-        Data { state: self.state, store, db, now_ms, stats, events, blocking, tracking, patience }
+        let Data { store, now_ms, stats, events, server, patience, .. } = *self;
+        Data { state: self.state, store, db, now_ms, stats, events, server, patience }
     }
 
     /// Remembers a key that has been written if it may matter to somebody who waits for it, or has read it.
     #[inline]
     fn note_written(&mut self, key: &[u8]) {
         // A transaction's writes come with its commit: whether anybody waits is asked then. One light fence serves both questions.
-        if !self.state.is_direct() || self.blocking.is_needed() || self.tracking.count() > 0 {
+        let server = self.server;
+        if !self.state.is_direct() || server.blocking.is_needed() || server.tracking.count() > 0 {
             self.state.touched.note(self.db, key);
         }
+    }
+
+    /// Notes that a field of the hash at `key`, which has been written, will expire.
+    pub(crate) fn note_field_expiry(&self, key: &[u8], time_ms: u64) {
+        self.server.field_expiry.note(self.db, key, time_ms);
     }
 
     /// The time by which expiry is judged.

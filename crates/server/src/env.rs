@@ -13,9 +13,11 @@ use crate::clients::{Card, Clients};
 use crate::clock;
 use crate::config::{SettingError, Settings, Source};
 use crate::counter::Gauge;
+use crate::data::Exports;
 use crate::disposal::Disposal;
 use crate::event::class;
 use crate::expiry_sweep::NO_HORIZON;
+use crate::field_expiry::FieldExpiry;
 use crate::listener::Mailbox;
 use crate::log::Log;
 use crate::memory;
@@ -47,6 +49,8 @@ pub struct Server {
     /// Counts changes of settings or pause.
     generation: Gauge,
     pause: Mutex<Pause>,
+    /// Clients that a pause holds up.
+    pub(crate) held_up: Gauge,
     pub(crate) config_file: Option<PathBuf>,
     pub(crate) clients: Clients,
     pub(crate) pubsub: Registry,
@@ -54,6 +58,8 @@ pub struct Server {
     pub(crate) tracking: Tracking,
     /// Clients that wait for keys.
     pub(crate) blocking: blocking::Registry,
+    /// Hashes with fields that will expire.
+    pub(crate) field_expiry: FieldExpiry,
     pub(crate) slowlog: SlowLog,
     pub(crate) latency: LatencyLog,
     pub(crate) log: Log,
@@ -61,6 +67,8 @@ pub struct Server {
     pub(crate) scripting: Scripting,
     /// Large collections on their way out.
     pub(crate) disposal: Disposal,
+    /// Cuts that connections share by name.
+    pub(crate) exports: Exports,
     pub(crate) started_ms: u64,
     pub(crate) run_id: String,
     /// Operations in the last second, by loop 0's cron.
@@ -105,18 +113,21 @@ impl Server {
             settings: Mutex::new(Arc::new(settings)),
             generation: Gauge::default(),
             pause: Mutex::default(),
+            held_up: Gauge::default(),
             config_file,
             clients: Clients::default(),
             pubsub: Registry::default(),
             monitors: Monitors::default(),
             tracking: Tracking::default(),
             blocking: blocking::Registry::new(),
+            field_expiry: FieldExpiry::default(),
             slowlog: SlowLog::default(),
             latency: LatencyLog::default(),
             log,
             saving: Saving::new(clock::now_ms()),
             scripting: Scripting::default(),
             disposal: Disposal::default(),
+            exports: Exports::default(),
             started_ms: clock::now_ms(),
             run_id: new_run_id(),
             ops_per_sec: Gauge::default(),
@@ -226,7 +237,7 @@ impl Default for Server {
 }
 
 /// Forty hexadecimal digits, different at each start.
-fn new_run_id() -> String {
+pub(crate) fn new_run_id() -> String {
     use std::hash::{BuildHasher, Hasher};
     let word = || std::hash::RandomState::new().build_hasher().finish();
     let text = format!("{:016x}{:016x}{:016x}", word(), word(), word());

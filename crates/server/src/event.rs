@@ -16,6 +16,7 @@
 //! 2. A connection's events are published in the order of its commands. Events of one key by two connections may come in either order.
 
 use crate::env::Env;
+use crate::pubsub::Parcel;
 
 /// Classes of events, as `notify-keyspace-events` selects them.
 #[allow(dead_code, reason = "each is used as soon as its type is there")]
@@ -56,9 +57,23 @@ pub(crate) mod class {
 
 /// Something to do once what the command did can be seen.
 pub(crate) enum Effect {
-    Event { db: u8, name: &'static str, key: Box<[u8]> },
-    Publish { channel: Box<[u8]>, payload: Box<[u8]> },
-    PublishToShard { channel: Box<[u8]>, payload: Box<[u8]> },
+    Event {
+        db: u8,
+        name: &'static str,
+        key: Box<[u8]>,
+    },
+    Publish {
+        channel: Box<[u8]>,
+        payload: Box<[u8]>,
+    },
+    PublishToShard {
+        channel: Box<[u8]>,
+        payload: Box<[u8]>,
+    },
+    /// A script, or a command of one, is shown to those who monitor.
+    Show {
+        parcel: Parcel,
+    },
 }
 
 impl Effect {
@@ -72,6 +87,7 @@ impl Effect {
             Effect::PublishToShard { channel, payload } => {
                 env.server.pubsub.publish_to_shard(env, channel, payload);
             }
+            Effect::Show { parcel } => env.server.monitors.deliver(env, parcel),
         }
     }
 }

@@ -30,6 +30,7 @@ mod disposal;
 mod env;
 mod event;
 mod expiry_sweep;
+mod field_expiry;
 mod harness;
 mod histogram;
 mod listener;

@@ -44,9 +44,17 @@ impl Monitors {
     }
     /// Shows a command that `who` (an address, or `lua`) has run.
     pub(crate) fn show(&self, env: &Env, command: &Command, args: Args<'_>, db: u8, who: &str) {
-        let parcel = Parcel::Plain(line(command, args, db, who).into_bytes().into());
+        self.deliver(env, &parcel(command, args, db, who));
+    }
+    /// Shows what has been written before.
+    pub(crate) fn deliver(&self, env: &Env, parcel: &Parcel) {
         self.lock().values().for_each(|card| env.deliver(card, parcel.clone()));
     }
+}
+
+/// What those who monitor are to see.
+pub(crate) fn parcel(command: &Command, args: Args<'_>, db: u8, who: &str) -> Parcel {
+    Parcel::Plain(line(command, args, db, who).into_bytes().into())
 }
 
 fn line(command: &Command, args: Args<'_>, db: u8, who: &str) -> String {

@@ -261,9 +261,10 @@ pub(crate) fn tick(server: &Arc<Server>, settings: &Settings, now_ms: u64) {
         points(settings).iter().any(|(seconds, least)| changes >= *least && elapsed_s >= *seconds)
     };
     if state.is_scheduled || (!waits && is_due()) {
-        lock(&server.saving.state).is_scheduled = false;
-        // If it cannot be begun, the log says so, and the next tick tries again.
-        let _tried = save_in_background(server);
+        // If it cannot be begun, the next tick tries again.
+        if save_in_background(server).is_ok() {
+            lock(&server.saving.state).is_scheduled = false;
+        }
     }
 }
 
@@ -332,6 +333,7 @@ pub(crate) fn load(server: &Arc<Server>) -> Result<Option<Loaded>, LoadingError>
         databases: settings.databases,
         now_ms: begun_ms,
         forms: Forms::of(&settings),
+        field_expiry: &server.field_expiry,
     };
     let loaded = rdb::load(from, &target).map_err(|why| LoadingError { path, why })?;
     load_functions(server, &loaded.functions);

@@ -139,11 +139,7 @@ impl Tracking {
         let most = env.settings.number("tracking-table-max-keys").max(0) as usize;
         let mut table = self.lock();
         for key in keys {
-            let table = &mut *table;
-            table.items += usize::from(match table.remembered.get_mut(key) {
-                Some(readers) => readers.insert(id),
-                None => table.remembered.insert(key.into(), BTreeSet::from([id])).is_none(),
-            });
+            table.remember(key, id);
         }
         while most > 0 && table.remembered.len() > most {
             let Some(key) = table.remembered.keys().next().cloned() else { break };
@@ -160,7 +156,11 @@ impl Tracking {
         for (_, key) in touched.keys() {
             if !keys.contains(&key) {
                 keys.push(key);
+                let knows = touched.is_reread(key) && table.forget(key, writer);
                 table.invalidate(env, key, Some(writer));
+                if knows {
+                    table.remember(key, writer);
+                }
             }
         }
         table.broadcast(env, &keys, Some(writer));
@@ -185,6 +185,20 @@ impl Tracking {
 }
 
 impl Table {
+    fn remember(&mut self, key: &[u8], id: u64) {
+        self.items += usize::from(match self.remembered.get_mut(key) {
+            Some(readers) => readers.insert(id),
+            None => self.remembered.insert(key.into(), BTreeSet::from([id])).is_none(),
+        });
+    }
+
+    /// Whether the client was remembered.
+    fn forget(&mut self, key: &[u8], id: u64) -> bool {
+        let was_there = self.remembered.get_mut(key).is_some_and(|readers| readers.remove(&id));
+        self.items -= usize::from(was_there);
+        was_there
+    }
+
     fn invalidate(&mut self, env: &Env, key: &[u8], writer: Option<u64>) {
         let Some(readers) = self.remembered.remove(key) else { return };
         self.items -= readers.len();

@@ -5,8 +5,9 @@ use super::waiter::Waiter;
 use crate::command::{Context, by_id};
 use crate::data::{Item, Touched};
 use crate::env::Env;
-use crate::session::State;
+use crate::session::{State, note_if_slow};
 use std::collections::VecDeque;
+use std::time::Instant;
 use stillpoint_store::At;
 
 /// Serves who waits for the keys that a command has written, and for those that are written thereby. Empties `touched`.
@@ -68,6 +69,7 @@ pub(super) fn serve_ready(registry: &Registry, table: &mut Table, mut ready: Rea
                 registry.remove(table, &waiter);
                 waiter.deliver(reply);
             }
+            tell(&waiter, &written, env);
             // Those who wait for this key come next anyway.
             ready.note(&written, table, Some((db, &key)));
         }
@@ -83,10 +85,14 @@ fn run_for(waiter: &Waiter, env: &mut Env) -> (Vec<u8>, Touched) {
     let stats = env.stats.clone();
     for (id, args) in waiter.request.iter() {
         let mark = out.mark();
+        let begun = Instant::now();
         let mut ctx = Context { args, session: &mut session, out: &mut out, env, id };
         if let Err(error) = (by_id(id).handler)(&mut ctx) {
-            out.rewind(mark);
-            error.write(&mut out);
+            ctx.out.rewind(mark);
+            error.write(ctx.out);
+        }
+        if ctx.out.len() > 0 {
+            note_if_slow(args, by_id(id), begun.elapsed(), &ctx);
         }
         for effect in std::mem::take(&mut session.data.effects) {
             effect.happen(env);
@@ -96,8 +102,12 @@ fn run_for(waiter: &Waiter, env: &mut Env) -> (Vec<u8>, Touched) {
             stats.count_error(code);
         }
     }
-    if !session.data.touched.is_empty() && env.server.tracking.is_needed() {
-        env.server.tracking.tell(env, &session.data.touched, session.id);
-    }
     (out.as_bytes().to_vec(), std::mem::take(&mut session.data.touched))
+}
+
+/// Tells those who track keys what a waiter's request has written; the waiter itself, if it tracks, after its reply.
+fn tell(waiter: &Waiter, written: &Touched, env: &Env) {
+    if !written.is_empty() && env.server.tracking.is_needed() {
+        env.server.tracking.tell(env, written, waiter.card.id);
+    }
 }

@@ -1,6 +1,6 @@
 //! [`Waiter`]: one client that waits, as its own loop and those that serve it know it.
 
-use super::wish::Awaited;
+use super::wish::{Awaited, Nothing};
 use crate::clients::Card;
 use crate::listener::Mailbox;
 use crate::resp::{Protocol, Reply};
@@ -14,6 +14,7 @@ pub(crate) struct Waiter {
     pub(super) db: u8,
     pub(super) keys: Vec<Box<[u8]>>,
     pub(super) awaited: Awaited,
+    pub(super) nothing: Nothing,
     /// The command with its arguments, to be run again.
     pub(super) request: Queue,
     pub(super) protocol: Protocol,
@@ -34,6 +35,7 @@ pub(super) struct Arriving {
     pub(super) db: u8,
     pub(super) keys: Vec<Box<[u8]>>,
     pub(super) awaited: Awaited,
+    pub(super) nothing: Nothing,
     pub(super) request: Queue,
     pub(super) protocol: Protocol,
     pub(super) deadline_ms: Option<u64>,
@@ -47,6 +49,7 @@ impl Waiter {
             db: it.db,
             keys: it.keys,
             awaited: it.awaited,
+            nothing: it.nothing,
             request: it.request,
             protocol: it.protocol,
             deadline_ms: it.deadline_ms,
@@ -86,10 +89,10 @@ impl Waiter {
         reply
     }
 
-    /// The reply to one who has waited in vain: a null array, whatever the command's reply would have been.
+    /// The reply to one who has waited in vain.
     pub(crate) fn nothing(&self) -> Vec<u8> {
         let mut reply = self.blank_reply();
-        reply.null_array();
+        self.nothing.write(&mut reply);
         reply.as_bytes().to_vec()
     }
 }

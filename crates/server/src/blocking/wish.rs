@@ -16,6 +16,8 @@ pub(crate) enum Awaited {
     Type(&'static str),
     /// It changes in any way, even if it goes: who reads as one of a stream's group is told then.
     Anything,
+    /// No key at all, but replicas, of which there are none: only time ends that.
+    Replicas,
 }
 
 impl Awaited {
@@ -23,6 +25,7 @@ impl Awaited {
         match self {
             Awaited::Type(name) => entry.is_some_and(|entry| type_name(entry) == name),
             Awaited::Anything => true,
+            Awaited::Replicas => false,
         }
     }
 }
@@ -32,13 +35,23 @@ impl Awaited {
 pub(crate) enum Nothing {
     Null,
     NullArray,
+    /// No replicas.
+    Zero,
+    /// Nor a log.
+    TwoZeros,
 }
 
 impl Nothing {
-    fn write(self, out: &mut Reply) {
+    pub(crate) fn write(self, out: &mut Reply) {
         match self {
             Nothing::Null => out.null(),
             Nothing::NullArray => out.null_array(),
+            Nothing::Zero => out.integer(0),
+            Nothing::TwoZeros => {
+                out.array(2);
+                out.integer(0);
+                out.integer(0);
+            }
         }
     }
 }
@@ -100,6 +113,11 @@ fn wait(ctx: &mut Context<'_>, wish: Wish<'_>) -> Outcome {
         db,
         keys,
         awaited: wish.awaited,
+        nothing: match wish.nothing {
+            // Whatever the command's reply would have been.
+            Nothing::Null => Nothing::NullArray,
+            other => other,
+        },
         request,
         protocol: ctx.out.protocol(),
         deadline_ms: wish.deadline_ms,

@@ -1,7 +1,10 @@
-//! DBSIZE, FLUSHDB, FLUSHALL: whole databases.
+//! DBSIZE, FLUSHDB, FLUSHALL, SWAPDB: whole databases.
 
+use super::keys::{Carried, put_to, remove};
 use super::row::{Command, Group, Keys, acl, flag::*};
 use super::{CommandError, Context, Outcome};
+use crate::data::atomically;
+use crate::resp::strict_integer;
 
 pub(crate) static ROWS: &[Command] = &[
     Command::new("dbsize", 1, READONLY | FAST, Keys::NONE, Group::Server, dbsize)
@@ -12,6 +15,9 @@ pub(crate) static ROWS: &[Command] = &[
         .acl(acl::KEYSPACE | acl::DANGEROUS),
     Command::new("flushall", -1, WRITE, Keys::NONE, Group::Server, flushall)
         .doc("1.0.0", "Removes all keys from all databases.")
+        .acl(acl::KEYSPACE | acl::DANGEROUS),
+    Command::new("swapdb", 3, WRITE | FAST, Keys::NONE, Group::Server, swapdb)
+        .doc("4.0.0", "Exchanges the keys of two databases.")
         .acl(acl::KEYSPACE | acl::DANGEROUS),
 ];
 
@@ -45,4 +51,57 @@ fn flushall(ctx: &mut Context<'_>) -> Outcome {
     }
     ctx.out.ok();
     Ok(())
+}
+
+/// A key with its value.
+type Pair = (Box<[u8]>, Carried);
+
+/// Every key of both databases is written under its new one, as one transaction: watchers, waiters and snapshots see what they see of any write.
+///
+/// # Cost
+/// The keys of both.
+fn swapdb(ctx: &mut Context<'_>) -> Outcome {
+    let index = |at: usize, which: &str| match strict_integer(ctx.args.at(at)) {
+        Some(db) if i32::try_from(db).is_ok() => Ok(db),
+        _ => Err(CommandError::other(format!("invalid {which} DB index"))),
+    };
+    let (first, second) = (index(1, "first")?, index(2, "second")?);
+    let known = |db: i64| u8::try_from(db).ok().filter(|db| *db < ctx.env.settings.databases);
+    let (Some(first), Some(second)) = (known(first), known(second)) else {
+        return Err(CommandError::other("DB index is out of range"));
+    };
+    if first == second {
+        ctx.out.ok();
+        return Ok(());
+    }
+    let sizes = [first, second].map(|db| ctx.env.server.store.len(db));
+    ctx.patience().bear(sizes.iter().sum::<u64>() as usize)?;
+    atomically(ctx, |ctx| {
+        let (of_first, of_second) = (pairs(ctx, first)?, pairs(ctx, second)?);
+        take_away(ctx, first, &of_first)?;
+        take_away(ctx, second, &of_second)?;
+        put(ctx, second, &of_first)?;
+        put(ctx, first, &of_second)?;
+        ctx.out.ok();
+        Ok(())
+    })
+}
+
+fn pairs(ctx: &mut Context<'_>, db: u8) -> Result<Vec<Pair>, CommandError> {
+    let mut pairs = Vec::new();
+    let mut data = ctx.data();
+    data.in_db(db).for_each(|entry| pairs.push((entry.key().into(), Carried::of(entry))))?;
+    Ok(pairs)
+}
+
+fn take_away(ctx: &mut Context<'_>, db: u8, pairs: &[Pair]) -> Outcome {
+    let mut data = ctx.data();
+    let mut data = data.in_db(db);
+    pairs.iter().try_for_each(|(key, _)| remove(&mut data, key))
+}
+
+fn put(ctx: &mut Context<'_>, db: u8, pairs: &[Pair]) -> Outcome {
+    let mut data = ctx.data();
+    let mut data = data.in_db(db);
+    pairs.iter().try_for_each(|(key, carried)| put_to(&mut data, key, carried, true).map(drop))
 }

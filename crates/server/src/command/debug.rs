@@ -88,13 +88,12 @@ fn sleep(ctx: &mut Context<'_>) -> Outcome {
 
 /// Saves the data, empties the databases, and loads what was saved.
 fn reload(ctx: &mut Context<'_>) -> Outcome {
-    let (mut saves, mut empties) = (true, true);
+    let (mut saves, mut empties, mut merges) = (true, true, false);
     for option in ctx.args.iter_from(2) {
         match option.to_ascii_lowercase().as_slice() {
             b"nosave" => saves = false,
             b"noflush" => empties = false,
-            // A key of the file replaces one that is there anyway.
-            b"merge" => {}
+            b"merge" => merges = true,
             _ => {
                 return Err(CommandError::other(
                     "DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
@@ -115,6 +114,10 @@ fn reload(ctx: &mut Context<'_>) -> Outcome {
                 .map_err(|error| CommandError::other(error.to_string()))?;
         }
     }
+    let clashes = !empties && !merges && server.scripting.libraries.now().functions_count() > 0;
+    if clashes {
+        return Err(CommandError::other(UNLOADED));
+    }
     match saving::load(&server) {
         Ok(_) => {
             ctx.out.ok();
@@ -122,10 +125,12 @@ fn reload(ctx: &mut Context<'_>) -> Outcome {
         }
         Err(error) => {
             server.log.warning(&error.to_string());
-            Err(CommandError::other("Error trying to load the RDB dump, check server logs."))
+            Err(CommandError::other(UNLOADED))
         }
     }
 }
+
+const UNLOADED: &str = "Error trying to load the RDB dump, check server logs.";
 
 fn set_active_expire(ctx: &mut Context<'_>) -> Outcome {
     let on = strict_integer(ctx.args.at(2)).ok_or(CommandError::NotAnInteger)?;
@@ -143,13 +148,22 @@ fn object(ctx: &mut Context<'_>) -> Outcome {
     let found = server.store.get_with(at(ctx), ctx.args.at(2), |entry| {
         let entry = entry?;
         let length = content_bytes(entry);
-        Some((length, encoding_name(entry)))
+        Some((length, encoding_name(entry), List::of(entry).map_or(0, List::len)))
     });
-    let (length, encoding) = found.ok_or(CommandError::NoSuchKey)?;
-    ctx.out.simple(&format!(
+    let (length, encoding, elements) = found.ok_or(CommandError::NoSuchKey)?;
+    let mut line = format!(
         "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{length} lru:{} lru_seconds_idle:0",
         (now_ms / 1000) & 0xff_ffff
-    ));
+    );
+    if encoding == "quicklist" {
+        let number = |name| ctx.env.settings.number(name);
+        line.push_str(&format!(
+            " ql_nodes:1 ql_avg_node:{elements}.00 ql_listpack_max:{} ql_compressed:{} ql_uncompressed_size:{length}",
+            number("list-max-listpack-size"),
+            u8::from(number("list-compress-depth") != 0),
+        ));
+    }
+    ctx.out.simple(&line);
     Ok(())
 }
 
@@ -159,7 +173,7 @@ pub(crate) fn content_bytes(entry: Item<'_>) -> usize {
         return bytes.len();
     }
     let mut sum = 0;
-    if let Ok(hash) = HashView::of(entry) {
+    if let Ok(hash) = HashView::of(entry, 0) {
         hash.for_each(|field, value| sum += field.len() + value.len());
     } else if let Ok(set) = Set::of(entry) {
         set.for_each(|member| sum += member.len());
@@ -181,7 +195,7 @@ fn fingerprint(entry: Item<'_>) -> u64 {
         hasher.finish()
     };
     let mut sum = of(&|h| entry.expire_at_ms().is_some().hash(h));
-    if let Ok(hash) = HashView::of(entry) {
+    if let Ok(hash) = HashView::of(entry, 0) {
         hash.for_each(|field, value| sum ^= of(&|h| (field, value).hash(h)));
     } else if let Ok(set) = Set::of(entry) {
         set.for_each(|member| sum ^= of(&|h| member.hash(h)));
@@ -251,7 +265,7 @@ fn protocol(ctx: &mut Context<'_>) -> Outcome {
     match word.as_str() {
         "string" => out.bulk(b"Hello World"),
         "integer" => out.integer(12345),
-        "double" => out.double(2.5),
+        "double" => out.double(3141.0 / 1000.0),
         "null" => out.null(),
         "array" => {
             out.array(3);

@@ -20,7 +20,7 @@ const fn run(name: &'static str, flags: u32, handler: Handler) -> Command {
 }
 
 pub(crate) static ROWS: &[Command] = &[
-    run("fcall", 0, call::fcall).doc("7.0.0", "Invokes a function."),
+    run("fcall", MAY_REPLICATE, call::fcall).doc("7.0.0", "Invokes a function."),
     run("fcall_ro", READONLY, call::fcall_ro).doc("7.0.0", "Invokes a read-only function."),
     row("function", -2, 0, container)
         .doc("7.0.0", "A container for function commands.")

@@ -1,6 +1,7 @@
 //! Hashes. Fields are versioned with their key: a reader sees one version of all of them.
 
 mod change;
+mod expire;
 mod random;
 mod read;
 
@@ -33,4 +34,21 @@ pub(crate) static ROWS: &[Command] = &[
     row("hstrlen", 3, READ, read::hstrlen).doc("3.2.0", "Returns the length of a field's value."),
     row("hscan", -3, READONLY, read::hscan).doc("2.8.0", "Iterates over fields and values."),
     row("hrandfield", -2, READONLY, random::hrandfield).doc("6.2.0", "Returns some fields."),
+    row("hexpire", -6, CHANGE, expire::hexpire)
+        .doc("7.4.0", "Sets when fields expire, in seconds from now."),
+    row("hpexpire", -6, CHANGE, expire::hpexpire)
+        .doc("7.4.0", "Sets when fields expire, in milliseconds from now."),
+    row("hexpireat", -6, CHANGE, expire::hexpireat)
+        .doc("7.4.0", "Sets when fields expire, as a Unix time in seconds."),
+    row("hpexpireat", -6, CHANGE, expire::hpexpireat)
+        .doc("7.4.0", "Sets when fields expire, as a Unix time in milliseconds."),
+    row("hpersist", -5, WRITE | FAST | QUICK, expire::hpersist)
+        .doc("7.4.0", "Has fields not expire any more."),
+    row("httl", -5, READ, expire::httl).doc("7.4.0", "Returns the seconds until fields expire."),
+    row("hpttl", -5, READ, expire::hpttl)
+        .doc("7.4.0", "Returns the milliseconds until fields expire."),
+    row("hexpiretime", -5, READ, expire::hexpiretime)
+        .doc("7.4.0", "Returns when fields expire, as a Unix time in seconds."),
+    row("hpexpiretime", -5, READ, expire::hpexpiretime)
+        .doc("7.4.0", "Returns when fields expire, as a Unix time in milliseconds."),
 ];

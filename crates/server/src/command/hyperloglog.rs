@@ -17,7 +17,7 @@ const fn row(name: &'static str, arity: i32, flags: u32, keys: Keys, handler: Ha
 pub(crate) static ROWS: &[Command] = &[
     row("pfadd", -2, WRITE | DENYOOM | FAST, Keys::ONE, pfadd)
         .doc("2.8.9", "Counts elements in a HyperLogLog, which is created if need be."),
-    row("pfcount", -2, READONLY, Keys::ALL, pfcount)
+    row("pfcount", -2, READONLY | MAY_REPLICATE, Keys::ALL, pfcount)
         .doc("2.8.9", "Estimates how many different elements HyperLogLogs have seen together."),
     row("pfmerge", -2, WRITE | DENYOOM, Keys::ALL, pfmerge)
         .doc("2.8.9", "Merges HyperLogLogs into one."),

@@ -60,7 +60,7 @@ pub(super) fn clients(ctx: &Context<'_>, text: &mut String) {
     line(text, "maxclients", ctx.env.settings.maxclients);
     line(text, "client_recent_max_input_buffer", most(|c| c.input_bytes.get()));
     line(text, "client_recent_max_output_buffer", most(|c| c.output_bytes.get()));
-    line(text, "blocked_clients", ctx.env.server.blocking.count());
+    line(text, "blocked_clients", ctx.env.server.blocking.count() + ctx.env.server.held_up.get());
     line(text, "tracking_clients", ctx.env.server.tracking.count());
     line(text, "pubsub_clients", cards.iter().filter(|card| card.is_subscriber()).count());
     line(text, "clients_in_timeout_table", 0);
@@ -117,7 +117,8 @@ pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
     line(text, "mem_clients_normal", clients);
     line(text, "mem_allocator", "mimalloc");
     line(text, "active_defrag_running", 0);
-    line(text, "lazyfree_pending_objects", stats.unreclaimed);
+    // Old versions are no objects that anybody could still meet: INFO mvcc has them.
+    line(text, "lazyfree_pending_objects", 0);
     line(text, "lazyfreed_objects", 0);
 }
 

@@ -6,7 +6,8 @@ mod expire;
 mod iterate;
 mod object;
 
-pub(crate) use iterate::{ScanOptions, cursor};
+pub(crate) use copy::{Carried, put_to, remove};
+pub(crate) use iterate::{ScanOptions, Scanned, cursor};
 
 use super::row::{Command, Group, Keys, acl, flag::*};
 use super::{Context, Outcome};

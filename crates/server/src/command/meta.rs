@@ -95,38 +95,65 @@ fn write_info(row: &Command, out: &mut Reply) {
 
 fn write_key_specs(row: &Command, out: &mut Reply) {
     let keys = row.keys;
-    out.array(usize::from(keys.first != 0) + usize::from(keys.count_at != 0));
+    let has = [keys.first != 0, keys.count_at != 0, keys.word.is_some()];
+    out.array(has.into_iter().map(usize::from).sum());
     if keys.first != 0 {
         // Here the last key is told from the first one on, unless it is told from the end.
         let last = if keys.last >= 0 { keys.last - keys.first } else { keys.last };
         let range = [("lastkey", last), ("keystep", keys.step), ("limit", 0)];
-        write_key_spec(row, keys.first, "range", &range, out);
+        write_key_spec(row, Begin::At(keys.first), "range", &range, out);
     }
     if keys.count_at != 0 {
         let counted = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
-        write_key_spec(row, keys.count_at, "keynum", &counted, out);
+        write_key_spec(row, Begin::At(keys.count_at), "keynum", &counted, out);
+    }
+    if let Some(word) = keys.word {
+        let half = [("lastkey", -1), ("keystep", 1), ("limit", 2)];
+        write_key_spec(row, Begin::Behind(word), "range", &half, out);
     }
 }
 
-fn write_key_spec(row: &Command, from: i32, kind: &str, find: &[(&str, i32)], out: &mut Reply) {
+/// Where keys are looked for.
+#[derive(Clone, Copy)]
+enum Begin {
+    At(i32),
+    Behind(&'static str),
+}
+
+fn write_key_spec(row: &Command, begin: Begin, kind: &str, find: &[(&str, i32)], out: &mut Reply) {
     out.map(3);
     out.bulk(b"flags");
-    let flags: &[&str] = if row.has(flag::WRITE) { &["RW", "update"] } else { &["RO", "access"] };
+    let flags = key_flags(row, 0);
     out.set(flags.len());
     flags.iter().for_each(|name| out.simple(name));
-    for (name, kind, figures) in
-        [("begin_search", "index", &[("index", from)][..]), ("find_keys", kind, find)]
-    {
-        out.bulk(name.as_bytes());
-        out.map(2);
-        out.bulk(b"type");
-        out.bulk(kind.as_bytes());
-        out.bulk(b"spec");
-        out.map(figures.len());
-        for (name, figure) in figures {
-            out.bulk(name.as_bytes());
-            out.integer(i64::from(*figure));
+    out.bulk(b"begin_search");
+    match begin {
+        Begin::At(index) => write_typed("index", &[("index", index)], out),
+        Begin::Behind(word) => {
+            out.map(2);
+            out.bulk(b"type");
+            out.bulk(b"keyword");
+            out.bulk(b"spec");
+            out.map(2);
+            out.bulk(b"keyword");
+            out.bulk(word.as_bytes());
+            out.bulk(b"startfrom");
+            out.integer(1);
         }
+    }
+    out.bulk(b"find_keys");
+    write_typed(kind, find, out);
+}
+
+fn write_typed(kind: &str, figures: &[(&str, i32)], out: &mut Reply) {
+    out.map(2);
+    out.bulk(b"type");
+    out.bulk(kind.as_bytes());
+    out.bulk(b"spec");
+    out.map(figures.len());
+    for (name, figure) in figures {
+        out.bulk(name.as_bytes());
+        out.integer(i64::from(*figure));
     }
 }
 
@@ -162,7 +189,7 @@ fn list(ctx: &mut Context<'_>) -> Outcome {
     let names = rows().map(|(_, row)| row);
     let wanted = args.get(4).unwrap_or_default().to_ascii_lowercase();
     let names: Vec<&str> = match args.len() {
-        2 => all().map(|row| row.name).collect(),
+        2 => names.map(|row| row.name).collect(),
         5 if args.is(2, "filterby") => match args.at(3).to_ascii_lowercase().as_slice() {
             b"pattern" => names
                 .filter(|row| glob_matches(&wanted, row.name.as_bytes()))
@@ -200,15 +227,7 @@ fn keys<'a>(ctx: &Context<'a>) -> Result<(&'static Command, Vec<&'a [u8]>), Comm
     if !row.accepts(count) {
         return Err(CommandError::other("Invalid number of arguments specified for command"));
     }
-    let last = match row.keys.last {
-        last if last < 0 => count as i32 + last,
-        last => last.min(count as i32 - 1),
-    };
-    let positions = (row.keys.first..=last).step_by(row.keys.step.max(1) as usize);
-    let mut keys: Vec<&[u8]> = match row.keys.first {
-        0 => Vec::new(),
-        _ => positions.map(|i| args.at(2 + i as usize)).collect(),
-    };
+    let mut keys = Keys { count_at: 0, ..row.keys }.of(args.without(2));
     if row.keys.count_at != 0 {
         let at = 2 + row.keys.count_at as usize;
         let counted = args.get(at).and_then(crate::resp::strict_integer);
@@ -250,11 +269,31 @@ fn getkeys(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
+/// What a command does to its key of that number, as Redis tells it.
+fn key_flags(row: &Command, number: usize) -> &'static [&'static str] {
+    match (row.name, number) {
+        ("set" | "mset" | "msetnx" | "setex" | "psetex" | "restore", _)
+        | ("sinterstore" | "sunionstore" | "sdiffstore" | "bitop" | "zrangestore", 0)
+        | ("sort" | "copy" | "rename" | "renamenx", 1) => &["OW", "update"],
+        ("sinterstore" | "sunionstore" | "sdiffstore" | "bitop" | "zrangestore" | "sort", _)
+        | ("copy", _) => &["RO", "access"],
+        ("lmove" | "blmove" | "rpoplpush" | "brpoplpush" | "rename" | "renamenx", 0) => {
+            &["RW", "access", "delete"]
+        }
+        ("lmove" | "blmove" | "rpoplpush" | "brpoplpush", _)
+        | ("lpush" | "rpush" | "lpushx" | "rpushx" | "sadd", _) => &["RW", "insert"],
+        ("getset", _) => &["RW", "access", "update"],
+        ("del" | "unlink", _) => &["RM", "delete"],
+        _ if row.has(flag::WRITE) => &["RW", "update"],
+        _ => &["RO", "access"],
+    }
+}
+
 fn getkeysandflags(ctx: &mut Context<'_>) -> Outcome {
     let (row, keys) = keys(ctx)?;
-    let flags: &[&str] = if row.has(flag::WRITE) { &["RW", "update"] } else { &["RO", "access"] };
     ctx.out.array(keys.len());
-    for key in keys {
+    for (number, key) in keys.into_iter().enumerate() {
+        let flags = key_flags(row, number);
         ctx.out.array(2);
         ctx.out.bulk(key);
         ctx.out.set(flags.len());

@@ -9,7 +9,7 @@ use crate::event::Effect;
 use crate::pubsub::Kind;
 
 const HERE: u32 = PUBSUB | NOSCRIPT | LOADING | STALE | WHILE_LISTENING;
-const SEND: u32 = PUBSUB | LOADING | STALE | FAST;
+const SEND: u32 = PUBSUB | LOADING | STALE | FAST | MAY_REPLICATE;
 const LOOK: u32 = PUBSUB | LOADING | STALE;
 
 const fn row(

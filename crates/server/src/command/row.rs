@@ -40,6 +40,9 @@ pub(crate) mod flag {
     /// Goes on while CLIENT PAUSE holds everything else up.
     pub(crate) const UNPAUSED: u32 = 1 << 22;
 
+    /// Writes no data, but what it does would reach replicas: held up by CLIENT PAUSE WRITE, and not for read-only scripts.
+    pub(crate) const MAY_REPLICATE: u32 = 1 << 24;
+
     /// Allowed to a RESP2 connection that listens to channels.
     pub(crate) const WHILE_LISTENING: u32 = 1 << 23;
 
@@ -95,6 +98,7 @@ pub(crate) enum Group {
     Scripting,
     Bitmap,
     HyperLogLog,
+    Cluster,
 }
 
 impl Group {
@@ -116,6 +120,7 @@ impl Group {
             Group::Scripting => "scripting",
             Group::Bitmap => "bitmap",
             Group::HyperLogLog => "hyperloglog",
+            Group::Cluster => "cluster",
         }
     }
 }
@@ -128,6 +133,8 @@ pub(crate) struct Keys {
     pub(crate) step: i32,
     /// The argument that says how many keys follow it; 0: none does.
     pub(crate) count_at: i32,
+    /// The word behind which the keys make up the first half of the arguments.
+    pub(crate) word: Option<&'static str>,
 }
 
 impl Keys {
@@ -137,12 +144,16 @@ impl Keys {
     /// Every argument from 1 on.
     pub(crate) const ALL: Keys = Keys::at(1, -1, 1);
     pub(crate) const fn at(first: i32, last: i32, step: i32) -> Keys {
-        Keys { first, last, step, count_at: 0 }
+        Keys { first, last, step, count_at: 0, word: None }
     }
     /// These, and those that argument `count_at` counts.
     pub(crate) const fn counted(mut self, count_at: i32) -> Keys {
         self.count_at = count_at;
         self
+    }
+    /// Behind a word: as many keys as there are other arguments behind them.
+    pub(crate) const fn behind(word: &'static str) -> Keys {
+        Keys { word: Some(word), ..Keys::NONE }
     }
     /// The keys among the arguments of a request; as many as there are.
     pub(crate) fn of(self, args: Args<'_>) -> Vec<&[u8]> {
@@ -158,11 +169,14 @@ impl Keys {
             let counted = args.get(at).and_then(strict_integer).unwrap_or(0).max(0);
             keys.extend(args.iter_from(at + 1).take(counted as usize));
         }
+        if let Some(at) = self.word.and_then(|word| (1..args.len()).find(|at| args.is(*at, word))) {
+            keys.extend(args.iter_from(at + 1).take((args.len() - at - 1) / 2));
+        }
         keys
     }
     /// Whether there are any.
     pub(crate) fn any(self) -> bool {
-        self.first != 0 || self.count_at != 0
+        self.first != 0 || self.count_at != 0 || self.word.is_some()
     }
 }
 

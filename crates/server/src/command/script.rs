@@ -20,8 +20,9 @@ const fn run(name: &'static str, arity: i32, flags: u32, handler: Handler) -> Co
 const RUN: u32 = NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS;
 
 pub(crate) static ROWS: &[Command] = &[
-    run("eval", -3, RUN, eval::eval).doc("2.6.0", "Executes a server-side Lua script."),
-    run("evalsha", -3, RUN, eval::evalsha)
+    run("eval", -3, RUN | MAY_REPLICATE, eval::eval)
+        .doc("2.6.0", "Executes a server-side Lua script."),
+    run("evalsha", -3, RUN | MAY_REPLICATE, eval::evalsha)
         .doc("2.6.0", "Executes a server-side Lua script by SHA1 digest."),
     run("eval_ro", -3, RUN | READONLY, eval::eval_ro)
         .doc("7.0.0", "Executes a read-only server-side Lua script."),

@@ -2,6 +2,7 @@
 
 use super::row::{Command, Group, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
+use crate::env::new_run_id;
 
 const FLAGS: u32 = NOSCRIPT | FAST | NO_MULTI;
 
@@ -13,6 +14,9 @@ pub(crate) static ROWS: &[Command] =
     &[row("snapshot", -2, help).doc("7.2.0", "Reads everything as of one moment.").with(&[
         row("snapshot|begin", -2, begin).doc("7.2.0", "Begins: SNAPSHOT BEGIN [TTL milliseconds]."),
         row("snapshot|end", 2, end).doc("7.2.0", "Ends; reads are of the newest values again."),
+        row("snapshot|export", 2, export)
+            .doc("7.2.0", "Names the open snapshot, for other connections to share."),
+        row("snapshot|import", 3, import).doc("7.2.0", "Begins with the moment of another's."),
         row("snapshot|info", 2, info).doc("7.2.0", "Tells of the open snapshot."),
         row("snapshot|help", 2, help).doc("7.2.0", "Lists the subcommands."),
     ])];
@@ -30,13 +34,40 @@ fn begin(ctx: &mut Context<'_>) -> Outcome {
         },
         _ => return Err(CommandError::Syntax),
     };
-    if ctx.session.data.snapshot.is_some() {
-        return Err(CommandError::other("SNAPSHOT BEGIN calls can not be nested"));
-    }
+    refuse_nested(ctx)?;
     let now_ms = ctx.env.now_ms;
     ctx.session.data.begin_snapshot(&ctx.env.server.store, now_ms, ttl_ms).map_err(|_| {
         CommandError::other("snapshots are switched off, CONFIG SET mvcc.enabled yes")
     })?;
+    let timestamp = ctx.session.data.snapshot.as_ref().map_or(0, |open| open.timestamp());
+    ctx.out.integer(timestamp as i64);
+    Ok(())
+}
+
+fn refuse_nested(ctx: &Context<'_>) -> Outcome {
+    match ctx.session.data.snapshot {
+        Some(_) => Err(CommandError::other("SNAPSHOT BEGIN calls can not be nested")),
+        None => Ok(()),
+    }
+}
+
+/// Answers the name.
+fn export(ctx: &mut Context<'_>) -> Outcome {
+    let exports = &ctx.env.server.exports;
+    let Some(open) = &mut ctx.session.data.snapshot else {
+        return Err(CommandError::other("SNAPSHOT EXPORT without SNAPSHOT BEGIN"));
+    };
+    ctx.out.bulk(open.export(exports, new_run_id).as_bytes());
+    Ok(())
+}
+
+/// Answers the commit timestamp of the cut.
+fn import(ctx: &mut Context<'_>) -> Outcome {
+    refuse_nested(ctx)?;
+    let (name, now_ms) = (ctx.args.at(2), ctx.env.now_ms);
+    if !ctx.session.data.import_snapshot(&ctx.env.server.exports, name, now_ms) {
+        return Err(CommandError::other("no such snapshot, it may have been ended"));
+    }
     let timestamp = ctx.session.data.snapshot.as_ref().map_or(0, |open| open.timestamp());
     ctx.out.integer(timestamp as i64);
     Ok(())
@@ -73,12 +104,16 @@ fn info(ctx: &mut Context<'_>) -> Outcome {
 }
 
 fn help(ctx: &mut Context<'_>) -> Outcome {
-    const LINES: [&str; 9] = [
+    const LINES: [&str; 13] = [
         "SNAPSHOT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "BEGIN [TTL <milliseconds>]",
         "    From here on this connection reads everything as of this moment. Answers the commit timestamp of the cut.",
         "END",
         "    Reads are of the newest values again.",
+        "EXPORT",
+        "    Names the open snapshot; others may share it as long as it is open here.",
+        "IMPORT <name>",
+        "    As BEGIN, with the moment of the snapshot of that name.",
         "INFO",
         "    Timestamp, age, time to live and state of the open snapshot; null if there is none.",
         "HELP",

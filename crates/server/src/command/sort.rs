@@ -29,6 +29,8 @@ struct Query<'a> {
     /// Negative: no limit.
     limit: i64,
     store: Option<&'a [u8]>,
+    /// The result must not depend on chance: it is stored, or a script is to see it.
+    is_certain: bool,
 }
 
 impl<'a> Query<'a> {
@@ -41,6 +43,7 @@ impl<'a> Query<'a> {
             offset: 0,
             limit: -1,
             store: None,
+            is_certain: false,
         };
         let integer = |at| strict_integer(args.at(at)).ok_or(CommandError::NotAnInteger);
         let mut at = 2;
@@ -87,7 +90,8 @@ struct Item {
 }
 
 fn sort(ctx: &mut Context<'_>) -> Outcome {
-    let query = Query::parse(ctx.args, true)?;
+    let mut query = Query::parse(ctx.args, true)?;
+    query.is_certain = query.store.is_some() || ctx.session.in_script;
     if query.store.is_none() {
         return at_one_cut(ctx, |ctx| answer(ctx, &query));
     }
@@ -95,7 +99,8 @@ fn sort(ctx: &mut Context<'_>) -> Outcome {
 }
 
 fn sort_ro(ctx: &mut Context<'_>) -> Outcome {
-    let query = Query::parse(ctx.args, false)?;
+    let mut query = Query::parse(ctx.args, false)?;
+    query.is_certain = ctx.session.in_script;
     at_one_cut(ctx, |ctx| answer(ctx, &query))
 }
 
@@ -162,8 +167,8 @@ fn results(
     let (mut elements, is_set) = elements(data, key)?;
     if !query.keeps_order() {
         elements = in_order(data, elements, query.by, query.by_text, query)?;
-    } else if is_set && query.store.is_some() {
-        // As in Redis: a set has no order to keep, and what is stored must not depend on chance.
+    } else if is_set && query.is_certain {
+        // As in Redis: a set has no order to keep.
         elements = in_order(data, elements, None, true, query)?;
     } else if query.descending && !is_set {
         elements.reverse();
@@ -241,10 +246,11 @@ fn look_up(
         _ => (behind, None),
     };
     let key = [prefix, element, suffix].concat();
+    let now_ms = data.now_ms();
     data.read(&key, |entry| {
         let entry = entry?;
         match field {
-            Some(field) => Hash::of(entry).ok()?.get(field).map(<[u8]>::to_vec),
+            Some(field) => Hash::of(entry, now_ms).ok()?.get(field).map(<[u8]>::to_vec),
             None => string_of(entry).ok().map(<[u8]>::to_vec),
         }
     })

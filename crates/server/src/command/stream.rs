@@ -44,10 +44,16 @@ pub(crate) static ROWS: &[Command] = &[
         .doc("5.0.0", "Removes entries from the beginning of a stream."),
     row("xsetid", -3, CHANGE | FAST, Keys::ONE, trim::xsetid)
         .doc("5.0.0", "Sets the last id of a stream."),
-    row("xread", -4, READ | BLOCKING | MOVABLEKEYS, Keys::NONE, read::xread)
+    row("xread", -4, READ | BLOCKING | MOVABLEKEYS, Keys::behind("STREAMS"), read::xread)
         .doc("5.0.0", "Returns entries of streams with ids above the given ones; waits for them."),
-    row("xreadgroup", -7, WRITE | BLOCKING | MOVABLEKEYS, Keys::NONE, read::xreadgroup)
-        .doc("5.0.0", "Returns entries of streams to a reader of a group; waits for them."),
+    row(
+        "xreadgroup",
+        -7,
+        WRITE | BLOCKING | MOVABLEKEYS,
+        Keys::behind("STREAMS"),
+        read::xreadgroup,
+    )
+    .doc("5.0.0", "Returns entries of streams to a reader of a group; waits for them."),
     row("xack", -4, WRITE | FAST, Keys::ONE, group::xack)
         .doc("5.0.0", "Acknowledges entries that a group has been given."),
     row("xpending", -3, READ, Keys::ONE, pending::xpending)

@@ -8,8 +8,8 @@
 use super::row::Command;
 use super::{
     bitmap, client, config, connection, database, debug, function, geo, hash, hyperloglog, info,
-    keys, list, meta, monitor, persistence, pubsub, script, server, set, snapshot, sort,
-    sorted_set, stream, string, transaction, watching,
+    interactive, keys, list, meta, monitor, persistence, pubsub, replication, script, server, set,
+    snapshot, sort, sorted_set, stream, string, transaction, versioned, watching,
 };
 
 /// Add a family here: one line.
@@ -29,6 +29,8 @@ static FAMILIES: &[&[Command]] = &[
     sort::ROWS,
     stream::ROWS,
     transaction::ROWS,
+    interactive::ROWS,
+    versioned::ROWS,
     pubsub::ROWS,
     snapshot::ROWS,
     server::ROWS,
@@ -38,6 +40,7 @@ static FAMILIES: &[&[Command]] = &[
     monitor::ROWS,
     watching::ROWS,
     persistence::ROWS,
+    replication::ROWS,
     debug::ROWS,
     function::ROWS,
     script::ROWS,

@@ -8,7 +8,7 @@ use crate::memory;
 use crate::resp::strict_integer;
 use stillpoint_store::{At, Value};
 
-const FLAGS: u32 = ADMIN | LOADING | STALE | SKIP_SLOWLOG;
+const FLAGS: u32 = ADMIN | LOADING | STALE;
 
 const fn row(
     name: &'static str,

@@ -137,8 +137,8 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     text("shutdown-on-sigterm", "default"),
     // Security.
     text("requirepass", ""),
-    text("masterauth", ""),
-    text("masteruser", ""),
+    text("masterauth", "").alias("primaryauth"),
+    text("masteruser", "").alias("primaryuser"),
     text("aclfile", "").at_start(),
     number("acllog-max-len", 0, INT_MAX, "128"),
     one_of("acl-pubsub-default", &["allchannels", "resetchannels"], "resetchannels"),
@@ -222,6 +222,8 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     yes_no("mvcc.enabled", "yes"),
     number("mvcc.max_versions", 1, u32::MAX as i64, "2"),
     number("mvcc.gc_interval_us", 1, 60_000_000, "100"),
+    // How long BEGIN may stay open; 0: for ever.
+    number("mvcc.transaction_timeout_ms", 0, i64::MAX, "60000"),
 ];
 
 /// Redis's defaults; a normal client has no limit, but see the listener on backpressure.

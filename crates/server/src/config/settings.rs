@@ -52,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) stream_node_max_bytes: u64,
     pub(crate) maxclients: usize,
     pub(crate) timeout_s: u64,
+    pub(crate) min_replicas: u64,
     pub(crate) tcp_keepalive_s: u64,
     pub(crate) output_limit: OutputLimit,
     pub(crate) pubsub_output_limit: OutputLimit,
@@ -186,6 +187,7 @@ impl Settings {
         self.list_max_listpack_size = self.number("list-max-listpack-size");
         self.maxclients = size(&self, "maxclients");
         self.timeout_s = self.number("timeout") as u64;
+        self.min_replicas = self.number("min-replicas-to-write") as u64;
         self.tcp_keepalive_s = self.number("tcp-keepalive") as u64;
         let limits = self.text("client-output-buffer-limit");
         (self.output_limit, self.pubsub_output_limit) =

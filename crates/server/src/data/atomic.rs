@@ -155,6 +155,16 @@ pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watc
     Ok(())
 }
 
+/// COMMIT: `Ok(false)` if somebody else was faster. The interactive transaction is over either way.
+pub(crate) fn commit_interactive(ctx: &mut Context<'_>) -> Result<bool, CommandError> {
+    let committed = end(ctx, true);
+    if committed != Ok(true) {
+        ctx.session.data.roll_back();
+    }
+    ctx.session.data.interactive = None;
+    committed
+}
+
 /// Whether every watched key has still the version that it had.
 fn expect_all(ctx: &mut Context<'_>, watched: &[Watched]) -> bool {
     let Mode::Transaction(transaction) = &mut ctx.session.data.mode else { return true };

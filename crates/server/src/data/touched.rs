@@ -8,6 +8,8 @@ pub(crate) struct Touched {
     keys: Vec<(u8, usize)>,
     /// Databases that were emptied.
     emptied: Vec<u8>,
+    /// Keys that were read by a client that tracks, and how many had been written then.
+    reread: Vec<(Box<[u8]>, usize)>,
 }
 
 /// Bytes of memory that are kept for the next command.
@@ -23,6 +25,19 @@ impl Touched {
         self.emptied.push(db);
     }
 
+    /// Notes that a client which tracks reads the key, in the transaction that has written what is here.
+    pub(crate) fn note_read(&mut self, key: &[u8]) {
+        if !self.keys.is_empty() {
+            self.reread.push((key.into(), self.keys.len()));
+        }
+    }
+
+    /// Whether the key has been read since it was last written: then its reader knows it as it is.
+    pub(crate) fn is_reread(&self, key: &[u8]) -> bool {
+        let last = self.reread.iter().rev().find(|(known, _)| **known == *key);
+        last.is_some_and(|(_, written)| self.keys().skip(*written).all(|(_, other)| other != key))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.emptied.is_empty()
     }
@@ -34,6 +49,7 @@ impl Touched {
         self.bytes.clear();
         self.keys.clear();
         self.emptied.clear();
+        self.reread.clear();
     }
 
     /// The keys, in the order in which they were written.

@@ -16,6 +16,7 @@ use super::workshop::Workshop;
 use crate::clock;
 use crate::env::Env;
 use crate::expiry_sweep::Sweep;
+use crate::field_expiry;
 use crate::saving;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,6 +59,8 @@ pub(crate) struct EventLoop {
     /// Empty buffers.
     spare: Vec<Vec<u8>>,
     next_tick_ms: u64,
+    /// When the next look is taken at transactions that clients leave open.
+    next_overdue_ms: u64,
     sweep: Sweep,
     processed_at_tick: (u64, u64),
 }
@@ -98,6 +101,7 @@ impl EventLoop {
             deadlines: BTreeSet::new(),
             spare: Vec::new(),
             next_tick_ms: 0,
+            next_overdue_ms: 0,
             sweep: Sweep::default(),
             processed_at_tick: (0, 0),
         };
@@ -136,6 +140,7 @@ impl EventLoop {
         self.env.begin_pass(clock::now_ms());
         if self.env.pause_left_ms().is_none() {
             for token in std::mem::take(&mut self.paused) {
+                self.env.server.held_up.subtract(1);
                 self.list(token);
             }
         }
@@ -214,7 +219,10 @@ impl EventLoop {
             self.deadlines.remove(&(at, token));
         }
         match next {
-            Next::Paused => self.paused.push(token),
+            Next::Paused => {
+                self.env.server.held_up.add(1);
+                self.paused.push(token);
+            }
             Next::Blocked => self.await_reply(token),
             Next::Moves => self.send_to_workshop(token),
             Next::Wait | Next::Close => {}
@@ -387,8 +395,17 @@ impl EventLoop {
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.tick(&self.poller);
             self.sweep.tick(&self.env);
+            field_expiry::tick(&self.env);
             self.measure();
             saving::tick(&self.env.server, &self.env.settings, now_ms);
+        }
+        if now_ms >= self.next_overdue_ms {
+            self.next_overdue_ms = now_ms + 1000;
+            // A client that does nothing holds up nobody's memory for long.
+            let _none = tokens_where(&mut self.places, |c| {
+                c.session.state.data.end_overdue(now_ms);
+                false
+            });
         }
         let timeout_ms = self.env.settings.timeout_s * 1000;
         let settings = &self.env.settings;

@@ -9,7 +9,7 @@ use crate::config::Settings;
 use crate::data::Item;
 use crate::value::{
     Hash, HashEdit, HashLimits, List, ListEdit, ListLimits, Object, Packed, Set, SetEdit,
-    SetLimits, SortedSet, SortedSetEdit, SortedSetLimits, kind,
+    SetLimits, SortedSet, SortedSetEdit, SortedSetLimits, TimedHash, kind,
 };
 use stillpoint_store::{At, Draft, Store, Value};
 
@@ -58,6 +58,11 @@ impl Entry {
             .update(at, &self.key, |_, draft| put(&self.value, draft, self.expire_at_ms, forms))
             .map_err(|error| Why::Store(error.to_string()))?
     }
+
+    /// When the next field of the value expires.
+    pub(super) fn next_due_ms(&self) -> Option<u64> {
+        self.value.next_due_ms()
+    }
 }
 
 /// Makes a value that was read the key's.
@@ -74,6 +79,18 @@ pub(super) fn put(
             for pair in parts.chunks_exact(2) {
                 if !edit.set(&pair[0], &pair[1], forms.hash) {
                     return Err(Why::Corrupt("a field of a hash comes twice"));
+                }
+            }
+            edit.put(draft, expire_at_ms);
+        }
+        Decoded::TimedHash(rows) => {
+            let mut edit = HashEdit::new();
+            for (field, value, time) in rows {
+                if !edit.set(field, value, forms.hash) {
+                    return Err(Why::Corrupt("a field of a hash comes twice"));
+                }
+                if *time > 0 {
+                    edit.set_time(field, Some(*time));
                 }
             }
             edit.put(draft, expire_at_ms);
@@ -143,6 +160,7 @@ pub(super) fn encode(item: Item<'_>, key: Option<&[u8]>, sink: &mut Sink) {
 pub(super) fn encode_object(object: &Object, key: Option<&[u8]>, sink: &mut Sink) {
     match object {
         Object::Hash(hash) => encode_hash(Hash::Large(hash), key, sink),
+        Object::TimedHash(hash) => encode_timed_hash(hash, key, sink),
         Object::Stream(stream) => {
             head(kind_byte::STREAM_2, key, sink);
             stream::encode(stream, sink);
@@ -167,6 +185,19 @@ fn encode_hash(hash: Hash<'_>, key: Option<&[u8]>, sink: &mut Sink) {
         sink.string(field);
         sink.string(value);
     });
+}
+
+/// As Redis 7.4 writes it. Fields that are due are kept: who reads it decides by its own clock.
+fn encode_timed_hash(hash: &TimedHash, key: Option<&[u8]>, sink: &mut Sink) {
+    head(kind_byte::HASH_TIMED, key, sink);
+    let earliest = hash.next_due_ms().unwrap_or(0);
+    sink.raw(&earliest.to_le_bytes());
+    sink.length(hash.rows().len() as u64);
+    for (field, value) in hash.rows().rows() {
+        sink.length(hash.time_of(field).map_or(0, |time| time - earliest + 1));
+        sink.string(field);
+        sink.string(value);
+    }
 }
 
 fn encode_set(set: Set<'_>, key: Option<&[u8]>, sink: &mut Sink) {

@@ -9,6 +9,7 @@ use super::entry::{Entry, Forms};
 use super::error::{RdbError, Why};
 use super::source::Source;
 use super::{is_readable, opcode};
+use crate::field_expiry::FieldExpiry;
 use crate::value::Object;
 use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -40,6 +41,8 @@ pub(crate) struct Target<'a> {
     pub(crate) databases: u8,
     pub(crate) now_ms: u64,
     pub(crate) forms: Forms,
+    /// Told of hashes whose fields expire.
+    pub(crate) field_expiry: &'a FieldExpiry,
 }
 
 type Batch = Vec<Entry>;
@@ -79,6 +82,9 @@ fn install(batches: &Mutex<Receiver<Batch>>, target: &Target<'_>, failure: &Fail
             if let Err(why) = entry.install(target.store, target.now_ms, target.forms) {
                 failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
                 break;
+            }
+            if let Some(time_ms) = entry.next_due_ms() {
+                target.field_expiry.note(entry.db, &entry.key, time_ms);
             }
         }
     }

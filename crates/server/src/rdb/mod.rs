@@ -86,4 +86,7 @@ mod kind_byte {
     pub(super) const STREAM_2: u8 = 19;
     pub(super) const SET_LISTPACK: u8 = 20;
     pub(super) const STREAM_3: u8 = 21;
+    /// With fields that expire (Redis 7.4).
+    pub(super) const HASH_TIMED: u8 = 24;
+    pub(super) const HASH_TIMED_LISTPACK: u8 = 25;
 }

@@ -21,6 +21,11 @@ const TRAILER_BYTES: usize = 10;
 pub(crate) struct Payload(Decoded);
 
 impl Payload {
+    /// When the next field of a hash expires.
+    pub(crate) fn next_due_ms(&self) -> Option<u64> {
+        self.0.next_due_ms()
+    }
+
     /// Makes it the key's value.
     ///
     /// # Errors

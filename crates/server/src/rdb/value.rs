@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | string | the string | |
 //! | hash | count, (field, value)… | zipmap, ziplist, listpack |
+//! | hash with fields that expire | see `timed` | listpack |
 //! | list | count, element… | ziplist, list of ziplists, list of listpacks |
 //! | set | count, member… | intset, listpack |
 //! | stream | see [`stream`](super::stream) | |
@@ -16,16 +17,28 @@ use super::source::Source;
 use crate::value::Stream;
 use std::io::Read;
 
+/// A field of a hash, its value, and when it expires; 0: never.
+pub(super) type TimedRow = (Vec<u8>, Vec<u8>, u64);
+
 /// A value as it was read.
 #[derive(Debug, PartialEq)]
 pub(super) enum Decoded {
     String(Vec<u8>),
     /// Fields and values, alternating.
     Hash(Vec<Vec<u8>>),
+    TimedHash(Vec<TimedRow>),
     List(Vec<Vec<u8>>),
     Set(Vec<Vec<u8>>),
     SortedSet(Vec<(Vec<u8>, f64)>),
     Stream(Stream),
+}
+
+impl Decoded {
+    /// When the next field of a hash expires.
+    pub(super) fn next_due_ms(&self) -> Option<u64> {
+        let Decoded::TimedHash(rows) = self else { return None };
+        rows.iter().map(|(_, _, time)| *time).filter(|time| *time > 0).min()
+    }
 }
 
 /// How a node of a list is kept.
@@ -45,6 +58,8 @@ impl<R: Read> Source<R> {
             kind::HASH_ZIPMAP => Decoded::Hash(self.packed(zipmap)?),
             kind::HASH_ZIPLIST => Decoded::Hash(self.packed(ziplist)?),
             kind::HASH_LISTPACK => Decoded::Hash(self.packed(listpack)?),
+            kind::HASH_TIMED => Decoded::TimedHash(self.timed()?),
+            kind::HASH_TIMED_LISTPACK => Decoded::TimedHash(self.packed_timed()?),
             kind::LIST_ZIPLIST => Decoded::List(self.packed(ziplist)?),
             kind::LIST_QUICKLIST => Decoded::List(self.nodes(|source| source.packed(ziplist))?),
             kind::LIST_QUICKLIST_2 => Decoded::List(self.nodes(Self::node)?),
@@ -63,6 +78,7 @@ impl<R: Read> Source<R> {
         let is_sound = match &value {
             Decoded::String(_) | Decoded::Stream(_) => true,
             Decoded::Hash(parts) => !parts.is_empty() && parts.len().is_multiple_of(2),
+            Decoded::TimedHash(rows) => !rows.is_empty(),
             Decoded::List(parts) | Decoded::Set(parts) => !parts.is_empty(),
             Decoded::SortedSet(pairs) => {
                 !pairs.is_empty() && pairs.iter().all(|(_, score)| !score.is_nan())
@@ -91,6 +107,36 @@ impl<R: Read> Source<R> {
             pairs.push((self.string()?, score(self)?));
         }
         Ok(pairs)
+    }
+
+    /// The earliest time, then a count, and of each field its time (0: none, else the distance from the earliest, plus one), name and value.
+    fn timed(&mut self) -> Result<Vec<TimedRow>, RdbError> {
+        let earliest = u64::from_le_bytes(self.array()?);
+        let count = self.length()?;
+        let mut rows = Vec::new();
+        for _ in 0..count {
+            let time = match self.length()? {
+                0 => 0,
+                distance => earliest.saturating_add(distance - 1),
+            };
+            rows.push((self.string()?, self.string()?, time));
+        }
+        Ok(rows)
+    }
+
+    /// The earliest time, then a listpack of names, values and times.
+    fn packed_timed(&mut self) -> Result<Vec<TimedRow>, RdbError> {
+        let _earliest = self.array::<8>()?;
+        let mut parts = self.packed(listpack)?.into_iter();
+        let mut rows = Vec::new();
+        while let (Some(field), Some(value)) = (parts.next(), parts.next()) {
+            let time = parts.next().and_then(|text| String::from_utf8(text).ok()?.parse().ok());
+            match time {
+                Some(time) => rows.push((field, value, time)),
+                None => return self.corrupt("the time of a field is no number"),
+            }
+        }
+        Ok(rows)
     }
 
     fn packed(&mut self, read: fn(&[u8]) -> Elements) -> Result<Vec<Vec<u8>>, RdbError> {

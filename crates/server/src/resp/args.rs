@@ -49,6 +49,10 @@ impl<'a> Args<'a> {
     pub(crate) fn is(self, i: usize, word: &str) -> bool {
         self.at(i).eq_ignore_ascii_case(word.as_bytes())
     }
+    /// The arguments from `first` on, as a request of their own.
+    pub(crate) fn without(self, first: usize) -> Args<'a> {
+        Args { buffer: self.buffer, ranges: &self.ranges[first.min(self.ranges.len())..] }
+    }
     /// All arguments from `first` on.
     pub(crate) fn iter_from(self, first: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
         (first.min(self.len())..self.len()).map(move |i| self.at(i))

@@ -146,9 +146,12 @@ impl Permissions {
         if command.has(flag::NOSCRIPT) && env.server.scripting.allow_all.get() == 0 {
             return refused(b"ERR This Redis command is not allowed from script".to_vec());
         }
-        if command.has(flag::WRITE) && self.flags.has(Flags::NO_WRITES) {
+        if command.has(flag::WRITE | flag::MAY_REPLICATE) && self.flags.has(Flags::NO_WRITES) {
             let text = b"ERR Write commands are not allowed from read-only scripts.";
             return refused(text.to_vec());
+        }
+        if command.has(flag::WRITE) && env.server.saving.refuses_writes(&env.settings) {
+            return refused(session::UNSAVED.as_bytes().to_vec());
         }
         if command.has(flag::DENYOOM)
             && env.out_of_memory

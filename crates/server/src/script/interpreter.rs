@@ -21,7 +21,7 @@ use crate::command::{CommandError, Context, Outcome};
 use crate::counter::Gauge;
 use crate::data::{Ending, as_transaction, at_one_cut};
 use crate::env::Server;
-use crate::session::Mobility;
+use crate::session::{self, Mobility, UNSAVED};
 use mlua::chunk::ChunkMode;
 use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
 use std::cell::RefCell;
@@ -178,12 +178,28 @@ impl Interpreter {
                 "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'".into(),
             ));
         }
+        let (server, settings) = (&ctx.env.server, &ctx.env.settings);
+        if !flags.has(Flags::SAYS_NOTHING)
+            && !flags.has(Flags::NO_WRITES)
+            && server.saving.refuses_writes(settings)
+        {
+            return Err(CommandError::Coded(UNSAVED.into()));
+        }
         if job.kind == Kind::Function {
             let command = ctx.args.iter_from(0).map(<[u8]>::to_vec).collect();
             self.shared.watch.announce(job.name, command);
         }
         // Cannot fail: it is the allocator's own limit.
         let _was = self.lua.set_memory_limit(ctx.env.settings.script_max_memory);
+        let effects = ctx.session.data.effects.len();
+        if !ctx.env.server.monitors.is_empty() {
+            session::note_shown(ctx);
+        }
+        // What it has written in a transaction that a client has open could not be taken back.
+        let mobility = ctx.session.mobility;
+        if ctx.session.data.interactive.is_some() {
+            ctx.session.mobility = Mobility::Stays;
+        }
         let nested = std::mem::replace(&mut ctx.session.in_script, true);
         let outcome = match flags.has(Flags::NO_WRITES) {
             true => at_one_cut(ctx, |ctx| {
@@ -193,6 +209,10 @@ impl Interpreter {
             false => as_transaction(ctx, |ctx| self.attempt(ctx, job)),
         };
         ctx.session.in_script = nested;
+        match ctx.session.mobility {
+            Mobility::Moving => ctx.session.data.effects.truncate(effects),
+            _ => ctx.session.mobility = mobility,
+        }
         self.shared.watch.note_bytes(self.lua.used_memory());
         outcome
     }

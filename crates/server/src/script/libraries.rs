@@ -7,6 +7,7 @@
 //! Invariant: no two libraries have a function of the same name, whatever its case.
 
 use super::flags::Flags;
+use super::loading::Policy;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,14 +52,16 @@ impl Set {
     pub(super) fn contains(&self, library: &Arc<Library>) -> bool {
         self.libraries.get(&library.name).is_some_and(|known| Arc::ptr_eq(known, library))
     }
-    /// Adds a library, in the place of one of its name if `replaces`.
+    /// Adds a library, in the place of one of its name if the policy allows that.
     ///
     /// # Errors
     /// The text for the client, after `ERR`.
-    pub(crate) fn add(&mut self, library: Arc<Library>, replaces: bool) -> Result<(), String> {
+    pub(crate) fn add(&mut self, library: Arc<Library>, policy: Policy) -> Result<(), String> {
         if self.libraries.contains_key(&library.name) {
-            if !replaces {
-                return Err(format!("Library '{}' already exists", library.name));
+            match policy {
+                Policy::Refuse => return Err(format!("Library '{}' already exists", library.name)),
+                Policy::Append => return Err(format!("Library {} already exists", library.name)),
+                Policy::Flush | Policy::Replace => {}
             }
             self.remove(library.name.as_bytes());
         }

@@ -11,10 +11,12 @@ use mlua::chunk::ChunkMode;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What becomes of the libraries that are there when others are restored.
+/// What becomes of the libraries that are there when others are loaded or restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
     /// A library of the same name is an error.
+    Refuse,
+    /// It is one, too, and has another text: a dump is restored.
     Append,
     /// All of them go.
     Flush,
@@ -39,7 +41,7 @@ pub(crate) fn load_libraries(
         if policy == Policy::Flush {
             *set = Default::default();
         }
-        libraries.into_iter().try_for_each(|library| set.add(library, policy == Policy::Replace))
+        libraries.into_iter().try_for_each(|library| set.add(library, policy))
     })?;
     Ok(names)
 }

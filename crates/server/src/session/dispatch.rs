@@ -4,9 +4,12 @@
 
 use crate::blocking::serve;
 use crate::command::{
-    Command, CommandError, CommandId, Context, Group, flag, lookup, lookup_subcommand,
+    Command, CommandError, CommandId, Context, Group, flag, is_allowed_inside, lookup,
+    lookup_subcommand, overdue,
 };
+use crate::data::Stage;
 use crate::env::Env;
+use crate::event::Effect;
 use crate::resp::{Args, Reply};
 use crate::session::{Mobility, Queue, State};
 use crate::slowlog::{SlowEntry, abridged};
@@ -23,6 +26,9 @@ const TIMED_EVERY: u32 = 64;
 
 /// Answers one request.
 pub(crate) fn reply_to(args: Args<'_>, session: &mut State, out: &mut Reply, env: &mut Env) {
+    if session.data.interactive.is_some() {
+        session.data.end_overdue(env.now_ms);
+    }
     let (id, command) = match admit(args, session, out, env) {
         Ok(found) => found,
         Err(refusal) => return refuse(&refusal, args, session, out, env),
@@ -42,7 +48,8 @@ pub(crate) fn reply_to(args: Args<'_>, session: &mut State, out: &mut Reply, env
     if session.caching && session.queue.is_none() && !is_about_clients(command) {
         session.caching = false;
     }
-    if !session.data.touched.is_empty() {
+    // What BEGIN's transaction has written comes with its COMMIT.
+    if !session.data.touched.is_empty() && !session.data.is_in_transaction() {
         if env.server.tracking.is_needed() {
             env.server.tracking.tell(env, &session.data.touched, session.id);
         }
@@ -77,11 +84,22 @@ pub(crate) fn is_held_up(args: Args<'_>, session: &State, env: &Env) -> bool {
     if command.has(flag::UNPAUSED) {
         return false;
     }
-    let queued_write =
-        |queue: &Queue| queue.iter().any(|(id, _)| crate::command::by_id(id).has(flag::WRITE));
-    let writes = command.has(flag::WRITE)
-        || (command.name == "exec" && session.queue.as_ref().is_some_and(queued_write));
+    let writes = is_or_runs(command, session, flag::WRITE | flag::MAY_REPLICATE)
+        && !only_reads(command, args);
     env.pause.all || (writes && session.queue.as_ref().is_none_or(|_| command.name == "exec"))
+}
+
+/// Whether the command has one of the flags, or is an EXEC of one that has.
+fn is_or_runs(command: &Command, session: &State, flags: u32) -> bool {
+    let queued = |queue: &Queue| queue.iter().any(|(id, _)| crate::command::by_id(id).has(flags));
+    command.has(flags) || (command.name == "exec" && session.queue.as_ref().is_some_and(queued))
+}
+
+/// Whether a script says of itself that it writes nothing.
+fn only_reads(command: &Command, args: Args<'_>) -> bool {
+    let text = args.get(1).filter(|_| command.name == "eval").unwrap_or_default();
+    let head = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    head.starts_with(b"#!") && head.windows(9).any(|word| word == b"no-writes")
 }
 
 /// Runs a command that has been admitted: its handler, then its error reply if it failed, then the books.
@@ -92,6 +110,8 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
     let command = crate::command::by_id(id);
     ctx.env.tick = ctx.env.tick.wrapping_add(1);
     let weight = match command.has(flag::QUICK) && !ctx.env.settings.times_all {
+        // The first ones all are: whoever tries a command out finds it in LATENCY HISTOGRAM.
+        true if ctx.env.stats.command(id).calls.get() < u64::from(TIMED_EVERY) => 1,
         true if !ctx.env.tick.is_multiple_of(TIMED_EVERY) => 0,
         true => TIMED_EVERY,
         false => 1,
@@ -100,6 +120,9 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
     let reads = command.has(flag::READONLY) && command.group != Group::Scripting;
     if reads && ctx.session.tracking.is_some() {
         remember_keys(ctx, command);
+    }
+    if ctx.session.in_script && !ctx.env.server.monitors.is_empty() {
+        note_shown(ctx);
     }
     let begun = (weight > 0).then(Instant::now);
     match (command.handler)(ctx) {
@@ -117,7 +140,10 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
     if !ctx.session.data.effects.is_empty() && !ctx.session.data.is_in_transaction() {
         take_effect(ctx);
     }
-    if !ctx.env.server.monitors.is_empty() && !ctx.session.data.is_in_transaction() {
+    let data = &ctx.session.data;
+    if !ctx.env.server.monitors.is_empty()
+        && (!data.is_in_transaction() || data.interactive.is_some())
+    {
         show(ctx);
     }
     let stats = &ctx.env.stats;
@@ -132,7 +158,8 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
     if let Some(begun) = begun {
         let elapsed = begun.elapsed();
         stats.command(id).took(elapsed.as_nanos() as u64, weight);
-        if !command.has(flag::SKIP_SLOWLOG) {
+        // Of a command that waits, what it does in the end counts.
+        if !command.has(flag::SKIP_SLOWLOG) && ctx.session.waiter.is_none() {
             note_if_slow(args, command, elapsed, ctx);
         }
     }
@@ -144,13 +171,16 @@ fn is_about_clients(command: &Command) -> bool {
 
 /// Has the server remember the keys that a client which tracks is about to read.
 #[cold]
-fn remember_keys(ctx: &Context<'_>, command: &Command) {
-    let session = &*ctx.session;
+fn remember_keys(ctx: &mut Context<'_>, command: &Command) {
+    let session = &mut *ctx.session;
     let Some(mode) = &session.tracking else { return };
     let passed_over =
         mode.broadcasts || mode.opts_in && !session.caching || mode.opts_out && session.caching;
     if !passed_over && command.keys.any() {
         let keys = command.keys.of(ctx.args);
+        if session.data.is_in_transaction() {
+            keys.iter().for_each(|key| session.data.touched.note_read(key));
+        }
         ctx.env.server.tracking.remember(ctx.env, session.id, keys.into_iter());
     }
 }
@@ -159,9 +189,21 @@ fn remember_keys(ctx: &Context<'_>, command: &Command) {
 #[cold]
 pub(crate) fn show(ctx: &Context<'_>) {
     let command = crate::command::by_id(ctx.id);
-    if !command.has(flag::ADMIN | flag::SKIP_MONITOR) {
+    if !command.has(flag::ADMIN | flag::SKIP_MONITOR) && !ctx.session.in_script {
         let (db, who) = (ctx.session.db, &ctx.session.card.address);
         ctx.env.server.monitors.show(ctx.env, command, ctx.args, db, who);
+    }
+}
+
+/// Notes a script, or a command of one, for those who monitor: the script comes before its commands, and all of them once it has taken effect.
+#[cold]
+pub(crate) fn note_shown(ctx: &mut Context<'_>) {
+    let command = crate::command::by_id(ctx.id);
+    let (session, script) = (&mut *ctx.session, command.group == Group::Scripting);
+    if script || !command.has(flag::ADMIN | flag::SKIP_MONITOR) {
+        let who = if script { session.card.address.as_str() } else { "lua" };
+        let parcel = crate::monitors::parcel(command, ctx.args, session.db, who);
+        session.data.effects.push(Effect::Show { parcel });
     }
 }
 
@@ -174,7 +216,12 @@ fn take_effect(ctx: &mut Context<'_>) {
 }
 
 /// Enters what took long into the slow log and the latency log.
-fn note_if_slow(args: Args<'_>, command: &Command, elapsed: Duration, ctx: &Context<'_>) {
+pub(crate) fn note_if_slow(
+    args: Args<'_>,
+    command: &Command,
+    elapsed: Duration,
+    ctx: &Context<'_>,
+) {
     let (env, settings) = (&ctx.env, &ctx.env.settings);
     if settings.slowlog_us >= 0 && elapsed.as_micros() as i64 >= settings.slowlog_us {
         env.server.slowlog.push(
@@ -228,13 +275,37 @@ fn admit(
     if session.queue.is_some() && command.has(flag::NO_MULTI) {
         return Err(text("ERR Command not allowed inside a transaction"));
     }
+    if let Some(open) = session.data.interactive {
+        within_interactive(command, open.stage, session)?;
+    }
     if command.has(flag::WRITE) && env.server.saving.refuses_writes(&env.settings) {
         return Err(text(UNSAVED));
+    }
+    if env.settings.min_replicas > 0 && is_or_runs(command, session, flag::WRITE) {
+        return Err(text(NO_REPLICAS));
     }
     if env.out_of_memory {
         within_memory(command, session)?;
     }
     Ok((id, command))
+}
+
+/// Refuses what has no place inside BEGIN, and everything but its end once its time is over.
+#[cold]
+fn within_interactive(command: &Command, stage: Stage, session: &State) -> Result<(), Vec<u8>> {
+    let ends = ["commit", "rollback", "reset", "quit"].contains(&command.name);
+    if stage == Stage::Overdue && !ends {
+        let mut text = Reply::default();
+        overdue().write(&mut text);
+        let line = text.as_bytes();
+        return Err(line[1..line.len() - 2].to_vec());
+    }
+    debug_assert!(session.queue.is_none());
+    if !is_allowed_inside(command) {
+        let name = command.name.to_ascii_uppercase();
+        return Err(text(&format!("ERR {name} inside BEGIN is not allowed")));
+    }
+    Ok(())
 }
 
 /// Refuses what needs memory; EXEC if anything that is queued does.
@@ -251,7 +322,11 @@ fn within_memory(command: &Command, session: &State) -> Result<(), Vec<u8>> {
     Ok(())
 }
 
-const UNSAVED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands \
+/// What a write is told while `min-replicas-to-write` asks for replicas: there are none.
+const NO_REPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
+
+/// What a write is told while what it changes could not be saved.
+pub(crate) const UNSAVED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands \
 that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails \
 (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.";
 #[cold]

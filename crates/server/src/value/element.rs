@@ -1,4 +1,4 @@
-//! Elements packed one behind the other: a small list, or a stretch of a large one.
+//! Elements packed one behind the other: a small collection, or a stretch of a large list.
 //!
 //! ```text
 //!  length · bytes │ length · bytes │ …        lengths: LEB128, one byte up to 127
@@ -16,7 +16,7 @@ pub(crate) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(crate) fn elements(self) -> Elements<'a> {
-        Elements { bytes: self.bytes, at: 0 }
+        Elements::new(self.bytes, 0)
     }
 
     /// Where the element of that number begins, or the end.
@@ -36,7 +36,21 @@ impl<'a> Run<'a> {
 #[derive(Clone)]
 pub(crate) struct Elements<'a> {
     bytes: &'a [u8],
-    at: usize,
+    /// Where the next one begins.
+    pub(super) at: usize,
+}
+
+impl<'a> Elements<'a> {
+    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Elements { bytes, at }
+    }
+
+    /// So many bytes without a length before them.
+    pub(super) fn fixed<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let part = self.bytes.get(self.at..)?.first_chunk()?;
+        self.at += N;
+        Some(part)
+    }
 }
 
 impl<'a> Iterator for Elements<'a> {

@@ -8,6 +8,7 @@
 //! | 3 | bytes, changed in place before | string | raw |
 //! | 4 | bytes, which Redis does not look at for an integer | string | embstr or raw |
 //! | 12 | [`Object::Stream`] | stream | stream |
+//! | 14 | [`Object::TimedHash`]: some fields expire | hash | listpackex or hashtable |
 //! | 7 | bytes: integers in order | set | intset |
 //! | 8 | bytes: members, packed | set | listpack |
 //! | 9 | [`Object::Set`] | set | hashtable |
@@ -38,6 +39,7 @@ mod sorted_set;
 mod stream;
 mod stream_group;
 mod stream_id;
+mod timed_hash;
 
 pub(crate) use float::LongDouble;
 pub(crate) use glob::glob_matches;
@@ -55,6 +57,7 @@ pub(crate) use sorted_set::{LargeSortedSet, SortedSet, SortedSetEdit, SortedSetL
 pub(crate) use stream::{Keep, NodeLimits, Stream, StreamEntry};
 pub(crate) use stream_group::Group;
 pub(crate) use stream_id::StreamId;
+pub(crate) use timed_hash::TimedHash;
 
 use crate::command::{BYTES_A_STEP, CommandError};
 use crate::data::Item;
@@ -66,6 +69,8 @@ use stillpoint_store::Value;
 pub(crate) enum Object {
     /// A large hash.
     Hash(LargeHash),
+    /// A hash with fields that expire, large or not.
+    TimedHash(TimedHash),
     /// A large set.
     Set(LargeSet),
     /// A large list.
@@ -85,6 +90,7 @@ impl Object {
         size_of::<Object>()
             + match self {
                 Object::Hash(hash) => hash.bytes(),
+                Object::TimedHash(hash) => hash.bytes(),
                 Object::Set(set) => set.bytes(),
                 Object::List(list) => list.memory_bytes(),
                 Object::SortedSet(set) => set.bytes(),
@@ -110,6 +116,7 @@ pub(crate) mod kind {
     pub(crate) const PACKED_LIST: u8 = 5;
     pub(crate) const LARGE_LIST: u8 = 6;
     pub(crate) const STREAM: u8 = 12;
+    pub(crate) const TIMED_HASH: u8 = 14;
 }
 
 /// Longest string that Redis keeps in one allocation with its header.
@@ -130,6 +137,7 @@ pub(crate) fn steps_through(entry: Item<'_>) -> usize {
         Value::Bytes(bytes) => bytes.len() / BYTES_A_STEP,
         Value::Object(object) => match &**object {
             Object::Hash(hash) => hash.len(),
+            Object::TimedHash(hash) => hash.rows().len(),
             Object::Set(set) => set.len(),
             Object::List(list) => list.len(),
             Object::SortedSet(set) => SortedSet::Large(set).len(),
@@ -163,6 +171,18 @@ pub(crate) fn encoding_name(entry: Item<'_>) -> &'static str {
         (kind::LARGE_SORTED_SET, _) => "skiplist",
         (kind::LARGE_LIST, _) => "quicklist",
         (kind::STREAM, _) => "stream",
+        (kind::TIMED_HASH, _) if is_small(entry) => "listpackex",
         _ => "hashtable",
+    }
+}
+
+/// Whether a hash with fields that expire is so small that Redis packs it (by its defaults).
+fn is_small(entry: Item<'_>) -> bool {
+    match entry.value() {
+        Value::Object(object) => match &**object {
+            Object::TimedHash(timed) => timed.rows().len() <= 512,
+            _ => false,
+        },
+        Value::Bytes(_) => false,
     }
 }

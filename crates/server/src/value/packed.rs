@@ -7,6 +7,8 @@
 //! # Invariants
 //! 1. Whatever bytes are read, no read goes past their end; bytes that are no packed hash read as a shorter one.
 
+use super::element::{Elements, push_element};
+
 pub(super) const COUNT_BYTES: usize = 4;
 
 /// A packed hash.
@@ -33,7 +35,7 @@ impl<'a> Packed<'a> {
     }
 
     pub(crate) fn rows(self) -> Rows<'a> {
-        Rows { parts: Parts::new(self.bytes, COUNT_BYTES) }
+        Rows { elements: Elements::new(self.bytes, COUNT_BYTES) }
     }
 
     pub(crate) fn find(self, field: &[u8]) -> Option<Row<'a>> {
@@ -43,60 +45,17 @@ impl<'a> Packed<'a> {
 
 /// The pairs of a packed hash, in order.
 pub(crate) struct Rows<'a> {
-    parts: Parts<'a>,
+    elements: Elements<'a>,
 }
 
 impl<'a> Iterator for Rows<'a> {
     type Item = Row<'a>;
 
     fn next(&mut self) -> Option<Row<'a>> {
-        let start = self.parts.at;
-        let field = self.parts.next()?;
-        let value = self.parts.next()?;
-        Some(Row { field, value, start, end: self.parts.at })
-    }
-}
-
-/// Byte strings behind their lengths, one after the other.
-pub(super) struct Parts<'a> {
-    bytes: &'a [u8],
-    /// Where the next one begins.
-    pub(super) at: usize,
-}
-
-impl<'a> Parts<'a> {
-    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
-        Parts { bytes, at }
-    }
-
-    /// So many bytes without a length before them.
-    pub(super) fn fixed<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
-        let part = self.bytes.get(self.at..)?.first_chunk()?;
-        self.at += N;
-        Some(part)
-    }
-}
-
-impl<'a> Iterator for Parts<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (mut len, mut shift) = (0usize, 0);
-        loop {
-            let byte = *self.bytes.get(self.at)?;
-            self.at += 1;
-            len |= usize::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                break;
-            }
-            shift += 7;
-            if shift > 28 {
-                return None;
-            }
-        }
-        let part = self.bytes.get(self.at..self.at.checked_add(len)?)?;
-        self.at += len;
-        Some(part)
+        let start = self.elements.at;
+        let field = self.elements.next()?;
+        let value = self.elements.next()?;
+        Some(Row { field, value, start, end: self.elements.at })
     }
 }
 
@@ -131,8 +90,8 @@ impl PackedEdit {
     pub(crate) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
         let place = self.view().find(field).map(|row| (row.start, row.end));
         let mut row = Vec::with_capacity(field.len() + value.len() + 4);
-        push_part(&mut row, field);
-        push_part(&mut row, value);
+        push_element(&mut row, field);
+        push_element(&mut row, value);
         match place {
             Some((start, end)) => {
                 self.bytes.splice(start..end, row);
@@ -155,17 +114,6 @@ impl PackedEdit {
         self.count(self.view().len() - 1);
         true
     }
-}
-
-/// Appends a byte string behind its length.
-pub(super) fn push_part(bytes: &mut Vec<u8>, part: &[u8]) {
-    let mut len = part.len();
-    while len > 0x7f {
-        bytes.push(len as u8 | 0x80);
-        len >>= 7;
-    }
-    bytes.push(len as u8);
-    bytes.extend_from_slice(part);
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@
 //! # Invariants
 //! 1. Whatever bytes are read, no read goes past their end; bytes that are no packed set read as a shorter one.
 
-use super::packed::{COUNT_BYTES, Parts, push_part};
+use super::element::{Elements, push_element};
+use super::packed::COUNT_BYTES;
 use std::ops::Range;
 
 /// A packed set.
@@ -26,7 +27,7 @@ impl<'a> PackedSet<'a> {
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
-        Parts::new(self.bytes, COUNT_BYTES)
+        Elements::new(self.bytes, COUNT_BYTES)
     }
 
     pub(crate) fn contains(self, member: &[u8]) -> bool {
@@ -34,7 +35,7 @@ impl<'a> PackedSet<'a> {
     }
 
     fn place(self, member: &[u8]) -> Option<Range<usize>> {
-        let mut parts = Parts::new(self.bytes, COUNT_BYTES);
+        let mut parts = Elements::new(self.bytes, COUNT_BYTES);
         let mut start = parts.at;
         while let Some(there) = parts.next() {
             if there == member {
@@ -76,7 +77,7 @@ impl PackedSetEdit {
 
     /// Adds a member that is not there.
     pub(crate) fn push(&mut self, member: &[u8]) {
-        push_part(&mut self.bytes, member);
+        push_element(&mut self.bytes, member);
         self.count(self.view().len() + 1);
     }
 

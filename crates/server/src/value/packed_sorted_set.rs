@@ -8,7 +8,8 @@
 //! 1. Entries ascend by score, those of one score by member; no two have the same member.
 //! 2. Whatever bytes are read, no read goes past their end; bytes that are no packed sorted set read as a shorter one.
 
-use super::packed::{COUNT_BYTES, Parts, push_part};
+use super::element::{Elements, push_element};
+use super::packed::COUNT_BYTES;
 use super::ranked_tree::order;
 
 /// A packed sorted set.
@@ -35,7 +36,7 @@ impl<'a> PackedSortedSet<'a> {
     }
 
     pub(crate) fn rows(self) -> Rows<'a> {
-        Rows { parts: Parts::new(self.bytes, COUNT_BYTES) }
+        Rows { parts: Elements::new(self.bytes, COUNT_BYTES) }
     }
 
     pub(crate) fn find(self, member: &[u8]) -> Option<Row<'a>> {
@@ -45,7 +46,7 @@ impl<'a> PackedSortedSet<'a> {
 
 /// The pairs, in order.
 pub(crate) struct Rows<'a> {
-    parts: Parts<'a>,
+    parts: Elements<'a>,
 }
 
 impl<'a> Iterator for Rows<'a> {
@@ -92,7 +93,7 @@ impl PackedSortedSetEdit {
         let follows = |row: &Row<'_>| order((row.score, row.member), (score, member)).is_gt();
         let next = self.view().rows().find(follows).map(|row| row.start);
         let mut row = score.to_le_bytes().to_vec();
-        push_part(&mut row, member);
+        push_element(&mut row, member);
         let at = next.unwrap_or(self.bytes.len());
         self.bytes.splice(at..at, row);
         self.count(self.view().len() + 1);

@@ -19,7 +19,7 @@ pub(crate) fn load(ctx: &mut Context<'_>) -> Outcome {
         return Err(CommandError::other("Function code is missing"));
     }
     let text = args.at(args.len() - 1).to_vec();
-    let policy = if replaces { Policy::Replace } else { Policy::Append };
+    let policy = if replaces { Policy::Replace } else { Policy::Refuse };
     with_interpreter(ctx, |interpreter, ctx| {
         let server = ctx.env.server.clone();
         let names = load_libraries(interpreter, &server, &[text], policy);

@@ -1,6 +1,6 @@
 //! Changing hashes.
 
-use crate::command::{CommandError, Context, Outcome};
+use crate::command::{CommandError, Context, Outcome, shrink};
 use crate::event::class;
 use crate::resp::strict_integer;
 use crate::value::{HashEdit, HashLimits, LongDouble};
@@ -37,8 +37,10 @@ fn change<R>(
 ) -> Result<R, CommandError> {
     let key = ctx.args.at(1);
     let limits = HashLimits::of(&ctx.env.settings);
-    ctx.data().update(key, |entry, draft| {
-        let mut edit = HashEdit::of(entry)?;
+    let mut data = ctx.data();
+    let now_ms = data.now_ms();
+    data.update(key, |entry, draft| {
+        let mut edit = HashEdit::of(entry, now_ms)?;
         let result = f(&mut edit, limits)?;
         edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         Ok(result)
@@ -49,8 +51,9 @@ pub(crate) fn hsetnx(ctx: &mut Context<'_>) -> Outcome {
     let (key, field, value) = (ctx.args.at(1), ctx.args.at(2), ctx.args.at(3));
     let limits = HashLimits::of(&ctx.env.settings);
     let (mut data, out) = ctx.parts();
+    let now_ms = data.now_ms();
     let is_new = data.update(key, |entry, draft| {
-        let mut edit = HashEdit::of(entry)?;
+        let mut edit = HashEdit::of(entry, now_ms)?;
         let is_new = edit.view().get(field).is_none();
         if is_new {
             edit.set(field, value, limits);
@@ -67,27 +70,16 @@ pub(crate) fn hsetnx(ctx: &mut Context<'_>) -> Outcome {
 
 pub(crate) fn hdel(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
-    let (mut data, out) = ctx.parts();
-    let (removed, is_last) = data.update(args.at(1), |entry, draft| {
-        if entry.is_none() {
-            return Ok((0, false));
-        }
-        let mut edit = HashEdit::of(entry)?;
-        let removed: i64 = args.iter_from(2).map(|field| i64::from(edit.remove(field))).sum();
-        let is_last = removed > 0 && edit.view().len() == 0;
+    let now_ms = ctx.data().now_ms();
+    shrink(ctx, (class::HASH, "hdel"), |entry, draft| {
+        let mut edit = HashEdit::of(Some(entry), now_ms)?;
+        let removed = args.iter_from(2).map(|field| i64::from(edit.remove(field))).sum();
+        let is_gone = edit.view().len() == 0;
         if removed > 0 {
-            edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
+            edit.put(draft, entry.expire_at_ms());
         }
-        Ok::<_, CommandError>((removed, is_last))
-    })??;
-    if removed > 0 {
-        data.notify(class::HASH, "hdel", args.at(1));
-    }
-    if is_last {
-        data.notify(class::GENERIC, "del", args.at(1));
-    }
-    out.integer(removed);
-    Ok(())
+        Ok((removed, is_gone))
+    })
 }
 
 pub(crate) fn hincrby(ctx: &mut Context<'_>) -> Outcome {
@@ -102,7 +94,7 @@ pub(crate) fn hincrby(ctx: &mut Context<'_>) -> Outcome {
         let sum: i64 = number
             .checked_add(by)
             .ok_or_else(|| CommandError::other("increment or decrement would overflow"))?;
-        edit.set(field, itoa::Buffer::new().format(sum).as_bytes(), limits);
+        edit.replace(field, itoa::Buffer::new().format(sum).as_bytes(), limits);
         Ok(sum)
     })?;
     ctx.notify(class::HASH, "hincrby", ctx.args.at(1));
@@ -124,7 +116,7 @@ pub(crate) fn hincrbyfloat(ctx: &mut Context<'_>) -> Outcome {
             .checked_add(by)
             .ok_or_else(|| CommandError::other("increment would produce NaN or Infinity"))?
             .to_string();
-        edit.set(field, sum.as_bytes(), limits);
+        edit.replace(field, sum.as_bytes(), limits);
         Ok(sum)
     })?;
     ctx.notify(class::HASH, "hincrbyfloat", ctx.args.at(1));

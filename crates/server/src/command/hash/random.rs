@@ -28,14 +28,20 @@ pub(crate) fn hrandfield(ctx: &mut Context<'_>) -> Outcome {
     }
     let patience = ctx.patience();
     let (mut data, out) = ctx.parts();
+    let now_ms = data.now_ms();
     data.read(args.at(1), |entry| {
-        let hash = entry.map(Hash::of).transpose()?;
+        // Of a hash whose fields all are due there is nothing to draw.
+        let hash = entry.map(|entry| Hash::of(entry, now_ms)).transpose()?;
+        let hash = hash.filter(|hash| hash.len() > 0);
         patience.bear(count.unwrap_or(1).unsigned_abs() as usize)?;
         match (hash, count) {
             (None, None) => out.null(),
             (None, Some(_)) => out.array(0),
             (Some(hash), None) => {
-                let row = hash.row(fastrand::usize(..hash.len().max(1)));
+                let row = match hash {
+                    Hash::Timed(..) => fastrand::choice(rows(hash)),
+                    _ => hash.row(fastrand::usize(..hash.len())),
+                };
                 match row {
                     Some((field, _)) => out.bulk(field),
                     None => out.null(),
@@ -87,7 +93,7 @@ fn distinct(hash: Hash<'_>, count: usize, with_values: bool, out: &mut Reply) {
     }
     header(out, count, with_values);
     // Few of many are drawn until they are distinct; else a shuffle's beginning.
-    if count * 3 < len {
+    if count * 3 < len && !matches!(hash, Hash::Timed(..)) {
         let mut drawn = std::collections::HashSet::new();
         while drawn.len() < count {
             let number = fastrand::usize(..len);

@@ -1,6 +1,6 @@
 //! Reading hashes.
 
-use crate::command::keys::{ScanOptions, cursor};
+use crate::command::keys::{ScanOptions, Scanned, cursor};
 use crate::command::{Context, Outcome};
 use crate::resp::{Args, Reply};
 use crate::value::Hash;
@@ -22,7 +22,10 @@ fn try_answer(
 ) -> Outcome {
     let args = ctx.args;
     let (mut data, out) = ctx.parts();
-    data.read(args.at(1), |entry| f(entry.map(Hash::of).transpose()?, out, args))?
+    let now_ms = data.now_ms();
+    data.read(args.at(1), |entry| {
+        f(entry.map(|entry| Hash::of(entry, now_ms)).transpose()?, out, args)
+    })?
 }
 
 fn bulk_or_null(out: &mut Reply, value: Option<&[u8]>) {
@@ -48,8 +51,9 @@ pub(crate) fn hmget(ctx: &mut Context<'_>) -> Outcome {
 fn answer_whole(ctx: &mut Context<'_>, f: impl FnOnce(Option<Hash<'_>>, &mut Reply)) -> Outcome {
     let args = ctx.args;
     let (mut data, out) = ctx.parts();
+    let now_ms = data.now_ms();
     data.read_whole(args.at(1), |entry| {
-        f(entry.map(Hash::of).transpose()?, out);
+        f(entry.map(|entry| Hash::of(entry, now_ms)).transpose()?, out);
         Ok(())
     })?
 }
@@ -100,29 +104,23 @@ pub(crate) fn hstrlen(ctx: &mut Context<'_>) -> Outcome {
     })
 }
 
-/// The cursor of a large hash is the number of rows that are still to be visited, from the last to the first; a packed hash comes at once.
 pub(crate) fn hscan(ctx: &mut Context<'_>) -> Outcome {
     let (from, patience) = (cursor(ctx.args.at(2))?, ctx.patience());
     try_answer(ctx, |hash, out, args| {
-        // As in Redis, a key that is not there has no options to be wrong.
-        let options =
-            if hash.is_some() { ScanOptions::of(args, 3, false)? } else { ScanOptions::default() };
-        let (mut rows, mut next) = (Vec::new(), 0);
+        let options = ScanOptions::of_key(args, hash.is_some(), Scanned::Hash)?;
+        let is_large = matches!(hash, Some(Hash::Large(_) | Hash::Timed(..)));
+        let page = options.page(from, hash.map_or(0, Hash::slots), is_large);
+        let mut rows = Vec::new();
         match hash {
             None => {}
             Some(hash @ Hash::Packed(_)) => hash.for_each(|field, value| rows.push((field, value))),
-            Some(hash @ Hash::Large(_)) => {
-                let end = if from == 0 { hash.len() } else { hash.len().min(from as usize) };
-                let start = end.saturating_sub(options.count.unwrap_or(10));
-                patience.bear(end - start)?;
-                rows.extend((start..end).rev().filter_map(|number| hash.row(number)));
-                next = start;
+            Some(hash @ (Hash::Large(_) | Hash::Timed(..))) => {
+                patience.bear(page.rows.len())?;
+                rows.extend(page.rows.clone().rev().filter_map(|number| hash.row(number)));
             }
         }
         rows.retain(|(field, _)| options.matches(field));
-        out.array(2);
-        out.bulk(itoa::Buffer::new().format(next).as_bytes());
-        out.array(rows.len() * if options.no_values { 1 } else { 2 });
+        page.answer(out, rows.len() * if options.no_values { 1 } else { 2 });
         for (field, value) in rows {
             out.bulk(field);
             if !options.no_values {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use stillpoint_store::{Draft, Value};
 
 /// A value on its way from one key to another.
-struct Carried {
+pub(crate) struct Carried {
     value: CarriedValue,
     kind: u8,
     expire_at_ms: Option<u64>,
@@ -20,7 +20,7 @@ enum CarriedValue {
 }
 
 impl Carried {
-    fn of(entry: Item<'_>) -> Self {
+    pub(crate) fn of(entry: Item<'_>) -> Self {
         let value = match entry.value() {
             Value::Bytes(bytes) => CarriedValue::Bytes(bytes.to_vec()),
             Value::Object(object) => CarriedValue::Object(Arc::clone(object)),
@@ -28,7 +28,18 @@ impl Carried {
         Carried { value, kind: entry.kind(), expire_at_ms: entry.expire_at_ms() }
     }
 
-    fn put(&self, draft: &mut Draft<'_, Object>) {
+    /// When the next field of a hash expires.
+    pub(crate) fn next_due_ms(&self) -> Option<u64> {
+        match &self.value {
+            CarriedValue::Object(object) => match &**object {
+                Object::TimedHash(hash) => hash.next_due_ms(),
+                _ => None,
+            },
+            CarriedValue::Bytes(_) => None,
+        }
+    }
+
+    pub(crate) fn put(&self, draft: &mut Draft<'_, Object>) {
         match &self.value {
             CarriedValue::Bytes(bytes) => draft.put(self.kind, &[bytes], self.expire_at_ms),
             CarriedValue::Object(object) => {
@@ -42,24 +53,28 @@ fn take_from(data: &mut Data<'_>, key: &[u8]) -> Result<Option<Carried>, Command
     data.read(key, |entry| entry.map(Carried::of))
 }
 
-fn remove(data: &mut Data<'_>, key: &[u8]) -> Outcome {
+pub(crate) fn remove(data: &mut Data<'_>, key: &[u8]) -> Outcome {
     data.update(key, |_, draft| draft.remove())
 }
 
 /// Puts the value under `key`, unless something is there and `over` is not set. Whether it did.
-fn put_to(
+pub(crate) fn put_to(
     data: &mut Data<'_>,
     key: &[u8],
     carried: &Carried,
     over: bool,
 ) -> Result<bool, CommandError> {
-    data.update(key, |entry, draft| {
+    let done = data.update(key, |entry, draft| {
         let free = over || entry.is_none();
         if free {
             carried.put(draft);
         }
         free
-    })
+    })?;
+    if let Some(time_ms) = carried.next_due_ms() {
+        data.note_field_expiry(key, time_ms);
+    }
+    Ok(done)
 }
 
 pub(crate) fn rename(ctx: &mut Context<'_>) -> Outcome {

@@ -82,6 +82,9 @@ pub(crate) fn restore(ctx: &mut Context<'_>) -> Outcome {
         }
         value.put(draft, expire_at_ms, forms).map_err(|_| BAD_FORMAT)
     })??;
+    if let Some(time_ms) = value.next_due_ms() {
+        data.note_field_expiry(key, time_ms);
+    }
     out.ok();
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use crate::command::{CommandError, Context, Outcome};
 use crate::data::{Item, at_one_cut};
-use crate::resp::Args;
+use crate::resp::{Args, Reply};
 use crate::value::{glob_matches, type_name};
+use std::ops::Range;
 
 /// SCAN's, HSCAN's options.
 #[derive(Default)]
@@ -13,11 +14,23 @@ pub(crate) struct ScanOptions<'a> {
     type_name: Option<&'a [u8]>,
     /// HSCAN: fields only.
     pub(crate) no_values: bool,
+    /// ZSCAN: members only.
+    pub(crate) no_scores: bool,
+}
+
+/// Of which collection there is a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scanned {
+    Keys,
+    Hash,
+    Set,
+    SortedSet,
 }
 
 impl<'a> ScanOptions<'a> {
-    /// Of the arguments from `first` on; `of_keys`: SCAN's, else HSCAN's.
-    pub(crate) fn of(args: Args<'a>, first: usize, of_keys: bool) -> Result<Self, CommandError> {
+    /// Of the arguments from `first` on.
+    pub(crate) fn of(args: Args<'a>, first: usize, what: Scanned) -> Result<Self, CommandError> {
+        let of_keys = what == Scanned::Keys;
         let mut options = ScanOptions::default();
         let mut at = first;
         while at < args.len() {
@@ -39,11 +52,41 @@ impl<'a> ScanOptions<'a> {
             } else if args.is(at, "NOVALUES") && !of_keys {
                 options.no_values = true;
                 at += 1;
+            } else if args.is(at, "NOSCORES") && !of_keys {
+                options.no_scores = true;
+                at += 1;
             } else {
                 return Err(CommandError::Syntax);
             }
         }
+        if options.no_values && what != Scanned::Hash {
+            return Err(CommandError::other("NOVALUES option can only be used in HSCAN"));
+        }
+        if options.no_scores && what != Scanned::SortedSet {
+            return Err(CommandError::other("NOSCORES option can only be used in ZSCAN"));
+        }
         Ok(options)
+    }
+
+    /// As [`of`](ScanOptions::of) of arguments from 3 on; as in Redis, a key that is not there has no options to be wrong.
+    pub(crate) fn of_key(
+        args: Args<'a>,
+        is_there: bool,
+        what: Scanned,
+    ) -> Result<Self, CommandError> {
+        if is_there { Self::of(args, 3, what) } else { Ok(ScanOptions::default()) }
+    }
+
+    /// Which rows of a collection a scan shows that has come to `cursor`.
+    ///
+    /// The cursor of a large one is the number of rows that are still to be visited, from the last to the first; a small one comes at once.
+    pub(crate) fn page(&self, cursor: u64, len: usize, is_large: bool) -> Page {
+        if !is_large {
+            return Page { rows: 0..len, next: 0 };
+        }
+        let end = if cursor == 0 { len } else { len.min(cursor as usize) };
+        let start = end.saturating_sub(self.count.unwrap_or(10));
+        Page { rows: start..end, next: start }
     }
 
     fn is_of_type(&self, entry: Item<'_>) -> bool {
@@ -52,6 +95,21 @@ impl<'a> ScanOptions<'a> {
 
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
         self.pattern.is_none_or(|pattern| glob_matches(pattern, text))
+    }
+}
+
+/// A step of a scan.
+pub(crate) struct Page {
+    pub(crate) rows: Range<usize>,
+    next: usize,
+}
+
+impl Page {
+    /// Begins the answer, which has so many parts.
+    pub(crate) fn answer(&self, out: &mut Reply, parts: usize) {
+        out.array(2);
+        out.bulk(itoa::Buffer::new().format(self.next).as_bytes());
+        out.array(parts);
     }
 }
 
@@ -79,7 +137,7 @@ pub(crate) fn cursor(text: &[u8]) -> Result<u64, CommandError> {
 pub(crate) fn scan(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let from = cursor(args.at(1))?;
-    let options = ScanOptions::of(args, 2, true)?;
+    let options = ScanOptions::of(args, 2, Scanned::Keys)?;
     let (mut data, out) = ctx.parts();
     data.patience.bear(options.count.unwrap_or(10))?;
     let mut keys: Vec<u8> = Vec::new();

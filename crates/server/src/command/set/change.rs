@@ -1,6 +1,6 @@
 //! Changing sets member by member.
 
-use crate::command::{CommandError, Context, Outcome};
+use crate::command::{CommandError, Context, Outcome, shrink};
 use crate::data::atomically;
 use crate::event::class;
 use crate::value::{Set, SetEdit, SetLimits};
@@ -27,23 +27,15 @@ pub(crate) fn sadd(ctx: &mut Context<'_>) -> Outcome {
 
 pub(crate) fn srem(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
-    let (mut data, out) = ctx.parts();
-    let (removed, is_gone) = data.update(args.at(1), |entry, draft| {
-        if entry.is_none() {
-            return Ok((0, false));
-        }
-        let mut edit = SetEdit::of(entry)?;
+    shrink(ctx, (class::SET, "srem"), |entry, draft| {
+        let mut edit = SetEdit::of(Some(entry))?;
         let removed = args.iter_from(2).map(|member| i64::from(edit.remove(member))).sum();
+        let is_gone = edit.view().len() == 0;
         if removed > 0 {
-            edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
+            edit.put(draft, entry.expire_at_ms());
         }
-        Ok::<_, CommandError>((removed, edit.view().len() == 0))
-    })??;
-    if removed > 0 {
-        data.notify_shrunk(class::SET, "srem", args.at(1), is_gone);
-    }
-    out.integer(removed);
-    Ok(())
+        Ok((removed, is_gone))
+    })
 }
 
 pub(crate) fn smove(ctx: &mut Context<'_>) -> Outcome {

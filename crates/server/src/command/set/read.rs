@@ -1,7 +1,7 @@
 //! Reading one set.
 
-use crate::command::keys::{ScanOptions, cursor};
-use crate::command::{CommandError, Context, Outcome};
+use crate::command::keys::{ScanOptions, Scanned, cursor};
+use crate::command::{Context, Outcome};
 use crate::resp::{Args, Reply};
 use crate::value::Set;
 
@@ -51,32 +51,21 @@ pub(crate) fn smembers(ctx: &mut Context<'_>) -> Outcome {
     })
 }
 
-/// The cursor of a large set is the number of members that are still to be visited, from the last to the first; others come at once.
 pub(crate) fn sscan(ctx: &mut Context<'_>) -> Outcome {
     let (from, patience) = (cursor(ctx.args.at(2))?, ctx.patience());
     answer(ctx, |set, out, args| {
-        // As in Redis, a key that is not there has no options to be wrong.
-        let options =
-            if set.is_some() { ScanOptions::of(args, 3, false)? } else { ScanOptions::default() };
-        if options.no_values {
-            return Err(CommandError::other("NOVALUES option can only be used in HSCAN"));
-        }
-        let (mut members, mut next) = (Vec::new(), 0);
-        match set {
-            None => {}
-            Some(Set::Large(large)) => {
-                let end = if from == 0 { large.len() } else { large.len().min(from as usize) };
-                next = end.saturating_sub(options.count.unwrap_or(10));
-                patience.bear(end - next)?;
-                let set = Set::Large(large);
-                members.extend((next..end).rev().filter_map(|number| set.member(number)));
+        let options = ScanOptions::of_key(args, set.is_some(), Scanned::Set)?;
+        let page = options.page(from, set.map_or(0, Set::len), matches!(set, Some(Set::Large(_))));
+        let mut members = match set {
+            None => Vec::new(),
+            Some(set @ Set::Large(_)) => {
+                patience.bear(page.rows.len())?;
+                page.rows.clone().rev().filter_map(|number| set.member(number)).collect()
             }
-            Some(small) => members = small.members(),
-        }
+            Some(small) => small.members(),
+        };
         members.retain(|member| options.matches(member));
-        out.array(2);
-        out.bulk(itoa::Buffer::new().format(next).as_bytes());
-        out.array(members.len());
+        page.answer(out, members.len());
         members.iter().for_each(|member| out.bulk(member));
         Ok(())
     })

@@ -1,6 +1,6 @@
 //! ZADD, ZINCRBY, ZREM.
 
-use crate::command::{CommandError, Context, Outcome};
+use crate::command::{CommandError, Context, Outcome, shrink};
 use crate::event::class;
 use crate::resp::Args;
 use crate::value::{SortedSetEdit, SortedSetLimits, parse_score};
@@ -170,21 +170,13 @@ pub(crate) fn set_scores(
 
 pub(crate) fn zrem(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
-    let (mut data, out) = ctx.parts();
-    let (removed, is_gone) = data.update(args.at(1), |entry, draft| {
-        if entry.is_none() {
-            return Ok((0, false));
-        }
-        let mut edit = SortedSetEdit::of(entry)?;
+    shrink(ctx, (class::ZSET, "zrem"), |entry, draft| {
+        let mut edit = SortedSetEdit::of(Some(entry))?;
         let removed = args.iter_from(2).map(|member| i64::from(edit.remove(member))).sum();
+        let is_gone = edit.view().len() == 0;
         if removed > 0 {
-            edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
+            edit.put(draft, entry.expire_at_ms());
         }
-        Ok::<_, CommandError>((removed, edit.view().len() == 0))
-    })??;
-    if removed > 0 {
-        data.notify_shrunk(class::ZSET, "zrem", args.at(1), is_gone);
-    }
-    out.integer(removed);
-    Ok(())
+        Ok((removed, is_gone))
+    })
 }

@@ -1,7 +1,7 @@
 //! Reading members and their scores.
 
 use super::{begin_entries, write_entry};
-use crate::command::keys::{ScanOptions, cursor};
+use crate::command::keys::{ScanOptions, Scanned, cursor};
 use crate::command::{CommandError, Context, Outcome, draw};
 use crate::resp::{Args, Reply, format_double};
 use crate::value::SortedSet;
@@ -124,33 +124,26 @@ pub(crate) fn zrandmember(ctx: &mut Context<'_>) -> Outcome {
     })
 }
 
-/// The cursor of a large one is the number of rows that are still to be visited, from the last to the first; a packed one comes at once.
 pub(crate) fn zscan(ctx: &mut Context<'_>) -> Outcome {
     let from = cursor(ctx.args.at(2))?;
     answer(ctx, |set, out, args| {
-        // As in Redis, a key that is not there has no options to be wrong.
-        let options =
-            if set.is_some() { ScanOptions::of(args, 3, false)? } else { ScanOptions::default() };
-        if options.no_values {
-            return Err(CommandError::other("NOVALUES option can only be used in HSCAN"));
-        }
-        let (mut entries, mut next) = (Vec::new(), 0);
-        match set {
-            None => {}
-            Some(set @ SortedSet::Packed(_)) => entries = set.entries(0..set.len(), false),
+        let options = ScanOptions::of_key(args, set.is_some(), Scanned::SortedSet)?;
+        let is_large = matches!(set, Some(SortedSet::Large(_)));
+        let page = options.page(from, set.map_or(0, SortedSet::len), is_large);
+        let mut entries = match set {
+            None => Vec::new(),
+            Some(set @ SortedSet::Packed(_)) => set.entries(page.rows.clone(), false),
             Some(set @ SortedSet::Large(_)) => {
-                let end = if from == 0 { set.len() } else { set.len().min(from as usize) };
-                next = end.saturating_sub(options.count.unwrap_or(10));
-                entries.extend((next..end).rev().filter_map(|number| set.numbered(number)));
+                page.rows.clone().rev().filter_map(|number| set.numbered(number)).collect()
             }
-        }
+        };
         entries.retain(|(member, _)| options.matches(member));
-        out.array(2);
-        out.bulk(itoa::Buffer::new().format(next).as_bytes());
-        out.array(2 * entries.len());
+        page.answer(out, entries.len() * if options.no_scores { 1 } else { 2 });
         for (member, score) in entries {
             out.bulk(member);
-            out.bulk(format_double(score).as_bytes());
+            if !options.no_scores {
+                out.bulk(format_double(score).as_bytes());
+            }
         }
         Ok(())
     })
