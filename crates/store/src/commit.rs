@@ -16,7 +16,7 @@
 //! 5. An aborted version on top of a key stays there until the key's next write, which cuts it out; so a key has at most one such version.
 
 use crate::counters::Figure;
-use crate::descriptor::{Descriptor, ReadKey, Status};
+use crate::descriptor::{Descriptor, ReadKey, ReadRange, Status};
 use crate::draft::Buffered;
 use crate::engine::{Engine, Version};
 use crate::entry::VersionStamp;
@@ -45,6 +45,8 @@ pub(crate) struct Plan<'t, O> {
     pub(crate) now_ms: u64,
     /// Keys to be validated that are not written.
     pub(crate) reads: Vec<ReadKey>,
+    /// Intervals to be validated.
+    pub(crate) ranges: Vec<ReadRange>,
     /// Ascending by space, hash and key.
     pub(crate) writes: Vec<PlannedWrite<'t, O>>,
     pub(crate) priority: bool,
@@ -61,7 +63,9 @@ impl<O: Send + Sync + 'static> Engine<O> {
     pub(crate) fn commit(&self, plan: Plan<'_, O>, reader: Reader<O>) -> Result<(), CommitError> {
         let result = match &plan.writes[..] {
             [] => Ok(()),
-            [only] if plan.reads.is_empty() => self.commit_one(&plan, only, reader),
+            [only] if plan.reads.is_empty() && plan.ranges.is_empty() => {
+                self.commit_one(&plan, only, reader)
+            }
             _ => self.commit_many(plan, reader),
         };
         if matches!(result, Err(CommitError::Conflict { .. } | CommitError::SnapshotExpired)) {
@@ -128,8 +132,11 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let mut announcement = self.announce().map_err(CommitError::Write)?;
         let guard = self.collector.pin();
         let reads = std::mem::take(&mut plan.reads);
-        let needs_lease = !reads.is_empty() || plan.writes.iter().any(|write| write.is_validated);
-        let descriptor = Descriptor::new(plan.lease, needs_lease, reads, plan.priority);
+        let ranges = std::mem::take(&mut plan.ranges);
+        let needs_lease = !reads.is_empty()
+            || !ranges.is_empty()
+            || plan.writes.iter().any(|write| write.is_validated);
+        let descriptor = Descriptor::new(plan.lease, needs_lease, (reads, ranges), plan.priority);
         let mut batch = Batch::new(&guard, descriptor);
         let descriptor = batch.descriptor();
         let mut installed = Vec::with_capacity(plan.writes.len());
@@ -227,8 +234,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
             return Err(CommitError::SnapshotExpired);
         }
         let timestamp = descriptor.fix_timestamp(&self.clock);
-        let changed = self.first_changed_read(guard, descriptor, timestamp);
-        Err(conflict(changed.map_or(&[], |read| &descriptor.reads[read].key)))
+        let changed = self.first_changed(guard, descriptor, timestamp);
+        Err(conflict(changed.as_deref().unwrap_or_default()))
     }
 
     /// Sees to the versions of an aborted commit.

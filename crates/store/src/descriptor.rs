@@ -15,7 +15,7 @@
 //! 1. The timestamp is taken from the clock after the status was PREPARED. So whoever met INSTALLING at some moment knows that the commit, if it
 //!    comes, has a timestamp later than the clock of that moment.
 //! 2. COMMITTED and ABORTED are final; the timestamp is set before either verdict that follows PREPARED.
-//! 3. The reads are immutable.
+//! 3. The reads and ranges are immutable.
 //!
 //! # Orderings
 //! | tag | sites |
@@ -24,6 +24,7 @@
 
 use crate::commit_clock::CommitClock;
 use crate::entry::VersionStamp;
+use crate::key_range::KeyRange;
 use crate::lease::Lease;
 use stillpoint_primitive::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -33,6 +34,13 @@ pub(crate) struct ReadKey {
     pub(crate) space: u8,
     pub(crate) hash: u64,
     pub(crate) key: Box<[u8]>,
+}
+
+/// An interval of keys that a transaction walked at its lease's timestamp.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadRange {
+    pub(crate) space: u8,
+    pub(crate) range: KeyRange,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +67,14 @@ pub(crate) struct Descriptor {
     pub(crate) needs_lease: bool,
     /// The keys that were read and not written.
     pub(crate) reads: Vec<ReadKey>,
+    pub(crate) ranges: Vec<ReadRange>,
 }
 
 impl Descriptor {
     pub(crate) fn new(
         lease: Lease,
         needs_lease: bool,
-        reads: Vec<ReadKey>,
+        (reads, ranges): (Vec<ReadKey>, Vec<ReadRange>),
         priority: bool,
     ) -> Self {
         Descriptor {
@@ -75,6 +84,7 @@ impl Descriptor {
             lease,
             needs_lease,
             reads,
+            ranges,
         }
     }
 
@@ -146,10 +156,10 @@ mod tests {
     fn a_killed_commit_cannot_be_prepared_and_a_prepared_one_cannot_be_killed() {
         let (clock, leases) = (CommitClock::new(), LeaseRegistry::new());
         let lease = leases.take(&clock);
-        let killed = Descriptor::new(lease, false, Vec::new(), false);
+        let killed = Descriptor::new(lease, false, (Vec::new(), Vec::new()), false);
         assert!(killed.kill() && !killed.prepare());
         assert_eq!(killed.status(), Status::Aborted);
-        let prepared = Descriptor::new(lease, false, Vec::new(), false);
+        let prepared = Descriptor::new(lease, false, (Vec::new(), Vec::new()), false);
         assert!(prepared.prepare() && !prepared.kill());
         let timestamp = prepared.fix_timestamp(&clock);
         assert_eq!(timestamp, prepared.fix_timestamp(&clock));

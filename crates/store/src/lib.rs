@@ -82,4 +82,6 @@ pub use step::Step;
 pub use stm::{Held, Stm, StmTransaction, TVar};
 pub use store::Store;
 pub use stream::{Batch, Change, CommitStream, Feed, Group, Groups, Watch};
-pub use transaction::{Isolation, Savepoint, Stop, Transaction, TransactionOptions, abort};
+pub use transaction::{
+    Isolation, Savepoint, Stop, Transaction, TransactionOptions, TransactionRange, abort,
+};

@@ -35,7 +35,7 @@
 mod keys;
 mod presence;
 
-pub(crate) use keys::{KeyCursor, Side};
+pub(crate) use keys::{FoundKey, KeyCursor, Side};
 
 use crate::engine::{Engine, uncapped};
 use crate::key_range::SharedKey;

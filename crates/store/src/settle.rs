@@ -22,6 +22,13 @@
 //!    A key that is written too needs no look at that time: when its pending version was installed, its newest committed version was found to
 //!    be no later than the read timestamp, and until the verdict nothing comes between the two (1); the lease that still held after t held then.
 //!
+//! 6. **A walked interval is validated by walking it again**, in the ordered index, with invariant 5's rule for each key that is met, after t was fixed. Whatever
+//!    was committed in the interval later than the read timestamp and before t was installed before t was fixed, so before that walk began: a single write
+//!    has a clock that was loaded before, a commit was prepared before. Its key had entered the index before that (`ordered` invariant 1), and is met unless
+//!    its record was taken out again meanwhile; that takes a tombstone no later than every lease, and the transaction's own is earlier, unless it
+//!    has ended, which the validator sees when it looks at the lease after the walk. What enters the interval after t was fixed orders behind. So COMMITTED is a
+//!    verdict about the past, and true whoever proposes it; whoever finds anything else proposes ABORTED, as ever.
+//!
 //! # Why snapshots are cuts
 //! A snapshot at s sees exactly the versions with timestamp <= s. Single keys: nothing is stamped <= s once the clock passed s, except an unset
 //! version that a helper stamps with a clock it loaded before; that version was installed before the snapshot began, and the first reader of
@@ -29,12 +36,14 @@
 //!
 //! # Progress
 //! Everything here is wait-free but for the recursion of `decide`, which is bounded by the number of commits that are prepared at that moment,
-//! and the retry after 4,096 writes of one key in one timestamp.
+//! and the retry after 4,096 writes of one key in one timestamp. Whoever meets a prepared commit that has walked intervals walks them too, if there is no verdict yet:
+//! as many steps as there are keys in them, each lock-free.
 
 use crate::counters::Figure;
 use crate::descriptor::{Descriptor, Status};
 use crate::engine::{Engine, Version, uncapped};
 use crate::entry::VersionStamp;
+use crate::ordered::{KeyCursor, Side};
 use crate::step::Step;
 use stillpoint_structures::{Guard, Stamp};
 
@@ -237,28 +246,37 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let timestamp = descriptor.fix_timestamp(&self.clock);
         self.at_step(Step::Fixed);
         descriptor.status() == Status::Prepared && {
-            let commit = self.first_changed_read(guard, descriptor, timestamp).is_none()
+            let commit = self.first_changed(guard, descriptor, timestamp).is_none()
                 && (!descriptor.needs_lease || self.leases.holds(descriptor.lease));
             self.at_step(Step::Validated);
             descriptor.propose(commit)
         }
     }
 
-    /// The first read, by number, whose key has a newest committed version later than the transaction's read timestamp.
-    pub(crate) fn first_changed_read<'g>(
+    /// The first key among the reads and in the intervals that has a newest committed version later than the transaction's read timestamp.
+    pub(crate) fn first_changed<'g>(
         &self,
         guard: &'g Guard<'g>,
         descriptor: &'g Descriptor,
         timestamp: u64,
-    ) -> Option<usize> {
+    ) -> Option<Box<[u8]>> {
         #[cfg(stillpoint_loom)]
         if self.lacks(crate::Mutation::NoValidation) {
             return None;
         }
-        descriptor.reads.iter().position(|read| {
-            let index = self.space(read.space);
-            let head = uncapped(index.find(guard, read.hash, &read.key));
+        let is_changed = |space: u8, hash: u64, key: &[u8]| {
+            let head = uncapped(self.space(space).find(guard, hash, key));
             head.is_some_and(|head| self.is_changed(guard, head.version(), descriptor, timestamp))
+        };
+        let read =
+            descriptor.reads.iter().find(|read| is_changed(read.space, read.hash, &read.key));
+        read.map(|read| read.key.clone()).or_else(|| {
+            descriptor.ranges.iter().find_map(|read| {
+                let mut keys = KeyCursor::new(read.space, read.range.clone());
+                std::iter::from_fn(|| keys.pop(self, Side::Front))
+                    .find(|found| is_changed(read.space, found.hash, &found.key))
+                    .map(|found| found.key[..].into())
+            })
         })
     }
 

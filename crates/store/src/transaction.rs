@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `write_set` | what was done with each key |
 //! | `merge` | `add`, `max`, `append`: applied at the commit |
+//! | `range` | keys in order, and which intervals were walked |
 //! | `undo` | savepoints, and what runs at the end |
 //! | `options`, `stop` | how a transaction runs, and how a closure ends early |
 //! | `run`, `backoff` | running a closure again until it commits |
@@ -11,7 +12,7 @@
 //!
 //! # Invariants
 //! 1. Under `Serializable` every key that is read from the store is remembered, and the commit validates it; so the transaction is as good as run
-//!    at its commit timestamp. Under `Snapshot` the keys that are written, or read for update, are.
+//!    at its commit timestamp. So is every interval of keys that is walked, in ordered spaces. Under `Snapshot` the keys that are written, or read for update, are.
 //! 2. The read timestamp tells what was read: the commit need not compare versions, only see that none is later.
 //! 3. A key that is written too is validated when its pending version is installed, and only there: from then to the verdict nothing comes
 //!    between the base that was looked at and the pending version (see `commit`).
@@ -24,6 +25,7 @@
 mod backoff;
 mod merge;
 mod options;
+mod range;
 mod retry;
 mod run;
 mod stop;
@@ -31,7 +33,7 @@ mod undo;
 mod write_set;
 
 use crate::commit::{Plan, PlannedWrite};
-use crate::descriptor::ReadKey;
+use crate::descriptor::{ReadKey, ReadRange};
 use crate::draft::{Buffered, Decision, Draft, OwnedValue};
 use crate::engine::Engine;
 use crate::entry::{Entry, Value, VersionStamp};
@@ -44,6 +46,7 @@ use write_set::KeySet;
 
 pub(crate) use merge::{Merge, Merges};
 pub use options::{Isolation, TransactionOptions};
+pub use range::TransactionRange;
 pub use stop::{Stop, abort};
 pub use undo::Savepoint;
 pub(crate) use write_set::{Touched, Write};
@@ -58,6 +61,8 @@ pub struct Transaction<O: Send + Sync + 'static = ()> {
     engine: Arc<Engine<O>>,
     reader: Option<Reader<O>>,
     keys: KeySet<O>,
+    /// Intervals that were walked; under `Serializable` only.
+    ranges: Vec<ReadRange>,
     isolation: Isolation,
     failed: Option<CommitError>,
     priority: bool,
@@ -72,6 +77,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
             engine,
             reader,
             keys: KeySet::new(),
+            ranges: Vec::new(),
             isolation,
             failed: None,
             priority: false,
@@ -265,7 +271,8 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         self.replace(at, Some(Write::Removed));
     }
 
-    /// Visits every live key of the space: the snapshot overlaid with own writes. Which keys there are is not validated at commit.
+    /// Visits every live key of the space: the snapshot overlaid with own writes. In an ordered space this is a [`range`](Transaction::range) over all keys, in
+    /// order and validated as one; in others, which keys there are is not validated at commit.
     ///
     /// # Errors
     /// The transaction's snapshot was ended.
@@ -274,6 +281,11 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         space: u8,
         mut f: impl FnMut(Entry<'_, O>),
     ) -> Result<(), SnapshotExpired> {
+        if self.engine.ordered(space).is_some() {
+            let mut range = self.range(space, ..);
+            while range.next_with(&mut f)?.is_some() {}
+            return Ok(());
+        }
         for at in 0..self.keys.entries().len() {
             let touched = &self.keys.entries()[at];
             if touched.space == space && matches!(touched.write, Some(Write::Merge(_))) {
@@ -371,6 +383,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
             lease: reader.lease,
             now_ms: reader.now_ms,
             reads,
+            ranges: std::mem::take(&mut self.ranges),
             writes,
             priority: self.priority,
         };

@@ -101,6 +101,18 @@ impl Play {
                 transaction.set(1, &key, 0, b"t", None);
                 model.insert(key, (b"t".to_vec(), None));
             }
+            let range = self.random.range();
+            let expected = rows(&model, &range, self.now_ms);
+            let found =
+                transaction.range(1, range.clone()).map(|entry| row(entry.unwrap().entry()));
+            let found: Vec<Row> = if self.random.below(2) == 0 {
+                found.collect()
+            } else {
+                let mut found: Vec<Row> = found.rev().collect();
+                found.reverse();
+                found
+            };
+            assert_eq!(found, expected, "{range:?}");
         }
         if self.random.below(4) > 0 {
             transaction.commit().unwrap();
