@@ -9,7 +9,8 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     /// Gives this attempt up until something changes: `return tx.retry();`. The closure runs again when a key that it has read was written since;
     /// meanwhile the thread (in [`transaction_async`](crate::Store::transaction_async) the task) sleeps.
     ///
-    /// A value that merely expires wakes nobody until the store's maintenance removes it.
+    /// A value that merely expires wakes nobody until the store's maintenance removes it. A transaction that has walked an interval of keys
+    /// ([`range`](Transaction::range)) does not sleep: it runs again at once, and again.
     ///
     /// # Errors
     /// Always.
@@ -39,6 +40,10 @@ impl<O: Send + Sync + 'static> Transaction<O> {
 
     /// Ends the transaction and waits for a change of what it read.
     pub(super) fn wait_for_change(self) -> Wait<O> {
+        if !self.ranges.is_empty() {
+            // Nobody wakes who waits for an interval: it looks again.
+            return Wait::Over;
+        }
         let read = self.keys.entries().iter().filter(|touched| touched.was_read);
         let keys: Vec<_> = read.map(|touched| (touched.space, touched.hash)).collect();
         if keys.is_empty() {
