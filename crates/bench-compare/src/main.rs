@@ -12,7 +12,7 @@
 //! | `pool` | the pool, a thread's own list, glibc, mimalloc, jemalloc | a block's cost: at once, in batches, across threads; what a spike leaves |
 //! | `map` | our maps, papaya, dashmap, scc, flurry, kovan-map, crossbeam-skiplist, maps behind a lock | reads, writes, ranges, growth |
 //! | `memory` | the store | bytes per key and version, by its own account and the system's |
-//! | `server` | the server, redis-server | CPU per operation, bytes per key |
+//! | `server` | the server, and redis-server or what `--peer` names | CPU per operation, bytes per key, waits beside heavy commands, saving and loading, expiry |
 //!
 //! How it measures: every sample is a process of its own, so no subject inherits another's heap; samples of a case are taken in rounds
 //! whose order rotates; the figure is the median, with the least and the greatest. All subjects allocate from mimalloc.

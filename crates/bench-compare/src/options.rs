@@ -20,7 +20,7 @@ stillpoint-bench-compare SUITE [OPTIONS]
   cache     the store, dashmap (64 shards) and papaya as a cache
   map       concurrent maps, hashed and ordered
   memory    bytes per key and version of the store
-  server    the server beside redis-server (needs redis-server and redis-benchmark)
+  server    the server beside another one: CPU and bytes, waits beside heavy commands, saving (needs redis-benchmark)
   pool      blocks of 64 bytes: the pool and allocators
   docs      runs the suites of the libraries, and writes their tables and pictures into --into
 

@@ -1,13 +1,26 @@
-//! [`Load`]: what `redis-benchmark` is told to do, and what it says about it; [`fill`]: every key once, by a pipeline of our own.
+//! Loads: [`Load`], what `redis-benchmark` is told to do and what it says; [`Mix`], reads and writes of our own; [`fill`], every key once.
 
+use super::wire::{Wire, push};
 use crate::Outcome;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::process;
 use std::thread;
+use std::time::Instant;
 
-const VALUE_BYTES: usize = 64;
-const CONNECTIONS: &str = "50";
+const CONNECTIONS: usize = 50;
+
+/// The cores of whoever puts the load on; the server has the first.
+fn client_cores() -> String {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    if cores > 1 { format!("1-{}", cores - 1) } else { "0".to_owned() }
+}
+
+/// Keeps this process, from now on, off the core that the servers have.
+pub(crate) fn leave_first_core() -> Outcome {
+    let own = process::id().to_string();
+    let output =
+        process::Command::new("taskset").args(["-a", "-c", "-p", &client_cores(), &own]).output();
+    output.map(drop).map_err(|error| format!("starting taskset: {error}"))
+}
 
 #[derive(Clone, Copy)]
 pub(crate) enum Command {
@@ -24,22 +37,23 @@ impl Command {
     }
 }
 
+/// A load of one command.
 pub(crate) struct Load {
     pub(crate) command: Command,
     pub(crate) pipeline: u64,
     pub(crate) ops: u64,
     pub(crate) keys: u64,
+    pub(crate) value_bytes: usize,
 }
 
 impl Load {
     /// Runs the load; operations a second.
     pub(crate) fn run(&self, port: u16) -> Outcome<f64> {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let client_cores = if cores > 1 { format!("1-{}", cores - 1) } else { "0".to_owned() };
         let output = process::Command::new("taskset")
-            .args(["-c", &client_cores, "redis-benchmark", "--csv"])
-            .args(["-p", &port.to_string(), "-t", self.command.word(), "-c", CONNECTIONS])
-            .args(["-d", &VALUE_BYTES.to_string(), "-P", &self.pipeline.to_string()])
+            .args(["-c", &client_cores(), "redis-benchmark", "--csv"])
+            .args(["-p", &port.to_string(), "-t", self.command.word()])
+            .args(["-c", &CONNECTIONS.to_string()])
+            .args(["-d", &self.value_bytes.to_string(), "-P", &self.pipeline.to_string()])
             .args(["-n", &self.ops.to_string(), "-r", &self.keys.to_string()])
             .output()
             .map_err(|error| format!("starting redis-benchmark: {error}"))?;
@@ -53,33 +67,64 @@ impl Load {
     }
 }
 
-/// Sets the keys that `redis-benchmark -r` draws from, once each.
-pub(crate) fn fill(port: u16, keys: u64) -> Outcome {
-    fill_over(port, keys).map_err(|error| format!("filling port {port}: {error}"))
+/// A load of GETs and SETs.
+pub(crate) struct Mix {
+    pub(crate) get_percent: u64,
+    pub(crate) pipeline: u64,
+    pub(crate) ops: u64,
+    pub(crate) keys: u64,
+    pub(crate) value_bytes: usize,
 }
 
-fn fill_over(port: u16, keys: u64) -> std::io::Result<()> {
+impl Mix {
+    /// Runs the load over so many connections: a pipeline to each, then the replies of each; operations done, and operations a second.
+    pub(crate) fn run(&self, port: u16) -> Outcome<(u64, f64)> {
+        let mut wires =
+            (0..CONNECTIONS).map(|_| Wire::connect(port)).collect::<Outcome<Vec<_>>>()?;
+        let value = "x".repeat(self.value_bytes);
+        let (mut done, mut random, mut requests) = (0, 1u64, Vec::new());
+        let begun = Instant::now();
+        while done < self.ops {
+            for wire in &mut wires {
+                requests.clear();
+                for _ in 0..self.pipeline {
+                    random = random
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
+                    let key = format!("key:{:012}", (random >> 33) % self.keys);
+                    match (random >> 24) % 100 < self.get_percent {
+                        true => push(&mut requests, &["GET", &key]),
+                        false => push(&mut requests, &["SET", &key, &value]),
+                    }
+                }
+                wire.send(&requests)?;
+            }
+            for wire in &mut wires {
+                wire.skip(self.pipeline as usize)?;
+            }
+            done += self.pipeline * CONNECTIONS as u64;
+        }
+        Ok((done, done as f64 / begun.elapsed().as_secs_f64()))
+    }
+}
+
+/// Sets the keys that the loads draw from, once each; `expire_s`: to live so long.
+pub(crate) fn fill(port: u16, keys: u64, value_bytes: usize, expire_s: Option<u64>) -> Outcome {
     const BATCH: u64 = 1000;
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    let mut replies = BufReader::new(stream.try_clone()?);
-    let value = "x".repeat(VALUE_BYTES);
+    let mut wire = Wire::connect(port)?;
+    let (value, expire_s) = ("x".repeat(value_bytes), expire_s.map(|seconds| seconds.to_string()));
     for first in (0..keys).step_by(BATCH as usize) {
         let batch = first..keys.min(first + BATCH);
-        let mut request = Vec::new();
+        let mut requests = Vec::new();
         for number in batch.clone() {
-            write!(
-                request,
-                "*3\r\n$3\r\nSET\r\n$16\r\nkey:{number:012}\r\n${VALUE_BYTES}\r\n{value}\r\n"
-            )?;
-        }
-        stream.write_all(&request)?;
-        for _ in batch {
-            let mut answer = String::new();
-            replies.read_line(&mut answer)?;
-            if answer != "+OK\r\n" {
-                return Err(std::io::Error::other(format!("SET answered {answer:?}")));
+            let key = format!("key:{number:012}");
+            match &expire_s {
+                None => push(&mut requests, &["SET", &key, &value]),
+                Some(seconds) => push(&mut requests, &["SET", &key, &value, "EX", seconds]),
             }
         }
+        wire.send(&requests)?;
+        wire.skip((batch.end - batch.start) as usize)?;
     }
     Ok(())
 }

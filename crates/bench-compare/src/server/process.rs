@@ -1,4 +1,4 @@
-//! [`Server`]: a server process on a port of its own, pinned to the first core, and what it has used.
+//! [`Server`]: a server process on a port of its own, and what it has used.
 
 use crate::Outcome;
 use std::fs;
@@ -10,7 +10,15 @@ use std::time::{Duration, Instant};
 
 /// Clock ticks a second in `/proc/PID/stat`: 100 on every Linux of these days.
 const TICKS_PER_SECOND: f64 = 100.0;
-const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// Loading a file may take its time.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Which cores a server may use.
+#[derive(Clone, Copy)]
+pub(crate) enum Cores {
+    First,
+    All,
+}
 
 /// A running server; ends with this value.
 pub(crate) struct Server {
@@ -21,10 +29,21 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts `program --port N` with `arguments`, and waits until it accepts connections.
-    pub(crate) fn start(name: &'static str, program: &Path, arguments: &[&str]) -> Outcome<Self> {
+    pub(crate) fn start(
+        name: &'static str,
+        program: &Path,
+        arguments: &[&str],
+        cores: Cores,
+    ) -> Outcome<Self> {
+        let cores = match cores {
+            Cores::First => "0".to_owned(),
+            Cores::All => {
+                format!("0-{}", thread::available_parallelism().map_or(1, usize::from) - 1)
+            }
+        };
         let port = free_port().map_err(|error| format!("no free port: {error}"))?;
         let child = Command::new("taskset")
-            .args(["-c", "0"])
+            .args(["-c", &cores])
             .arg(program)
             .args(["--port", &port.to_string()])
             .args(arguments)
@@ -77,6 +96,16 @@ impl Server {
         kib.map(|kib| kib * 1024).ok_or_else(|| format!("{} has no VmRSS", self.name))
     }
 
+    /// Memory of it and its children, pages that they share counted once.
+    pub(crate) fn pss_bytes(&self) -> Outcome<u64> {
+        let own = self.child.id();
+        let path = format!("/proc/{own}/task/{own}/children");
+        let children = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        let all = children.split_whitespace().filter_map(|id| id.parse().ok());
+        // A child that has ended meanwhile has none.
+        Ok(all.chain([own]).map(|id: u32| pss_kib(id).unwrap_or(0) * 1024).sum())
+    }
+
     fn proc(&self, file: &str) -> Outcome<String> {
         let path = format!("/proc/{}/{file}", self.child.id());
         fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))
@@ -88,6 +117,12 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn pss_kib(id: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 fn free_port() -> std::io::Result<u16> {
