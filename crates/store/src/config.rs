@@ -44,6 +44,8 @@ pub struct Config {
     pub on_pressure: PressurePolicy,
     /// Whether every committed change is published, for logs and feeds (default: no). A store that publishes pays for it with each write.
     pub stream: Option<StreamConfig>,
+    /// Of which keys past versions are kept, and how many (default: none). The first that fits a key counts. It needs the stream, which is then on.
+    pub retention: Vec<Retention>,
 }
 
 /// Settings of the stream of committed changes.
@@ -71,6 +73,30 @@ impl Default for Config {
             max_version_bytes: None,
             on_pressure: PressurePolicy::Protect,
             stream: None,
+            retention: Vec::new(),
         }
+    }
+}
+
+/// How many past versions of the keys with a prefix are kept, apart from what snapshots need. Beside them one copy of each newest value is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// The key space.
+    pub space: u8,
+    /// What the keys begin with.
+    pub prefix: Vec<u8>,
+    /// Versions of one key, the newest among them (at least 1; `None`: any number).
+    pub max_versions: Option<u32>,
+    /// Milliseconds for which a version is kept after it was superseded or removed (`None`: for ever). By the clock of the store's maintenance.
+    pub max_age_ms: Option<u64>,
+    /// Bytes of all past versions with the prefix (default 64 MiB); above it those go that ended first.
+    pub max_bytes: usize,
+}
+
+impl Retention {
+    /// As many versions as 64 MiB hold, of keys of a space with that prefix.
+    pub fn of(space: u8, prefix: &[u8]) -> Self {
+        let prefix = prefix.to_vec();
+        Retention { space, prefix, max_versions: None, max_age_ms: None, max_bytes: 64 << 20 }
     }
 }

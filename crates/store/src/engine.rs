@@ -16,7 +16,7 @@
 //!    what one operation holds back ends with it.
 
 use crate::commit_clock::CommitClock;
-use crate::config::Config;
+use crate::config::{Config, StreamConfig};
 use crate::counters::Counters;
 use crate::descriptor::Descriptor;
 use crate::expiry::Expiry;
@@ -82,7 +82,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             expiry: Expiry::new(),
             counters: Counters::new(usize::from(config.spaces)),
             settings: Settings::new(config),
-            stream: config.stream.as_ref().map(|stream| Published(Arc::new(Stream::new(stream)))),
+            stream: Engine::stream_of(config),
             priority: CachePadded::new(AtomicBool::new(false)),
             waiters: Waiters::new(),
             collector,
@@ -98,6 +98,12 @@ impl<O: Send + Sync + 'static> Engine<O> {
     #[cfg(stillpoint_loom)]
     pub(crate) fn lacks(&self, step: crate::mutation::Mutation) -> bool {
         self.mutation == step
+    }
+
+    fn stream_of(config: &Config) -> Option<Published<O>> {
+        let stream = config.stream.clone();
+        let stream = stream.or((!config.retention.is_empty()).then(StreamConfig::default));
+        stream.map(|stream| Published(Arc::new(Stream::new(&stream, &config.retention))))
     }
 
     /// The index of a space.

@@ -73,6 +73,29 @@ impl fmt::Display for Lagged {
 }
 impl std::error::Error for Lagged {}
 
+/// Why history has no answer.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryError {
+    /// No [`Config::retention`](crate::Config::retention) is for the key.
+    NotRetained,
+    /// The key's versions of that timestamp are not retained any more.
+    Gone,
+    /// Something may still be committed at that timestamp.
+    NotYet,
+}
+
+impl fmt::Display for HistoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HistoryError::NotRetained => "the key's past versions are not retained",
+            HistoryError::Gone => "the key's versions of that time are gone",
+            HistoryError::NotYet => "that timestamp is not over yet",
+        })
+    }
+}
+impl std::error::Error for HistoryError {}
+
 /// Snapshots are switched off: see [`Config::mvcc_enabled`](crate::Config::mvcc_enabled).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MvccDisabled;

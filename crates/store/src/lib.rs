@@ -58,13 +58,13 @@ mod transaction;
 mod waiters;
 mod write;
 
-pub use config::{At, Config, PressurePolicy, StreamConfig};
+pub use config::{At, Config, PressurePolicy, Retention, StreamConfig};
 pub use db::{Db, DbIter, DbRange, DbSnapshot, DbTransaction, EncodeKey, Key, KeyBuffer};
 pub use draft::Draft;
 pub use entry::{Entry, Value, VersionStamp};
 pub use error::{
-    CommitError, Lagged, MergeError, MvccDisabled, SnapshotExpired, StreamOff, TransactionError,
-    WriteError,
+    CommitError, HistoryError, Lagged, MergeError, MvccDisabled, SnapshotExpired, StreamOff,
+    TransactionError, WriteError,
 };
 pub use key_range::KeyRange;
 #[cfg(stillpoint_loom)]
@@ -81,7 +81,7 @@ pub use stats::Stats;
 pub use step::Step;
 pub use stm::{Held, Stm, StmTransaction, TVar};
 pub use store::Store;
-pub use stream::{Batch, Change, CommitStream, Feed, Group, Groups, Watch};
+pub use stream::{Batch, Change, CommitStream, Feed, Group, Groups, PastVersion, Watch};
 pub use transaction::{
     Isolation, Savepoint, Stop, Transaction, TransactionOptions, TransactionRange, abort,
 };

@@ -28,6 +28,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 impl<O: Send + Sync + 'static> Engine<O> {
     /// Removes keys that have expired. How many.
     pub(crate) fn expire_due(&self, now_ms: u64, budget: usize) -> usize {
+        if let Some(stream) = &self.stream {
+            stream.0.note_time(&self.clock, now_ms);
+        }
         let killed = self.leases.kill_overdue(now_ms);
         if killed > 0 {
             self.counters.own().add(Figure::ExpiredSnapshots, killed as i64);

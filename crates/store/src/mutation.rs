@@ -19,6 +19,8 @@ pub enum Mutation {
     PruneBeforeStamp,
     /// A commit's verdict does not look at its reads.
     NoValidation,
+    /// A writer announces itself to the stream only when it has installed and stamped.
+    AnnounceAfterInstall,
     /// A removed key's tombstone is cut out, from under an aborted version, before what is older.
     TombstoneFirst,
     /// A key enters its ordered index after its first version was installed.

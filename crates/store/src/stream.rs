@@ -16,6 +16,7 @@
 //! | `signal` | sleeping until something was published |
 //! | `commit_stream` | the consumer that misses nothing, for a log |
 //! | `feed`, `watch` | consumers that want some keys, and are told when they lag |
+//! | `history`, `past`, `times` | past versions of some keys, and when they were committed |
 //!
 //! # Why nothing is missed, doubled or torn
 //! 1. **Final.** Let a pump have loaded `now` from the clock, *then* looked into the slots and found no announcement below `low <= now`, and only
@@ -33,7 +34,7 @@
 //! # Bounds
 //! A thread's buffer is at most a slice (1/64 of the budget, 4 KiB to 256 KiB) and one write; past that its owner pumps. Final and pending bytes
 //! together are at most the budget, and a slice per thread: above it the oldest groups go, and who had not read them is told (`floor`). If a
-//! lossless consumer has not read them, writers wait instead. A writer that is stopped between announcement and withdrawal holds the stream
+//! lossless consumer has not read them, or history wants what is pending, writers wait instead. A writer that is stopped between announcement and withdrawal holds the stream
 //! back, never another writer or reader; what piles up behind it counts as pending, and is given up as a whole above the budget.
 //!
 //! # Orderings
@@ -50,22 +51,27 @@ mod announce;
 mod commit_stream;
 mod feed;
 mod group;
+mod history;
+mod past;
 mod ring;
 mod signal;
+mod times;
 mod watch;
 
 pub use commit_stream::CommitStream;
 pub use feed::{Batch, Feed};
 pub use group::{Change, Group, Groups};
+pub use past::PastVersion;
 pub use watch::Watch;
 
 use crate::commit_clock::CommitClock;
-use crate::config::StreamConfig;
+use crate::config::{Retention, StreamConfig};
 use crate::engine::Engine;
 use crate::error::WriteError;
 pub(crate) use announce::Announcement;
 
 use announce::Slots;
+use history::History;
 use ring::Ring;
 use signal::Signal;
 use std::sync::{Arc, Weak};
@@ -107,10 +113,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<O: Send + Sync + 'static> Stream<O> {
-    pub(crate) fn new(config: &StreamConfig) -> Self {
+    pub(crate) fn new(config: &StreamConfig, retention: &[Retention]) -> Self {
+        let history = (!retention.is_empty()).then(|| History::new(retention));
         Stream {
             slots: Slots::new(),
-            ring: Mutex::new(Ring::new(config.budget_bytes)),
+            ring: Mutex::new(Ring::new(config.budget_bytes, history)),
             slice_bytes: (config.budget_bytes / SLICES).clamp(SLICE_LEAST, SLICE_MOST),
             gate: AtomicU32::new(OPEN),
             acknowledged: AtomicU64::new(0),

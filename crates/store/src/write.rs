@@ -236,6 +236,16 @@ impl<O: Send + Sync + 'static> Engine<O> {
         new: NewVersion<O>,
         then: impl FnOnce(),
     ) -> Result<(), NotWritten<O>> {
+        #[cfg(stillpoint_loom)]
+        if self.lacks(crate::Mutation::AnnounceAfterInstall) {
+            let publish = |version, stamp| {
+                if let Ok(Some(announcement)) = self.announce() {
+                    announcement.publish_one(place.space, version, stamp);
+                }
+                then();
+            };
+            return Ok(self.write_quietly(guard, place, target, new, publish)?);
+        }
         match self.announce() {
             Err(error) => Err(NotWritten::Stream(error)),
             Ok(None) => Ok(self.write_quietly(guard, place, target, new, |_, _| then())?),

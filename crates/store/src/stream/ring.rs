@@ -10,6 +10,7 @@
 //! 3. `floor` is past what went: a consumer whose position is below it has missed something and is told.
 
 use super::group::{Buffer, Group, cut};
+use super::history::History;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -35,10 +36,11 @@ pub(super) struct Ring<O> {
     lossless: Vec<Lossless>,
     consumers: u64,
     pub(super) failed: bool,
+    pub(super) history: Option<History<O>>,
 }
 
 impl<O> Ring<O> {
-    pub(super) fn new(budget_bytes: usize) -> Self {
+    pub(super) fn new(budget_bytes: usize, history: Option<History<O>>) -> Self {
         Ring {
             groups: VecDeque::new(),
             group_bytes: 0,
@@ -51,6 +53,7 @@ impl<O> Ring<O> {
             lossless: Vec::new(),
             consumers: 0,
             failed: false,
+            history,
         }
     }
 
@@ -75,6 +78,9 @@ impl<O> Ring<O> {
             debug_assert!(
                 self.groups.back().is_none_or(|last| last.timestamp() < group.timestamp())
             );
+            if let Some(history) = &mut self.history {
+                history.add(&group);
+            }
             if group.timestamp() >= self.floor {
                 self.group_bytes += group.footprint();
                 self.groups.push_back(Arc::new(group));
@@ -98,7 +104,7 @@ impl<O> Ring<O> {
             self.floor = oldest.timestamp() + 1;
             self.group_bytes -= oldest.footprint();
         }
-        if self.is_over() && self.lossless.is_empty() {
+        if self.is_over() && self.may_lose() {
             // A stopped writer holds everything back.
             let latest = self.pending.iter().filter_map(Buffer::latest).max();
             self.floor = self.floor.max(latest.map_or(self.low, |latest| latest + 1));
@@ -111,9 +117,13 @@ impl<O> Ring<O> {
         self.group_bytes + self.pending_bytes > self.budget_bytes
     }
 
-    /// Whether writers have to wait for a lossless consumer.
+    /// Whether writers have to wait for a lossless consumer, or for history.
     pub(super) fn is_full(&self) -> bool {
-        self.is_over() && !self.lossless.is_empty()
+        self.is_over() && !self.may_lose()
+    }
+
+    fn may_lose(&self) -> bool {
+        self.lossless.is_empty() && self.history.is_none()
     }
 
     /// The groups from `next` on, of at most about `most_bytes` but at least one if there is any; and through what timestamp that is everything.
