@@ -1,41 +1,46 @@
 //! Stillpoint: an MVCC in-memory data engine whose readers never wait, embedded in a Rust program.
 //!
-//! [`open`] gives a store with its maintenance running and the wall clock attached; [`Store`] itself takes the time as an argument and starts
-//! nothing, for programs that have a clock of their own. [`server`] runs the Redis-compatible server inside the program.
+//! [`open_db`] gives a map of the program's own keys and values, [`open`] the store of bytes and objects below it; both with their maintenance
+//! running. [`Store`] itself takes the time as an argument and starts nothing, for programs that have a clock of their own. [`server`] runs the
+//! Redis-compatible server inside the program.
 //!
 //! | type | what it is |
 //! |---|---|
+//! | [`Db`] | a map from keys to values, of any types, with snapshots and transactions |
 //! | [`Store`] | byte keys, in key spaces, to bytes or objects of the program's own |
-//! | [`Snapshot`] | one consistent cut of everything, for as long as one likes |
-//! | [`Transaction`] | several keys, serialisable, all or nothing |
+//! | [`DbSnapshot`], [`Snapshot`] | one consistent cut of everything, for as long as one likes |
+//! | [`DbTransaction`], [`Transaction`] | several keys, serialisable, all or nothing |
+//! | [`Stm`], [`TVar`] | variables that change together |
 //!
 //! # Examples
 //! ```
-//! use stillpoint::{now, open};
+//! use stillpoint::{Stop, open_db};
 //!
-//! let store: stillpoint::Store = open();
-//! store.set(now(0), b"EURUSD", 0, b"1.0842", None)?;
-//! store.set(now(0), b"USDJPY", 0, b"154.31", None)?;
+//! let quotes = open_db::<String, f64>();
+//! quotes.insert("EURUSD", 1.0842)?;
+//! quotes.insert("USDJPY", 154.31)?;
 //!
 //! // A report reads one cut, whatever is written meanwhile.
-//! let report = store.snapshot(now(0).now_ms);
-//! store.set(now(0), b"EURUSD", 0, b"1.0850", None)?;
-//! assert_eq!(report.get_with(0, b"EURUSD", |quote| quote.unwrap().bytes().unwrap().to_vec())?, b"1.0842");
+//! let report = quotes.snapshot();
+//! quotes.insert("EURUSD", 1.0850)?;
+//! assert_eq!(report.get("EURUSD")?.as_deref(), Some(&1.0842));
 //!
-//! // Two keys change together, or not at all.
-//! let mut transaction = store.begin(now(0).now_ms);
-//! transaction.set(0, b"EURUSD", 0, b"1.0851", None);
-//! transaction.set(0, b"USDJPY", 0, b"154.30", None);
-//! transaction.commit()?;
+//! // Two keys change together, or not at all. The closure runs again if somebody else was faster.
+//! quotes.transaction(|tx| {
+//!     tx.update("EURUSD", |quote| Some(quote? + 0.0001))?;
+//!     tx.insert("USDJPY", 154.30);
+//!     Ok::<_, Stop>(())
+//! })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use stillpoint_store::{
-    At, CommitError, Config, Draft, Entry, Isolation, MergeError, MvccDisabled, PressurePolicy,
-    Savepoint, Snapshot, SnapshotExpired, Stats, Stop, Store, Transaction, TransactionError,
-    TransactionOptions, Value, VersionStamp, WriteError, abort,
+    At, CommitError, Config, Db, DbIter, DbRange, DbSnapshot, DbTransaction, Draft, EncodeKey,
+    Entry, Held, Isolation, Key, KeyBuffer, KeyRange, MergeError, MvccDisabled, PressurePolicy,
+    Savepoint, Snapshot, SnapshotExpired, SpaceSet, Stats, Stm, StmTransaction, Stop, Store, TVar,
+    Transaction, TransactionError, TransactionOptions, Value, VersionStamp, WriteError, abort,
 };
 
 /// The Redis-compatible server, inside this program.
@@ -74,6 +79,31 @@ pub fn open_with<O: Send + Sync + 'static>(config: Config) -> Store<O> {
     store.start_maintenance(wall_clock_ms);
     store
 }
+
+/// An empty map from keys to values, its maintenance running, by the wall clock. Its keys are kept in order too, for ranges.
+///
+/// # Cost
+/// The order costs an insertion into a B+tree for each new key, and its bytes once more: [`open_db_with`] does without.
+///
+/// # Panics
+/// If the system gives no thread.
+pub fn open_db<K: Key, V: Send + Sync + 'static>() -> Db<K, V> {
+    open_db_with(Config { ordered: SpaceSet::ALL, ..Config::default() })
+}
+
+/// The same with settings. There is one key space, whatever they say.
+///
+/// # Panics
+/// If the system gives no thread.
+pub fn open_db_with<K: Key, V: Send + Sync + 'static>(config: Config) -> Db<K, V> {
+    let db = Db::new(Config { spaces: 1, ..config }, wall_clock_ms);
+    db.store().start_maintenance(wall_clock_ms);
+    db
+}
+
+/// The guarantees of transactions.
+#[doc = include_str!("../../../docs/transactions.md")]
+pub mod transactions {}
 
 /// A key space, now by the wall clock.
 pub fn now(space: u8) -> At {
