@@ -13,6 +13,8 @@ pub(crate) const BENCHES: &[Bench] = &[
     Bench { name: "store_snapshot_get", workload: "reads of one cut, 100 K keys", make: cut_get },
     Bench { name: "store_set_held", workload: "overwrites under a live snapshot", make: set_held },
     Bench { name: "store_transfer", workload: "transaction of two keys of 100 K", make: transfer },
+    Bench { name: "store_rmw10", workload: "transaction of ten keys of 100 K", make: rmw10 },
+    Bench { name: "store_merge2", workload: "transaction of two additions", make: merge2 },
 ];
 
 const KEYS: u64 = 100_000;
@@ -84,20 +86,42 @@ fn cut_get() -> Box<dyn FnMut(u64)> {
     })
 }
 
-fn transfer() -> Box<dyn FnMut(u64)> {
+/// Reads and writes so many keys in a transaction.
+fn read_modify_write(keys: usize) -> Box<dyn FnMut(u64)> {
     let (store, mut random) = (filled(), Random::new(1));
     Box::new(move |ops| {
         for _ in 0..ops {
-            let (from, to) = (key(random.below(KEYS)), key(random.below(KEYS)));
             let mut transaction = store.begin(AT.now_ms);
-            for account in [from, to] {
-                let done = transaction.update(0, &account, |entry, draft| {
+            for _ in 0..keys {
+                let key = key(random.below(KEYS));
+                let done = transaction.update(0, &key, |entry, draft| {
                     let value = entry.and_then(|entry| entry.bytes()).unwrap_or(&[]);
                     draft.put(0, &[value], None);
                 });
                 done.expect("the snapshot is the transaction's own");
             }
             transaction.commit().expect("nobody else writes");
+        }
+    })
+}
+
+fn transfer() -> Box<dyn FnMut(u64)> {
+    read_modify_write(2)
+}
+
+fn rmw10() -> Box<dyn FnMut(u64)> {
+    read_modify_write(10)
+}
+
+fn merge2() -> Box<dyn FnMut(u64)> {
+    let (store, mut random) = (filled(), Random::new(1));
+    (0..KEYS).for_each(|number| write(&store, number, b"100"));
+    Box::new(move |ops| {
+        for _ in 0..ops {
+            let mut transaction = store.begin(AT.now_ms);
+            transaction.add(0, &key(random.below(KEYS)), 0, -1);
+            transaction.add(0, &key(random.below(KEYS)), 0, 1);
+            transaction.commit().expect("numbers, far from overflow");
         }
     })
 }

@@ -81,9 +81,10 @@ impl Play {
     fn transaction(&mut self) {
         let mut transaction = self.store.begin(self.now_ms);
         let mut model = self.model.clone();
-        for _ in 0..=self.random.below(6) {
+        let mut savepoints = Vec::new();
+        for _ in 0..=self.random.below(9) {
             let (space, key) = (self.random.below(2) as u8, self.random.key());
-            match self.random.below(4) {
+            match self.random.below(7) {
                 0 => {
                     let (value, expiry) = (self.random.value(), self.random.expiry(self.now_ms));
                     transaction.set(space, &key, 3, &value, expiry);
@@ -96,6 +97,22 @@ impl Play {
                 2 => {
                     let found = transaction.get_with(space, &key, |entry| entry.map(row)).unwrap();
                     assert_eq!(found, seen(&model, space, &key, self.now_ms));
+                }
+                3 => {
+                    let before = seen(&model, space, &key, self.now_ms);
+                    let (mut value, kind, expiry) = before.unwrap_or((Vec::new(), 4, None));
+                    transaction.append(space, &key, kind, b"+");
+                    value.push(b'+');
+                    model.insert((space, key), (value, kind, expiry));
+                }
+                4 if self.random.below(2) == 0 => {
+                    savepoints.push((transaction.savepoint(), model.clone()));
+                }
+                4 => {
+                    if let Some((savepoint, then)) = savepoints.pop() {
+                        transaction.rollback_to(&savepoint);
+                        model = then;
+                    }
                 }
                 _ => {
                     let expiry = self.random.expiry(self.now_ms);
