@@ -11,6 +11,7 @@
 //! | [`DbSnapshot`], [`Snapshot`] | one consistent cut of everything, for as long as one likes |
 //! | [`DbTransaction`], [`Transaction`] | several keys, serialisable, all or nothing |
 //! | [`Stm`], [`TVar`] | variables that change together |
+//! | [`DurableStore`] | a store in a directory, with a write-ahead log: [`open_durable`] |
 //!
 //! # Examples
 //! ```
@@ -41,6 +42,11 @@ pub use stillpoint_store::{
     Entry, Held, Isolation, Key, KeyBuffer, KeyRange, MergeError, MvccDisabled, PressurePolicy,
     Savepoint, Snapshot, SnapshotExpired, SpaceSet, Stats, Stm, StmTransaction, Stop, Store, TVar,
     Transaction, TransactionError, TransactionOptions, Value, VersionStamp, WriteError, abort,
+};
+#[cfg(feature = "durable")]
+pub use stillpoint_wal::{
+    Checkpoint, CheckpointError, Codec, Durability, DurableStore, LogEnded, OpenError,
+    Options as DurableOptions, Recovery,
 };
 
 /// The Redis-compatible server, inside this program.
@@ -104,6 +110,39 @@ pub fn open_db_with<K: Key, V: Send + Sync + 'static>(config: Config) -> Db<K, V
 /// The guarantees of transactions.
 #[doc = include_str!("../../../docs/transactions.md")]
 pub mod transactions {}
+
+/// The store of a directory, its maintenance running by the wall clock: what its writes promised is there again.
+///
+/// # Errors
+/// Somebody else has it open, something in it is damaged or missing, or the system refuses something; nothing was changed then.
+///
+/// # Panics
+/// If the system gives no threads.
+///
+/// # Examples
+/// ```
+/// use stillpoint::{DurableOptions, now, open_durable};
+///
+/// let directory = std::env::temp_dir().join(format!("stillpoint-facade-{}", std::process::id()));
+/// let store = open_durable(&directory, DurableOptions::default())?;
+/// store.set(now(0), b"EURUSD", 0, b"1.0842", None)?; // on the device when this returns
+/// drop(store);
+///
+/// let store = open_durable(&directory, DurableOptions::default())?;
+/// assert!(store.get_with(now(0), b"EURUSD", |quote| quote.is_some()));
+/// # drop(store);
+/// # std::fs::remove_dir_all(directory)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[cfg(feature = "durable")]
+pub fn open_durable(
+    directory: impl AsRef<std::path::Path>,
+    options: DurableOptions,
+) -> Result<DurableStore, OpenError> {
+    let store = DurableStore::open(directory, options)?;
+    store.start_maintenance(wall_clock_ms);
+    Ok(store)
+}
 
 /// A key space, now by the wall clock.
 pub fn now(space: u8) -> At {

@@ -71,7 +71,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         if matches!(result, Err(CommitError::Conflict { .. } | CommitError::SnapshotExpired)) {
             self.counters.own().add(Figure::Aborts, 1);
         }
-        result
+        result.and_then(|()| self.settled().map_err(CommitError::Write))
     }
 
     fn commit_one(
@@ -91,6 +91,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 return Err(CommitError::SnapshotExpired);
             }
             if matches!(write.write, Write::Removed) && !target.is_value() {
+                self.saw(target.base);
                 return Ok(());
             }
             let new = plan.version(&place, write, &target, &mut ready)?;

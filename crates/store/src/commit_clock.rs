@@ -8,7 +8,7 @@
 //! at most `s`; so of several versions of a key with one timestamp only the last is ever seen by a snapshot.
 //!
 //! # Invariants
-//! 1. The clock never goes back, and starts at 1, so that no stamp is 0 or 1 (those words mean "unset" and "aborted").
+//! 1. The clock never goes back, and starts at 1 or later, so that no stamp is 0 or 1 (those words mean "unset" and "aborted").
 //! 2. Single-key writes only load the clock. It moves on when a snapshot is taken (once for all that are taken at that moment), when a batch
 //!    takes its timestamp (each batch its own), when a key has had 4,096 writes in one timestamp, and before a removed key leaves the index.
 //! 3. Stamps along the chain of one key grow strictly from old to new.
@@ -59,8 +59,13 @@ pub(crate) struct CommitClock {
 }
 
 impl CommitClock {
+    #[cfg(test)]
     pub(crate) fn new() -> Self {
-        CommitClock { now: CachePadded::new(AtomicU64::new(1)) }
+        CommitClock::starting_at(1)
+    }
+
+    pub(crate) fn starting_at(first: u64) -> Self {
+        CommitClock { now: CachePadded::new(AtomicU64::new(first.max(1))) }
     }
 
     #[inline]

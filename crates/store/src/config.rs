@@ -46,6 +46,8 @@ pub struct Config {
     pub stream: Option<StreamConfig>,
     /// Of which keys past versions are kept, and how many (default: none). The first that fits a key counts. It needs the stream, which is then on.
     pub retention: Vec<Retention>,
+    /// The commit clock's first value (default 1, at least 1): for a store that goes on where another one ended.
+    pub first_timestamp: u64,
 }
 
 /// Settings of the stream of committed changes.
@@ -74,6 +76,7 @@ impl Default for Config {
             on_pressure: PressurePolicy::Protect,
             stream: None,
             retention: Vec::new(),
+            first_timestamp: 1,
         }
     }
 }

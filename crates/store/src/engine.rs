@@ -76,7 +76,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 .map(|space| config.ordered.contains(space))
                 .map(|is| is.then(|| OrderedIndex::new(collector.clone(), pool.clone())))
                 .collect(),
-            clock: CommitClock::new(),
+            clock: CommitClock::starting_at(config.first_timestamp),
             leases: LeaseRegistry::new(),
             limbo: Limbo::new(),
             expiry: Expiry::new(),

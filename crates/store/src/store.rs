@@ -147,7 +147,8 @@ impl<O: Send + Sync + 'static> Store<O> {
         value: &[u8],
         expire_at_ms: Option<u64>,
     ) -> Result<(), WriteError> {
-        self.engine.set(at, key, kind, value, expire_at_ms)
+        self.engine.set(at, key, kind, value, expire_at_ms)?;
+        self.engine.settled()
     }
 
     /// Removes `key`; tells whether it was there.
@@ -180,7 +181,9 @@ impl<O: Send + Sync + 'static> Store<O> {
         key: &[u8],
         f: impl FnMut(Option<Entry<'_, O>>, &mut Draft<'_, O>) -> R,
     ) -> Result<R, WriteError> {
-        self.engine.update(at, key, f)
+        let result = self.engine.update(at, key, f)?;
+        self.engine.settled()?;
+        Ok(result)
     }
 
     /// Sets `key` if its present version is `expected` (`None`: absent). Whether it was.
@@ -360,7 +363,7 @@ impl<O: Send + Sync + 'static> Store<O> {
                 engine.update(at, &key, |_, draft| draft.remove())?;
             }
             if cursor == 0 {
-                return Ok(());
+                return engine.settled();
             }
         }
     }

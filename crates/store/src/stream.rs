@@ -42,6 +42,7 @@
 //! |---|---|
 //! | `[gate]` | Release when the gate changes, Acquire when a writer looks: a hint, the wait itself is under the signal's lock |
 //! | `[acknowledged]` | Release when the log says so, Acquire when somebody asks: what the log did before is done |
+//! | `[holds]` | Relaxed: a setting |
 //! | `[closed]` | Release when the engine ends, Acquire when a consumer asks |
 //!
 //! # Progress
@@ -99,6 +100,8 @@ pub(crate) struct Stream<O> {
     slice_bytes: usize,
     gate: AtomicU32,
     acknowledged: AtomicU64,
+    /// Whether writers wait until the log has what they wrote.
+    holds: AtomicBool,
     closed: AtomicBool,
     /// Something may have become final.
     published: Signal,
@@ -121,6 +124,7 @@ impl<O: Send + Sync + 'static> Stream<O> {
             slice_bytes: (config.budget_bytes / SLICES).clamp(SLICE_LEAST, SLICE_MOST),
             gate: AtomicU32::new(OPEN),
             acknowledged: AtomicU64::new(0),
+            holds: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             published: Signal::default(),
             room: Signal::default(),
@@ -218,7 +222,59 @@ impl<O: Send + Sync + 'static> Stream<O> {
 
     /// The timestamp of the calling thread's latest commit, or a later one.
     fn last_commit(&self, clock: &CommitClock) -> u64 {
-        self.slots.last_of_own().unwrap_or_else(|| clock.now())
+        self.slots.last_of_own().unwrap_or_else(|| {
+            let now = clock.now();
+            // So that it becomes final although nothing may be stamped with it.
+            clock.pass(now);
+            now
+        })
+    }
+
+    fn set_holds(&self, on: bool) {
+        // Relaxed [holds]: a setting
+        self.holds.store(on, Ordering::Relaxed);
+    }
+
+    /// Notes what an operation of the calling thread depends on.
+    pub(crate) fn saw(&self, timestamp: u64) {
+        self.slots.raise_last_of_own(timestamp);
+    }
+
+    /// Waits until the log has what the calling thread wrote, if writers do.
+    #[inline]
+    pub(crate) fn wait_for_own(&self, clock: &CommitClock) -> Result<(), WriteError> {
+        // Relaxed [holds]: a setting
+        if self.holds.load(Ordering::Relaxed) { self.wait_held(clock) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn wait_held(&self, clock: &CommitClock) -> Result<(), WriteError> {
+        // A write inside another one: the log reads on only when the outer one is published.
+        if self.slots.own_is_announced() {
+            return Ok(());
+        }
+        self.wait_acknowledged(self.last_commit(clock), None).map(drop)
+    }
+
+    /// Waits until everything up to `timestamp` is acknowledged. Whether it is at the deadline.
+    fn wait_acknowledged(
+        &self,
+        timestamp: u64,
+        deadline: Option<Instant>,
+    ) -> Result<bool, WriteError> {
+        loop {
+            let round = self.durable.listen();
+            if self.acknowledged() >= timestamp {
+                return Ok(true);
+            }
+            if self.has_failed() {
+                return Err(WriteError::LogFailed);
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Ok(false);
+            }
+            self.durable.wait(round, deadline);
+        }
     }
 
     fn acknowledged(&self) -> u64 {

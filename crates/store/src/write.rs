@@ -129,6 +129,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             let mut draft = Draft::of_version(place.index, key);
             let result = f(target.visible(at.now_ms), &mut draft);
             let Some(new) = new_version(&place, &target, at.now_ms, draft.decision)? else {
+                self.saw(target.base);
                 return Ok(result);
             };
             match self.write(&guard, &place, &target, new) {
@@ -311,6 +312,28 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let Some(Published(stream)) = &self.stream else { return Ok(None) };
         stream.admit(&self.clock)?;
         Ok(Some(stream.announce(&self.clock)))
+    }
+
+    /// Tells the stream what an operation that writes nothing depends on: it is as good as done only when that is safe.
+    #[inline]
+    pub(crate) fn saw(&self, base: Option<(Version<'_, O>, VersionStamp)>) {
+        if let Some(Published(stream)) = &self.stream {
+            // A removed key leaves the index only when the clock is past its removal.
+            let absent = || self.clock.now() - 1;
+            stream.saw(base.map_or_else(absent, |(_, stamp)| stamp.timestamp()));
+        }
+    }
+
+    /// Waits until the log has what the calling thread wrote, if there is a log that writers wait for. Not under a guard.
+    ///
+    /// # Errors
+    /// The log has failed.
+    #[inline]
+    pub(crate) fn settled(&self) -> Result<(), WriteError> {
+        match &self.stream {
+            None => Ok(()),
+            Some(Published(stream)) => stream.wait_for_own(&self.clock),
+        }
     }
 
     /// Tells of a committed version, counts it, sees to its expiry, and cuts out what it superseded.

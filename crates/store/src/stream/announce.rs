@@ -103,6 +103,16 @@ impl<O: Send + Sync + 'static> Slots<O> {
         take(&mut lock(&self.strays).1);
     }
 
+    /// Lets the calling thread wait for that timestamp as for a commit of its own.
+    pub(super) fn raise_last_of_own(&self, timestamp: u64) {
+        if let Some(slot) = self.own() {
+            // Relaxed [last]: its own
+            let last = slot.last.load(Ordering::Relaxed);
+            // Relaxed [last]: its own
+            slot.last.store(last.max(timestamp), Ordering::Relaxed);
+        }
+    }
+
     /// The timestamp of the calling thread's latest commit, if it has a number.
     pub(super) fn last_of_own(&self) -> Option<u64> {
         // Relaxed [last]: its own

@@ -68,6 +68,12 @@ impl<O: Send + Sync + 'static> CommitStream<O> {
         self.stream.acknowledge(timestamp);
     }
 
+    /// Whether from now on every write returns only when what it wrote, or what it saw when it wrote nothing, is acknowledged. Reads never wait,
+    /// and neither does what the store does by itself, such as removing what has expired.
+    pub fn hold_writers(&self, on: bool) {
+        self.stream.set_holds(on);
+    }
+
     /// Tells writers that the log has failed: from now on writes are refused, and nobody waits for an acknowledgement any more.
     pub fn fail(&self) {
         self.stream.fail();
@@ -143,19 +149,9 @@ impl<O: Send + Sync + 'static> Store<O> {
         timeout: Option<Duration>,
     ) -> Result<bool, WriteError> {
         let Ok(stream) = self.stream() else { return Ok(false) };
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        loop {
-            let round = stream.durable.listen();
-            if stream.acknowledged() >= timestamp {
-                return Ok(true);
-            }
-            if stream.has_failed() {
-                return Err(WriteError::LogFailed);
-            }
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                return Ok(false);
-            }
-            stream.durable.wait(round, deadline);
-        }
+        stream.wait_acknowledged(
+            timestamp,
+            timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        )
     }
 }

@@ -1,10 +1,10 @@
-//! A crate uses only crates to its left in `primitive ← reclaim ← pool ← structures ← store ← server`; versions stand in the root.
+//! A crate uses only crates to its left in `primitive ← reclaim ← pool ← structures ← store ← wal ← server`; versions stand in the root.
 
 use super::Offence;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LINE: [&str; 6] = ["primitive", "reclaim", "pool", "structures", "store", "server"];
+const LINE: [&str; 7] = ["primitive", "reclaim", "pool", "structures", "store", "wal", "server"];
 
 pub(crate) fn check(root: &Path) -> Vec<Offence> {
     LINE.iter().enumerate().flat_map(|(place, name)| manifest(root, place, name)).collect()

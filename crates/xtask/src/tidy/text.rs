@@ -5,7 +5,7 @@ use crate::source::Source;
 
 /// Lines of a file past which it holds more than one concept.
 const MAX_LINES: usize = 700;
-const SAFE_CRATES: [&str; 2] = ["store", "server"];
+const SAFE_CRATES: [&str; 3] = ["store", "wal", "server"];
 const DEV_CRATES: [&str; 4] = ["testkit", "bench", "bench-compare", "xtask"];
 const BAD_NAMES: [&str; 4] = ["utils", "common", "helpers", "misc"];
 
