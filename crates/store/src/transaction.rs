@@ -138,6 +138,15 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
         let at = self.touch(space, key);
+        self.get_at(at, f)
+    }
+
+    /// Reads the key of an entry.
+    fn get_at<R>(
+        &mut self,
+        at: usize,
+        f: impl FnOnce(Option<Entry<'_, O>>) -> R,
+    ) -> Result<R, SnapshotExpired> {
         if let Some(Write::Merge(_)) = self.keys.entries()[at].write {
             self.materialise(at)?;
         }
@@ -148,7 +157,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         }
         touched.was_read = true;
         let touched = &self.keys.entries()[at];
-        self.reader().get_hashed(space, touched.hash, key, f)
+        self.reader().get_hashed(touched.space, touched.hash, &touched.key, f)
     }
 
     /// As [`get_with`](Transaction::get_with), and the key is validated under [`Isolation::Snapshot`] too: if anybody writes it before this
@@ -165,7 +174,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         let at = self.touch(space, key);
         let touched = &mut self.keys.entries_mut()[at];
         (touched.was_read, touched.locked) = (true, true);
-        self.get_with(space, key, f)
+        self.get_at(at, f)
     }
 
     /// A copy of `key`'s bytes; `None` if it is absent or an object. See [`get_with`](Transaction::get_with).
@@ -188,7 +197,8 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     ) -> Result<R, SnapshotExpired> {
         let mut draft = Draft::buffered();
         let mut before = None;
-        let result = self.get_with(space, key, |entry| {
+        let at = self.touch(space, key);
+        let result = self.get_at(at, |entry| {
             let result = f(entry, &mut draft);
             if let (Decision::Expire(expire_at_ms), Some(entry)) = (&draft.decision, entry) {
                 let value = owned(entry.value());
@@ -208,7 +218,6 @@ impl<O: Send + Sync + 'static> Transaction<O> {
             Decision::Keep | Decision::Install(_) => None,
         };
         if write.is_some() {
-            let at = self.touch(space, key);
             self.replace(at, write);
         }
         Ok(result)
@@ -359,6 +368,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         let isolation = self.isolation;
         let (mut reads, mut writes) = (Vec::new(), Vec::new());
         if self.keys.entries().iter().any(|touched| touched.write.is_some()) {
+            writes.reserve(self.keys.entries().len());
             for touched in self.keys.entries_mut() {
                 if touched.write.is_none() && touched.is_validated(isolation) {
                     let key = std::mem::take(&mut touched.key);

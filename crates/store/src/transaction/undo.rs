@@ -37,11 +37,17 @@ pub(crate) struct Hooks {
 
 impl Hooks {
     pub(crate) fn committed(&mut self) {
+        if self.on_commit.is_empty() && self.on_rollback.is_empty() {
+            return;
+        }
         self.on_rollback.clear();
         std::mem::take(&mut self.on_commit).into_iter().for_each(|hook| hook());
     }
 
     pub(crate) fn rolled_back(&mut self) {
+        if self.on_commit.is_empty() && self.on_rollback.is_empty() {
+            return;
+        }
         self.on_commit.clear();
         std::mem::take(&mut self.on_rollback).into_iter().for_each(|hook| hook());
     }
