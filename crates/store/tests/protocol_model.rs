@@ -5,7 +5,7 @@
 //! | `play` | what processes do, and which rule is left out |
 //! | `state` | what decides what can happen next |
 //! | `process` | an operation, run one shared access at a time |
-//! | `settle`, `lease`, `write`, `commit`, `prune` | the protocol, as the store's files of these names have it |
+//! | `settle`, `lease`, `write`, `commit`, `prune`, `order` | the protocol, as the store's files of these names have it |
 //! | `naive` | the design that is not a snapshot |
 //! | `search`, `judge` | all orders of steps; what must be true at their ends |
 //! | `clean`, `broken` | plays that must be clean; weakenings that must not |
@@ -13,7 +13,8 @@
 //! # Invariants
 //! 1. The model's steps are the store's atomic accesses, all in one total order, as the store's own are SeqCst. Left out are sequence numbers running
 //!    out, expiry, patience and the priority token; limbo stands for whoever runs `Tidy`.
-//! 2. A model that finds nothing proves nothing unless it can find something: each rule it rests on is broken once, and found out.
+//! 2. Plays that take long are left out unless `STILLPOINT_LARGE_PLAYS` is set.
+//! 3. A model that finds nothing proves nothing unless it can find something: each rule it rests on is broken once, and found out.
 #![cfg(not(stillpoint_loom))]
 
 #[path = "protocol_model/broken.rs"]
@@ -28,6 +29,8 @@ mod judge;
 mod lease;
 #[path = "protocol_model/naive.rs"]
 mod naive;
+#[path = "protocol_model/order.rs"]
+mod order;
 #[path = "protocol_model/play.rs"]
 mod play;
 #[path = "protocol_model/process.rs"]

@@ -31,12 +31,13 @@ fn broken(play: Play) {
 }
 
 macro_rules! broken {
-    ($($test:ident: $name:literal, [$($process:expr),*] $(, absent $absent:expr)? $(, without $weakening:ident)?;)*) => {$(
+    ($($test:ident: $name:literal, [$($process:expr),*] $(, absent $absent:expr)? $(, by $bound:ident)? $(, without $weakening:ident)?;)*) => {$(
         #[test]
         fn $test() {
             broken(
                 Play::new($name, &[$(&$process),*])
                     $(.absent(&$absent))?
+                    $(.$bound())?
                     $(.with(Weakening::$weakening))?,
             );
         }
@@ -82,4 +83,24 @@ broken! {
         [[Snapshot(&[X, X])], [Write(X)]], without LeaseUnannounced;
     removal_leaves_clock: "removal leaves the clock: remove X; write X",
         [[Remove(X), Write(X)]], without RemovalLeavesClock;
+    tombstone_first: "tombstone first: get X; write Y; get X | batch XY | remove X",
+        [[Get(X), Write(Y), Get(X)], [Commit { reads: &[], writes: &[X, Y] }], [Remove(X)]], without TombstoneFirst;
+    enter_late: "enter late: write X | get X; snapshot X",
+        [[Write(X)], [Get(X), Snapshot(&[X])]], absent [X], by in_order, without EnterLate;
+    leave_early: "leave early: write X | write X; remove X",
+        [[Write(X)], [Write(X), Remove(X)]], absent [X], by in_order, without LeaveEarly;
+    enter_the_dead: "enter the dead: remove X | write X",
+        [[Remove(X)], [Write(X)]], by in_order, without EnterTheDead;
+    die_unawares: "die unawares: remove X | write X",
+        [[Remove(X)], [Write(X)]], by in_order, without DieUnawares;
+    retract_silently: "retract silently: write X | remove X",
+        [[Write(X)], [Remove(X)]], absent [X], by in_order, without RetractSilently;
+    walk_before_fixed: "walk before fixed: walk X write Y | walk Y write X, both absent",
+        [[Commit { reads: &[X], writes: &[Y] }], [Commit { reads: &[Y], writes: &[X] }]],
+        absent [X, Y], by in_order, without WalkBeforeFixed;
+    phantoms_pass: "phantoms pass: walk X write Y | walk Y write X, both absent",
+        [[Commit { reads: &[X], writes: &[Y] }], [Commit { reads: &[Y], writes: &[X] }]],
+        absent [X, Y], by in_order, without PhantomsPass;
+    verdict_in_order: "verdict without lease: walk X write Y | remove X; get Y | kill",
+        [[Commit { reads: &[X], writes: &[Y] }], [Remove(X), Get(Y)], [Kill(0)]], by in_order, without VerdictWithoutLease;
 }

@@ -6,7 +6,8 @@
 //!    with their reads, no update is lost, and GETs agree with the time of the clock on the wall. No such order exists exactly if the
 //!    dependencies have a cycle.
 //! 2. **Snapshots are cuts.** What was read at timestamp s is, for each key and each time it was read, the newest version committed at or before s.
-//! 3. **Stamps grow.** The stamps of a key's committed versions rise strictly in the order of installation, so one stamp names one write.
+//! 3. **The order has the keys.** A key is in the order at the end exactly if it has a record, and its presence is not dead.
+//! 4. **Stamps grow.** The stamps of a key's committed versions rise strictly in the order of installation, so one stamp names one write.
 
 use crate::play::{Op, Play};
 use crate::state::{ABSENT, Ending, INITIAL, KEYS, NONE, Record, Stamp, State};
@@ -17,6 +18,8 @@ pub(crate) enum Violation {
     NoSerialOrder,
     FalseSnapshot,
     StampsDoNotGrow,
+    KeyOutOfOrder,
+    KeyLeftInOrder,
 }
 
 type Values = [u8; KEYS];
@@ -40,6 +43,19 @@ impl<'a> Judge<'a> {
         }
         if !stamps_grow(state) {
             return Some(Violation::StampsDoNotGrow);
+        }
+        if self.play.in_order {
+            for key in 0..KEYS as u8 {
+                let has_record = state.shared.heads[usize::from(key)] != NONE;
+                let is_in_order = !state.shared.has_no_presence(key);
+                if has_record && !is_in_order {
+                    return Some(Violation::KeyOutOfOrder);
+                }
+                // A dead one that is not taken out is left as well.
+                if !has_record && state.shared.order[usize::from(key)] != NONE {
+                    return Some(Violation::KeyLeftInOrder);
+                }
+            }
         }
         let end = newest_values(state);
         let history = history(records, end);

@@ -76,6 +76,22 @@ pub(crate) enum Weakening {
     LeasesBeforeStamp,
     /// A lease is published only when its timestamp is known: no PINNING.
     LeaseUnannounced,
+    /// A chain is shortened from its aborted head down, the tombstone before what it removed.
+    TombstoneFirst,
+    /// A key enters the order after its first version was installed.
+    EnterLate,
+    /// A writer leaves its key's presence before it installs.
+    LeaveEarly,
+    /// Who enters does not look whether the presence is dead.
+    EnterTheDead,
+    /// A presence dies though somebody has come and gone since the look at the record.
+    DieUnawares,
+    /// A retractor that finds somebody counted leaves no word.
+    RetractSilently,
+    /// Validation walks intervals before the timestamp is fixed.
+    WalkBeforeFixed,
+    /// Validation looks only at those keys of an interval that were found there.
+    PhantomsPass,
 }
 
 /// Processes with their programs, and the rules they keep.
@@ -87,12 +103,24 @@ pub(crate) struct Play {
     pub(crate) absent: &'static [u8],
     /// Nothing is cut out, to bound the search.
     pub(crate) keeps_all: bool,
+    /// Snapshots and commits read by walking the order of the keys, and first versions come and go in it.
+    pub(crate) in_order: bool,
     pub(crate) weakening: Option<Weakening>,
+    /// It takes long.
+    pub(crate) is_large: bool,
 }
 
 impl Play {
     pub(crate) const fn new(name: &'static str, processes: &'static [&'static [Op]]) -> Self {
-        Play { name, processes, absent: &[], keeps_all: false, weakening: None }
+        Play {
+            name,
+            processes,
+            absent: &[],
+            keeps_all: false,
+            in_order: false,
+            weakening: None,
+            is_large: false,
+        }
     }
 
     pub(crate) const fn absent(self, absent: &'static [u8]) -> Self {
@@ -101,6 +129,14 @@ impl Play {
 
     pub(crate) const fn keeping_all(self) -> Self {
         Play { keeps_all: true, ..self }
+    }
+
+    pub(crate) const fn in_order(self) -> Self {
+        Play { in_order: true, ..self }
+    }
+
+    pub(crate) const fn large(self) -> Self {
+        Play { is_large: true, ..self }
     }
 
     pub(crate) const fn with(self, weakening: Weakening) -> Self {

@@ -75,18 +75,23 @@ impl Process<'_> {
                 shared.clock += u8::from(shared.clock == timestamp);
             })?;
         }
-        self.remove_chain(key, head)
+        let is_weak = self.is_weak(Weakening::TombstoneFirst);
+        self.remove_chain(key, head, if is_weak { head } else { tombstone })
     }
 
-    fn remove_chain(&mut self, key: u8, head: u8) -> Step<()> {
-        self.prune(head, |_, _| false)?;
-        self.access("remove", |shared| {
+    /// Removes a chain of which nothing is visible from `last` down; what is older than a tombstone goes before it.
+    fn remove_chain(&mut self, key: u8, head: u8, last: u8) -> Step<()> {
+        self.prune(last, |_, _| false)?;
+        let is_removed = self.access("remove", |shared| {
             let slot = &mut shared.heads[usize::from(key)];
-            if *slot == head {
+            let is_there = *slot == head;
+            if is_there {
                 *slot = NONE;
                 shared.version_mut(head).is_cut = true;
             }
-        })
+            is_there
+        })?;
+        if is_removed { self.call(|process| process.retract(key)) } else { Ok(()) }
     }
 
     /// Cuts out of a chain what no lease needs, and the whole chain if the key is gone.
@@ -112,7 +117,7 @@ impl Process<'_> {
         }
         let newest = self.latest(head)?;
         if newest == NONE {
-            return if is_final { self.remove_chain(key, head) } else { Ok(()) };
+            return if is_final { self.remove_chain(key, head, head) } else { Ok(()) };
         }
         if matches!(self.op, Op::Tidy(_)) {
             let view = self.view_leases()?;

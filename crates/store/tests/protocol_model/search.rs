@@ -14,7 +14,7 @@ use crate::state::{Record, State};
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-const MAX_STATES: usize = 6_000_000;
+const MAX_STATES: usize = 20_000_000;
 
 /// What a search found out.
 pub(crate) struct Outcome {

@@ -89,23 +89,44 @@ impl Process<'_> {
     /// Brings a prepared commit to its verdict.
     pub(crate) fn decide(&mut self, commit: usize) -> Step<Status> {
         self.call(|process| {
+            let walks_early = process.is_weak(Weakening::WalkBeforeFixed);
+            let met = if walks_early { process.meet_all(commit)? } else { u8::MAX };
             let timestamp = process.fix_timestamp(commit)?;
             let status = process.status(commit)?;
             if status.is_final() {
                 return Ok(status);
             }
-            let is_valid = process.validate(commit, timestamp)?;
+            let is_valid = process.validate(commit, timestamp, met)?;
             process.access("propose verdict", |shared| propose(shared, commit, is_valid))
         })
     }
 
-    fn validate(&mut self, commit: usize, timestamp: u8) -> Step<bool> {
+    /// The keys that a walk over a commit's reads meets.
+    fn meet_all(&mut self, commit: usize) -> Step<u8> {
+        let reads = self.known(|shared| shared.commits[commit].reads);
+        let mut met = 0;
+        for key in (0..8).filter(|key| reads & 1 << key != 0) {
+            met |= u8::from(self.is_met(key)?) << key;
+        }
+        Ok(met)
+    }
+
+    /// `met`: which keys count as met, if that is known already.
+    fn validate(&mut self, commit: usize, timestamp: u8, met: u8) -> Step<bool> {
         let reads = self.known(|shared| shared.commits[commit].reads);
         if reads == 0 || self.is_weak(Weakening::NoValidation) {
             return Ok(true);
         }
         for key in (0..8).filter(|key| reads & 1 << key != 0) {
-            if self.call(|process| process.is_changed(key, commit, timestamp))? {
+            if self.is_weak(Weakening::PhantomsPass)
+                && self
+                    .known(|shared| !shared.was_there(key, shared.commits[commit].read_timestamp))
+            {
+                continue;
+            }
+            let is_met = met & 1 << key != 0
+                && (self.is_weak(Weakening::WalkBeforeFixed) || self.is_met(key)?);
+            if is_met && self.call(|process| process.is_changed(key, commit, timestamp))? {
                 return Ok(false);
             }
         }

@@ -5,10 +5,12 @@
 //!  stamp  UNSET | plain: timestamp(11) sequence(4) | PENDING commit | ABORTED
 //!  commit INSTALLING ─▶ PREPARED ─▶ COMMITTED | ABORTED,  INSTALLING ─▶ ABORTED
 //!  lease  FREE | PINNING g | s | KILLED s
+//!  order  key ─▶ presence   entries ever · counted · WANTED · DEAD
 //! ```
 //! # Invariants
 //! 1. Versions are numbered in the order of their installation and never reused: a process that stands on a version cut out may go on over its
 //!    link, as under a guard, and a compare-and-swap never mistakes a version for another.
+//!    Presences are numbered likewise.
 //! 2. What was committed is known for ever from `versions`, cut out or not; `judge` reads the truth there.
 
 use crate::play::Play;
@@ -20,6 +22,7 @@ pub(crate) const PROCESSES: usize = 4;
 pub(crate) const OPS: usize = 8;
 pub(crate) const READS: usize = 3;
 const VERSIONS: usize = 12;
+const PRESENCES: usize = 8;
 
 /// No version.
 pub(crate) const NONE: u8 = u8::MAX;
@@ -27,6 +30,13 @@ pub(crate) const NONE: u8 = u8::MAX;
 pub(crate) const ABSENT: u8 = u8::MAX;
 /// The value of a key at first.
 pub(crate) const INITIAL: u8 = u8::MAX - 1;
+
+/// A presence's words, as the store's of that name.
+pub(crate) const DEAD: u32 = 1;
+pub(crate) const WANTED: u32 = 1 << 1;
+pub(crate) const ONE_COUNTED: u32 = 1 << 2;
+pub(crate) const COUNTED: u32 = 0b111 << 2;
+pub(crate) const ONE_ENTRY: u32 = 1 << 5;
 
 pub(crate) const FREE: u8 = 0;
 pub(crate) const PINNING: u8 = 0x80;
@@ -126,6 +136,10 @@ const NO_DESCRIPTOR: Descriptor =
 pub(crate) struct Shared {
     pub(crate) clock: u8,
     pub(crate) heads: [u8; KEYS],
+    /// The presence of each key in the order.
+    pub(crate) order: [u8; KEYS],
+    pub(crate) presences: [u32; PRESENCES],
+    pub(crate) presence_count: u8,
     pub(crate) leases: [u8; PROCESSES],
     pub(crate) versions: [Version; VERSIONS],
     pub(crate) installed: u8,
@@ -141,6 +155,9 @@ impl Shared {
         let mut shared = Shared {
             clock: 1,
             heads: [NONE; KEYS],
+            order: [NONE; KEYS],
+            presences: [0; PRESENCES],
+            presence_count: 0,
             leases: [FREE; PROCESSES],
             versions: [NO_VERSION; VERSIONS],
             installed: 0,
@@ -151,6 +168,9 @@ impl Shared {
         for key in (0..KEYS as u8).filter(|key| !play.absent.contains(key)) {
             let installed = shared.install(key, NONE, INITIAL, Stamp::plain(1));
             assert_ne!(installed, NONE);
+            if play.in_order {
+                shared.put_presence(key, 0);
+            }
         }
         shared
     }
@@ -180,6 +200,24 @@ impl Shared {
         self.installed - 1
     }
 
+    /// Puts a new presence in the place of one that is not there, or dead; its number.
+    pub(crate) fn put_presence(&mut self, key: u8, state: u32) -> u8 {
+        self.presences[usize::from(self.presence_count)] = state;
+        self.order[usize::from(key)] = self.presence_count;
+        self.presence_count += 1;
+        self.presence_count - 1
+    }
+
+    pub(crate) fn presence(&mut self, presence: u8) -> &mut u32 {
+        &mut self.presences[usize::from(presence)]
+    }
+
+    /// Whether the key's place in the order is free for a new presence.
+    pub(crate) fn has_no_presence(&self, key: u8) -> bool {
+        let at = self.order[usize::from(key)];
+        at == NONE || self.presences[usize::from(at)] & DEAD != 0
+    }
+
     /// The stamp of a version if its commit has happened.
     pub(crate) fn committed_stamp(&self, version: &Version) -> Option<Stamp> {
         match version.stamp.standing() {
@@ -189,6 +227,15 @@ impl Shared {
             }
             _ => None,
         }
+    }
+
+    /// Whether a key had a value at a timestamp.
+    pub(crate) fn was_there(&self, key: u8, timestamp: u8) -> bool {
+        let mut of_key = self.installed().iter().filter(|version| version.key == key);
+        let seen = |version: &&Version| {
+            self.committed_stamp(version).is_some_and(|stamp| stamp.timestamp() <= timestamp)
+        };
+        of_key.rfind(seen).is_some_and(|version| version.value != ABSENT)
     }
 
     /// The newest committed stamp below a version.
@@ -209,6 +256,11 @@ impl Hash for Shared {
         hasher.write_u8(self.clock);
         hasher.write_u8(self.over);
         self.heads.iter().chain(&self.leases).for_each(|byte| hasher.write_u8(*byte));
+        if self.presence_count > 0 {
+            self.order.iter().for_each(|byte| hasher.write_u8(*byte));
+            let presences = &self.presences[..usize::from(self.presence_count)];
+            presences.iter().for_each(|word| hasher.write_u64(u64::from(*word)));
+        }
         for version in self.installed() {
             hasher.write_u64(
                 u64::from(version.stamp.0)

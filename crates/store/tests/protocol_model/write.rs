@@ -49,7 +49,11 @@ impl Process<'_> {
     /// Reads keys at the record's timestamp; whether the lease held all the while.
     pub(crate) fn read_at(&mut self, keys: &[u8], record: &mut Record) -> Step<bool> {
         for key in keys {
-            let version = self.visible_at(*key, record.read_timestamp)?;
+            let version = if self.is_met(*key)? {
+                self.visible_at(*key, record.read_timestamp)?
+            } else {
+                NONE
+            };
             if !self.holds(self.me, record.read_timestamp)? {
                 return Ok(false);
             }
@@ -126,10 +130,6 @@ impl Process<'_> {
             record.read(key, self.value(base));
         }
         Ok(record)
-    }
-
-    pub(crate) fn install(&mut self, key: u8, head: u8, value: u8, stamp: Stamp) -> Step<u8> {
-        self.access("install", |shared| shared.install(key, head, value, stamp))
     }
 }
 
