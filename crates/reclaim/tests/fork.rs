@@ -7,7 +7,7 @@ use forked::forked;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use stillpoint_reclaim::{Atomic, Collector, Guard, Owned};
@@ -246,9 +246,10 @@ fn a_thread_forks_when_its_thread_locals_have_gone() {
 #[test]
 fn a_guard_that_outlives_its_threads_exit_goes_on_in_a_child() {
     let _turn = TURN.lock().unwrap();
-    let collector = Collector::builder().batch_len(4).survive_fork(true).build();
     // For ever, so that a guard may be in a thread-local.
-    let collector: &'static Collector = Box::leak(Box::new(collector));
+    static COLLECTOR: OnceLock<Collector> = OnceLock::new();
+    let made = || Collector::builder().batch_len(4).survive_fork(true).build();
+    let collector = COLLECTOR.get_or_init(made);
     let thread = thread::spawn(move || {
         AT_EXIT.with(|exit| {
             let mut place = exit.0.borrow_mut();
