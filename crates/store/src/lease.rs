@@ -9,7 +9,8 @@
 //! ```
 //! | from | to | by |
 //! |---|---|---|
-//! | FREE | PINNING, then held | the owner, in `take` |
+//! | FREE | PINNING | the owner, in `take` |
+//! | PINNING | held | the owner, or a pruner who does not want to wait for it |
 //! | held | KILLED | anybody |
 //! | held, KILLED | FREE | the owner, in `release` |
 //!
@@ -19,9 +20,11 @@
 //! 2. **Kept.** Let a writer supersede version `a` by a version stamped `b`, and only then look for leases. If it does not find a lease that
 //!    needs `a` (a <= s < b), none will ever. For a lease whose word the writer did not yet see as PINNING or held announced itself after
 //!    that look in the total order, loads the clock later still, and the clock has reached `b` since before the look: so s >= b. A word
-//!    PINNING|g with g >= b says s >= b likewise; with g < b the version is kept.
+//!    PINNING|g may still come to any s >= g: so the writer gives it its timestamp itself, from the clock of that moment, and s >= b again. Whoever
+//!    stops in the middle of taking a lease thus keeps no more than one that is held.
 //! 3. A slot has one owner: the thread whose `fetch_or` set its bit. Only the owner sets the bit free, after the word.
-//! 4. A slot's held words grow strictly: a later owner's clock is past the former owner's s. So a CAS from held `s` to KILLED never hits a later owner.
+//! 4. A slot's words grow strictly from owner to owner: a later one's clock is past the former one's s. So a CAS from held `s` to KILLED, or from
+//!    PINNING|g to held, never hits a later owner.
 //! 5. A reader that finds its word still held after a walk knows that every version it needed was linked during the walk.
 //!
 //! # Orderings
@@ -106,27 +109,21 @@ impl LeaseRegistry {
         let word = &self.slot(slot).word;
         // Relaxed [deadline]: the slot is ours
         self.slot(slot).deadline_ms.store(NO_DEADLINE, Ordering::Relaxed);
-        if self.announces() {
-            // SeqCst [lease]: announced before the clock is read for good
-            word.store(PINNING | clock.now(), Ordering::SeqCst);
+        let pinning = PINNING | clock.now();
+        #[cfg(stillpoint_loom)]
+        if !self.announces {
+            let read_timestamp = clock.now();
+            clock.pass(read_timestamp);
+            // SeqCst [lease]: as below, too late
+            word.store(read_timestamp, Ordering::SeqCst);
+            return Lease { slot, read_timestamp };
         }
+        // SeqCst [lease]: announced before the clock is read for good
+        word.store(pinning, Ordering::SeqCst);
         announced();
-        let read_timestamp = clock.now();
-        clock.pass(read_timestamp);
-        // SeqCst [lease]: from here the lease is exact
-        word.store(read_timestamp, Ordering::SeqCst);
+        // Else somebody has done it, who may even have ended the lease since.
+        let read_timestamp = publish(word, pinning, clock).unwrap_or_else(|there| there & !KILLED);
         Lease { slot, read_timestamp }
-    }
-
-    #[cfg(stillpoint_loom)]
-    fn announces(&self) -> bool {
-        self.announces
-    }
-
-    #[cfg(not(stillpoint_loom))]
-    #[inline(always)]
-    fn announces(&self) -> bool {
-        true
     }
 
     pub(crate) fn release(&self, lease: Lease) {
@@ -211,6 +208,21 @@ impl LeaseRegistry {
         }
     }
 
+    /// Shows the timestamp of each live lease. One that is being taken is given its timestamp first; one that is announced only after this began has,
+    /// or will have, a later timestamp than the clock had then, and may not be shown.
+    pub(crate) fn for_each_exact(&self, clock: &CommitClock, mut f: impl FnMut(u64)) {
+        for (slot, word) in self.words() {
+            let word = if word & PINNING == 0 {
+                word
+            } else {
+                publish(&slot.word, word, clock).unwrap_or_else(|there| there)
+            };
+            if word != FREE && word & (KILLED | PINNING) == 0 {
+                f(word);
+            }
+        }
+    }
+
     /// The number of live leases, and the oldest.
     pub(crate) fn count_and_oldest(&self) -> (u64, Option<u64>) {
         let (mut count, mut oldest) = (0, None::<u64>);
@@ -254,6 +266,16 @@ impl LeaseRegistry {
         }
         killed
     }
+}
+
+/// Gives a lease that is being taken its timestamp, whoever is first; or what is there instead.
+#[inline]
+fn publish(word: &AtomicU64, pinning: u64, clock: &CommitClock) -> Result<u64, u64> {
+    let read_timestamp = clock.now();
+    clock.pass(read_timestamp);
+    // SeqCst [lease]: from here the lease is exact
+    word.compare_exchange(pinning, read_timestamp, Ordering::SeqCst, Ordering::SeqCst)
+        .map(|_| read_timestamp)
 }
 
 fn kill(slot: &Slot, held: u64) -> bool {

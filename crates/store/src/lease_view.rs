@@ -3,29 +3,22 @@
 //! # Invariants
 //! 1. A view is taken after the newest version of the chain in question was stamped; then lease invariant 2 holds for every version of it.
 
+use crate::commit_clock::CommitClock;
 use crate::lease::LeaseRegistry;
 
 const INLINE: usize = 8;
 
-/// Held timestamps, ascending, and the lowest bound of those being taken.
+/// Held timestamps, ascending.
 pub(crate) struct LeaseView {
     inline: [u64; INLINE],
     len: usize,
     spilled: Vec<u64>,
-    pinning: Option<u64>,
 }
 
 impl LeaseView {
-    pub(crate) fn take(leases: &LeaseRegistry) -> Self {
-        let mut view =
-            LeaseView { inline: [0; INLINE], len: 0, spilled: Vec::new(), pinning: None };
-        leases.for_each(|timestamp, exact| {
-            if exact {
-                view.add(timestamp);
-            } else {
-                view.pinning = Some(view.pinning.map_or(timestamp, |least| least.min(timestamp)));
-            }
-        });
+    pub(crate) fn take(leases: &LeaseRegistry, clock: &CommitClock) -> Self {
+        let mut view = LeaseView { inline: [0; INLINE], len: 0, spilled: Vec::new() };
+        leases.for_each_exact(clock, |timestamp| view.add(timestamp));
         view.held_mut().sort_unstable();
         view
     }
@@ -55,7 +48,7 @@ impl LeaseView {
     pub(crate) fn needs(&self, from: u64, until: u64) -> Option<u64> {
         let held = self.held();
         let first = held[held.partition_point(|timestamp| *timestamp < from)..].first().copied();
-        first.filter(|timestamp| *timestamp < until).or(self.pinning.filter(|least| *least < until))
+        first.filter(|timestamp| *timestamp < until)
     }
 
     /// A lease that reads before `timestamp`.
@@ -67,7 +60,6 @@ impl LeaseView {
 #[cfg(all(test, not(stillpoint_loom)))]
 mod tests {
     use super::*;
-    use crate::commit_clock::CommitClock;
 
     #[test]
     fn a_view_knows_which_interval_holds_a_lease() {
@@ -79,7 +71,7 @@ mod tests {
                     leases.take(&clock).read_timestamp
                 })
                 .collect();
-            let view = LeaseView::take(&leases);
+            let view = LeaseView::take(&leases, &clock);
             for at in taken {
                 assert_eq!(view.needs(at, at + 1), Some(at));
                 assert_eq!(view.needs(at - 2, at + 2), Some(at));

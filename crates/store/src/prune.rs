@@ -61,7 +61,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         stamp: VersionStamp,
         base: (Version<'g, O>, VersionStamp),
     ) {
-        let view = LeaseView::take(&self.leases);
+        let view = LeaseView::take(&self.leases, &self.clock);
         let walk = self.prune_by(place.index, version, stamp, &view, base.1);
         if let Some(lease) = walk.lease {
             self.limbo.push(lease, waiting(place, base.1));
@@ -139,7 +139,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         tombstone: Version<'g, O>,
         stamp: VersionStamp,
     ) -> Option<u64> {
-        let view = LeaseView::take(&self.leases);
+        let view = LeaseView::take(&self.leases, &self.clock);
         if let Some(lease) = view.older_than(stamp.timestamp()) {
             return Some(lease);
         }
@@ -260,7 +260,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             return;
         };
         if let Some(watched) = watched.filter(|watched| *watched != stamp) {
-            let view = LeaseView::take(&self.leases);
+            let view = LeaseView::take(&self.leases, &self.clock);
             if let Some(lease) = self.prune_by(index, version, stamp, &view, watched).lease {
                 wait(watched, lease);
             }

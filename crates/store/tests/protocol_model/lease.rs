@@ -3,6 +3,7 @@
 //! # Invariants
 //! 1. A lease is announced (PINNING, with a lower bound) before the clock is read for good, and the clock is past it before anybody reads by it.
 //! 2. The bound is exact when it is announced, and a lease is published at once when the clock is past it. Delays of either only make pruners keep more.
+//!    (In the store a pruner publishes a lease that is being taken, as its owner would; here only owners do, and a pruner keeps what it may need.)
 //! 3. A view looks at the slots one by one; it is taken after the version whose predecessors are in question was stamped.
 
 use crate::play::{Op, Weakening};
