@@ -3,6 +3,7 @@
 //! ```text
 //!  waiting   how many tickets there are: all that a writer looks at while nobody waits
 //!  shards    by hash: (space, hash, sleeper) …      a ticket has an entry for each of its keys
+//!  walkers   (space, interval, sleeper) …           and one for each interval of keys that it has walked
 //!  sleeper   woken? · what wakes it: a thread or a task
 //! ```
 //! # No wake-up is lost
@@ -12,6 +13,7 @@
 //!    A writer that sees the announcement but takes the shard's lock before the entry is there is met by the waiter's look, which comes after.
 //! 2. What a waiter's look passes by will notify later: a version of a commit that is not prepared. One that is unset is stamped by the look, one
 //!    that is prepared is decided.
+//!    A key that is new in an interval enters the ordered index before it is installed, so the look, which walks the interval again, meets it.
 //! 3. A helper that brings a stopped owner's write to its end wakes everybody who waits, since the owner may be long in coming; a wake-up
 //!    too many costs an attempt. Only an owner that stops between the end of its write and its look leaves a waiter asleep until it goes on.
 //!
@@ -22,8 +24,9 @@
 //!
 //! # Progress
 //! Waiting blocks, as it says. A writer takes a lock for each key that it wrote while anybody at all waits, for as long as a walk over those who wait in
-//! one of 64 shards takes; while nobody does, it makes one load of a line that is hardly ever written.
+//! one of 64 shards, and over all who wait for intervals, takes; while nobody does, it makes one load of a line that is hardly ever written.
 
+use crate::descriptor::ReadRange;
 use crate::engine::Engine;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -40,11 +43,17 @@ const SHARDS: usize = 1;
 pub(crate) struct Waiters {
     waiting: CachePadded<AtomicUsize>,
     shards: Box<[Mutex<Vec<Entry>>]>,
+    walkers: Mutex<Vec<Walker>>,
 }
 
 struct Entry {
     space: u8,
     hash: u64,
+    sleeper: Arc<Sleeper>,
+}
+
+struct Walker {
+    read: ReadRange,
     sleeper: Arc<Sleeper>,
 }
 
@@ -97,6 +106,7 @@ impl Waiters {
         Waiters {
             waiting: CachePadded::new(AtomicUsize::new(0)),
             shards: (0..SHARDS).map(|_| Mutex::new(Vec::new())).collect(),
+            walkers: Mutex::new(Vec::new()),
         }
     }
 
@@ -112,19 +122,24 @@ impl Waiters {
 
     /// A key was written.
     #[inline]
-    pub(crate) fn notify(&self, space: u8, hash: u64) {
+    pub(crate) fn notify(&self, space: u8, hash: u64, key: &[u8]) {
         if !self.nobody_waits() {
-            self.wake(space, hash);
+            self.wake(space, hash, key);
         }
     }
 
     #[cold]
-    fn wake(&self, space: u8, hash: u64) {
+    fn wake(&self, space: u8, hash: u64, key: &[u8]) {
         let is_it = |entry: &&Entry| entry.hash == hash && entry.space == space;
-        let found: Vec<_> = {
+        let mut found: Vec<_> = {
             let shard = self.shard(hash);
             shard.iter().filter(is_it).map(|entry| Arc::clone(&entry.sleeper)).collect()
         };
+        let has_it =
+            |walker: &&Walker| walker.read.space == space && walker.read.range.contains(key);
+        let walkers = locked(&self.walkers);
+        found.extend(walkers.iter().filter(has_it).map(|walker| Arc::clone(&walker.sleeper)));
+        drop(walkers);
         found.iter().for_each(|sleeper| sleeper.wake());
     }
 
@@ -138,6 +153,9 @@ impl Waiters {
                 locked(shard).iter().map(|entry| Arc::clone(&entry.sleeper)).collect();
             all.iter().for_each(|sleeper| sleeper.wake());
         }
+        let walkers: Vec<_> =
+            locked(&self.walkers).iter().map(|walker| Arc::clone(&walker.sleeper)).collect();
+        walkers.iter().for_each(|sleeper| sleeper.wake());
     }
 }
 
@@ -145,12 +163,13 @@ impl Waiters {
 pub(crate) struct Ticket<O: Send + Sync + 'static> {
     engine: Arc<Engine<O>>,
     keys: Vec<(u8, u64)>,
+    has_walked: bool,
     sleeper: Arc<Sleeper>,
 }
 
 impl<O: Send + Sync + 'static> Ticket<O> {
     /// Announces a sleeper, who has to look at its keys once more before it sleeps.
-    pub(crate) fn new(engine: Arc<Engine<O>>, keys: Vec<(u8, u64)>) -> Self {
+    pub(crate) fn new(engine: Arc<Engine<O>>, keys: Vec<(u8, u64)>, ranges: &[ReadRange]) -> Self {
         let sleeper = Arc::new(Sleeper(Mutex::new(State { is_woken: false, wakes: None })));
         // SeqCst [announce]: before the look that follows
         engine.waiters.waiting.fetch_add(1, Ordering::SeqCst);
@@ -158,9 +177,14 @@ impl<O: Send + Sync + 'static> Ticket<O> {
             let sleeper = Arc::clone(&sleeper);
             engine.waiters.shard(hash).push(Entry { space, hash, sleeper });
         }
+        if !ranges.is_empty() {
+            let walker =
+                |read: &ReadRange| Walker { read: read.clone(), sleeper: Arc::clone(&sleeper) };
+            locked(&engine.waiters.walkers).extend(ranges.iter().map(walker));
+        }
         // SeqCst [announce]: whatever the loads of that look are
         fence(Ordering::SeqCst);
-        Ticket { engine, keys, sleeper }
+        Ticket { engine, keys, has_walked: !ranges.is_empty(), sleeper }
     }
 
     /// Sleeps until a key is written; `false` if the deadline comes first.
@@ -189,6 +213,10 @@ impl<O: Send + Sync + 'static> Drop for Ticket<O> {
         for &(_, hash) in &self.keys {
             let mut shard = self.engine.waiters.shard(hash);
             shard.retain(|entry| !Arc::ptr_eq(&entry.sleeper, &self.sleeper));
+        }
+        if self.has_walked {
+            let mut walkers = locked(&self.engine.waiters.walkers);
+            walkers.retain(|walker| !Arc::ptr_eq(&walker.sleeper, &self.sleeper));
         }
         // SeqCst [announce]: as the announcement
         self.engine.waiters.waiting.fetch_sub(1, Ordering::SeqCst);

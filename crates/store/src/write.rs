@@ -345,7 +345,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         stamp: VersionStamp,
         base: Option<(Version<'g, O>, VersionStamp)>,
     ) {
-        self.waiters.notify(place.space, place.hash);
+        self.waiters.notify(place.space, place.hash, place.key);
         self.count(place, version, base.map(|(base, _)| base));
         if let Some(at) = version.expire_at() {
             // An entry at or before that time is on its way already if the base expires too; it will be moved on.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 use stillpoint_store::{
-    At, Config, Step, Stop, Store, Transaction, TransactionError, TransactionOptions,
+    At, Config, SpaceSet, Step, Stop, Store, Transaction, TransactionError, TransactionOptions,
 };
 
 const AT: At = At { space: 0, now_ms: 1 };
@@ -193,5 +193,35 @@ fn a_waiter_is_woken_by_a_helper_while_the_owner_of_the_commit_is_stopped() {
         store.get_with(AT, b"l", |entry| assert!(entry.is_some()));
         assert_eq!(waiter.join().unwrap(), Ok(b"1".to_vec()));
         go_on.send(()).unwrap();
+    });
+}
+
+#[test]
+fn a_walk_waits_for_a_new_key_in_its_interval_and_for_no_other() {
+    let store: Store = Store::new(Config { ordered: SpaceSet::ALL, ..Config::default() });
+    let runs = AtomicU32::new(0);
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            store.transaction(options(), |tx| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                let first = tx.prefix(0, b"job:").next_with(|entry| entry.key().to_vec())?;
+                match first {
+                    None => tx.retry(),
+                    Some(key) => {
+                        tx.remove(0, &key);
+                        Ok::<_, Stop>(key)
+                    }
+                }
+            })
+        });
+        while store.stats().snapshots > 0 || runs.load(Ordering::Relaxed) == 0 {
+            thread::yield_now();
+        }
+        store.set(AT, b"other", 0, b"", None).unwrap();
+        store.set(At { space: 1, ..AT }, b"job:1", 0, b"", None).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        assert!(runs.load(Ordering::Relaxed) <= 2, "it does not run while nothing changes");
+        store.set(AT, b"job:7", 0, b"", None).unwrap();
+        assert_eq!(waiter.join().unwrap(), Ok(b"job:7".to_vec()));
     });
 }

@@ -1,6 +1,7 @@
 //! Waiting inside transactions: `retry` and `or_else`, and what a retry waits for.
 
 use crate::engine::{Engine, uncapped};
+use crate::ordered::{KeyCursor, Side};
 use crate::transaction::{Stop, Transaction};
 use crate::waiters::Ticket;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     /// Gives this attempt up until something changes: `return tx.retry();`. The closure runs again when a key that it has read was written since;
     /// meanwhile the thread (in [`transaction_async`](crate::Store::transaction_async) the task) sleeps.
     ///
-    /// A value that merely expires wakes nobody until the store's maintenance removes it. A transaction that has walked an interval of keys
-    /// ([`range`](Transaction::range)) does not sleep: it runs again at once, and again.
+    /// A value that merely expires wakes nobody until the store's maintenance removes it. A serialisable transaction that has walked an
+    /// interval of keys ([`range`](Transaction::range)) is woken by each write into it.
     ///
     /// # Errors
     /// Always.
@@ -40,16 +41,12 @@ impl<O: Send + Sync + 'static> Transaction<O> {
 
     /// Ends the transaction and waits for a change of what it read.
     pub(super) fn wait_for_change(self) -> Wait<O> {
-        if !self.ranges.is_empty() {
-            // Nobody wakes who waits for an interval: it looks again.
-            return Wait::Over;
-        }
         let read = self.keys.entries().iter().filter(|touched| touched.was_read);
         let keys: Vec<_> = read.map(|touched| (touched.space, touched.hash)).collect();
-        if keys.is_empty() {
+        if keys.is_empty() && self.ranges.is_empty() {
             return Wait::ForEver;
         }
-        let ticket = Ticket::new(Arc::clone(&self.engine), keys);
+        let ticket = Ticket::new(Arc::clone(&self.engine), keys, &self.ranges);
         if self.looks_first() && self.has_changed() { Wait::Over } else { Wait::Until(ticket) }
     }
 
@@ -60,7 +57,19 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         read.any(|touched| {
             let timestamp = reader.lease.read_timestamp;
             self.engine.is_written_since(touched.space, touched.hash, &touched.key, timestamp)
-        }) || reader.check().is_err()
+        }) || self.has_interval_changed()
+            || reader.check().is_err()
+    }
+
+    /// Whether somebody has written into an interval that it walked.
+    fn has_interval_changed(&self) -> bool {
+        let timestamp = self.reader().lease.read_timestamp;
+        self.ranges.iter().any(|read| {
+            let mut keys = KeyCursor::new(read.space, read.range.clone());
+            std::iter::from_fn(|| keys.pop(&self.engine, Side::Front)).any(|found| {
+                self.engine.is_written_since(read.space, found.hash, &found.key, timestamp)
+            })
+        })
     }
 
     #[cfg(stillpoint_loom)]
