@@ -31,6 +31,11 @@
 //! # Progress
 //! Entering and leaving are lock-free but for the map's own writes, which wait for other writers of the same leaf; retracting is the same. All of it happens for
 //! keys that come and go only. A writer that is stopped after it has entered holds up nobody: its key's presence stays.
+//!
+//! # Cost
+//! Instructions an operation, 10,000 to 70,000 keys of 8 bytes, in a space with order and (without): a set of a key that is there 1,437 (1,434), of a new one 6,348
+//! (1,675), a removal and a set 9,767 (3,737). A key of a range over a snapshot 835, of a scan in no order 438. Memory: the key once more with 16 bytes, 16 bytes of
+//! presence, and its slot in a leaf.
 
 mod keys;
 mod presence;
