@@ -28,6 +28,9 @@ use crate::transaction::Write;
 use crate::write::{Place, Target, raced};
 use stillpoint_structures::{AllocError, Batch, Guard, NewValue, NewVersion};
 
+/// What a version takes beside key and value.
+const HEADER_BYTES: usize = 24;
+
 /// A write on its way to the commit.
 pub(crate) struct PlannedWrite<'t, O> {
     pub(crate) space: u8,
@@ -61,6 +64,10 @@ struct Installed<'g, O: Send + Sync + 'static> {
 impl<O: Send + Sync + 'static> Engine<O> {
     /// Commits. The reader is given up as soon as there is a verdict, so that a commit keeps no old versions for itself.
     pub(crate) fn commit(&self, plan: Plan<'_, O>, reader: Reader<O>) -> Result<(), CommitError> {
+        let bytes = plan.bytes();
+        if bytes > 0 {
+            self.admit(bytes, plan.now_ms).map_err(CommitError::Write)?;
+        }
         let result = match &plan.writes[..] {
             [] => Ok(()),
             [only] if plan.reads.is_empty() && plan.ranges.is_empty() => {
@@ -194,7 +201,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 if batch.descriptor().status() == Status::Aborted {
                     return Err(conflict(write.key));
                 }
-                let new = plan.version(&place, write, &target, &mut ready)?;
+                let mut new = plan.version(&place, write, &target, &mut ready)?;
+                self.touch_new(&mut new, target.base);
                 let mut install =
                     |new| batch.install(place.index, place.hash, target.head.as_ref(), new);
                 let done = match self.ordered(place.space) {
@@ -254,6 +262,16 @@ impl<O: Send + Sync + 'static> Engine<O> {
 }
 
 impl<O: Send + Sync + 'static> Plan<'_, O> {
+    /// About as many bytes as its values take.
+    fn bytes(&self) -> usize {
+        let sizes = self.writes.iter().map(|write| match write.write {
+            Write::Removed => 0,
+            Write::Value(value) => write.key.len() + value.value.len() + HEADER_BYTES,
+            Write::Merge(_) => write.key.len() + HEADER_BYTES,
+        });
+        sizes.sum()
+    }
+
     /// Refuses early what validation would refuse.
     fn check(
         &self,

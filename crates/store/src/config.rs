@@ -1,6 +1,7 @@
 //! [`Config`] and [`At`]: what a store is made of, and where and when an operation happens.
 
 use crate::SpaceSet;
+use crate::eviction::Eviction;
 
 /// Where and when an operation happens: the key space and the caller's wall clock in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,12 @@ pub struct Config {
     pub retention: Vec<Retention>,
     /// The commit clock's first value (default 1, at least 1): for a store that goes on where another one ended.
     pub first_timestamp: u64,
+    /// Milliseconds of the caller's clock after which a snapshot is ended (default: never). Transactions are not.
+    pub max_snapshot_age_ms: Option<u64>,
+    /// Bytes that newest values, their objects and the index may take (default: no limit).
+    pub max_bytes: Option<u64>,
+    /// How room is made above that.
+    pub eviction: Eviction,
 }
 
 /// Settings of the stream of committed changes.
@@ -77,6 +84,9 @@ impl Default for Config {
             stream: None,
             retention: Vec::new(),
             first_timestamp: 1,
+            max_snapshot_age_ms: None,
+            max_bytes: None,
+            eviction: Eviction::default(),
         }
     }
 }

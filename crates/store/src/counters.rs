@@ -26,14 +26,17 @@ pub(crate) enum Figure {
     Helps,
     ExpiredKeys,
     EvictedKeys,
+    /// Bytes by which writes have changed the newest values, up or down, since there is a limit.
+    Changed,
     ExpiredSnapshots,
 }
 
-const FIGURES: usize = 12;
+const FIGURES: usize = 13;
 
 struct Cell {
     figures: [OwnerCounter; FIGURES],
     keys: Box<[OwnerCounter]>,
+    draws: OwnerCounter,
 }
 
 pub(crate) struct Counters {
@@ -52,6 +55,7 @@ impl Counters {
             CachePadded::new(Cell {
                 figures: [const { OwnerCounter::new() }; FIGURES],
                 keys: (0..spaces).map(|_| OwnerCounter::new()).collect(),
+                draws: OwnerCounter::new(),
             })
         };
         Counters { cells: Segments::new(make) }
@@ -109,6 +113,13 @@ impl Own<'_> {
     #[inline]
     pub(crate) fn add_keys(&self, space: u8, by: i64) {
         self.change(&self.cell.keys[usize::from(space)], by);
+    }
+
+    /// A random number.
+    pub(crate) fn draw(&self) -> u64 {
+        self.change(&self.cell.draws, 1);
+        let mut state = self.cell.draws.get();
+        crate::store::next_random(&mut state)
     }
 
     #[inline]

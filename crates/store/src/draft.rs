@@ -116,6 +116,14 @@ impl<'g, O> Value<'g, O> {
 }
 
 impl<O> OwnedValue<O> {
+    /// Bytes; of an object none, it is there already.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            OwnedValue::Bytes(bytes) => bytes.len(),
+            OwnedValue::Object(_) => 0,
+        }
+    }
+
     pub(crate) fn as_new(&self) -> NewValue<'_, O> {
         match self {
             OwnedValue::Bytes(bytes) => NewValue::Bytes(bytes),

@@ -19,9 +19,11 @@ use crate::commit_clock::CommitClock;
 use crate::config::{Config, StreamConfig};
 use crate::counters::Counters;
 use crate::descriptor::Descriptor;
+use crate::eviction::Evictor;
 use crate::expiry::Expiry;
 use crate::lease::LeaseRegistry;
 use crate::limbo::Limbo;
+use crate::listener::Listeners;
 use crate::ordered::OrderedIndex;
 use crate::settings::Settings;
 use crate::stream::{Published, Stream};
@@ -46,6 +48,8 @@ pub(crate) struct Engine<O: Send + Sync + 'static> {
     pub(crate) counters: Counters,
     pub(crate) settings: Settings,
     pub(crate) stream: Option<Published<O>>,
+    pub(crate) evictor: Evictor,
+    pub(crate) listeners: Listeners,
     /// Taken by the one transaction that others must be patient with.
     pub(crate) priority: CachePadded<AtomicBool>,
     pub(crate) waiters: Waiters,
@@ -83,6 +87,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
             counters: Counters::new(usize::from(config.spaces)),
             settings: Settings::new(config),
             stream: Engine::stream_of(config),
+            evictor: Evictor::new(config.max_bytes, &config.eviction),
+            listeners: Listeners::default(),
             priority: CachePadded::new(AtomicBool::new(false)),
             waiters: Waiters::new(),
             collector,

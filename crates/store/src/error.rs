@@ -13,6 +13,11 @@ pub enum WriteError {
         /// Bytes asked for.
         bytes: usize,
     },
+    /// The store holds as much as it may, and no key may be evicted.
+    Full {
+        /// Its limit.
+        max_bytes: u64,
+    },
     /// The value is longer than 4 GiB - 1.
     TooLarge {
         /// Bytes asked for.
@@ -27,6 +32,9 @@ impl fmt::Display for WriteError {
         match self {
             WriteError::OutOfMemory { bytes } => {
                 write!(f, "no memory for a version of {bytes} bytes")
+            }
+            WriteError::Full { max_bytes } => {
+                write!(f, "the store holds more than {max_bytes} bytes, and no key may be evicted")
             }
             WriteError::TooLarge { bytes } => write!(f, "a value of {bytes} bytes is too large"),
             WriteError::LogFailed => f.write_str("the log has failed"),

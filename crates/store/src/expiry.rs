@@ -17,6 +17,7 @@
 //! | tag | sites |
 //! |---|---|
 //! | `[survey]` | Release when set, Acquire when taken: the survey sees the value for which it was called |
+//! | `[records]` | Relaxed: written under the lock; a hint to others |
 //! | `[earliest]` | Relaxed: a hint, whether a look is worth while |
 
 use std::collections::BTreeMap;
@@ -57,9 +58,11 @@ pub(crate) struct Expiry {
     survey: AtomicBool,
     /// No record of the calendar is due before; inboxes not counted.
     earliest: AtomicU64,
+    /// Records of the calendar.
+    records: AtomicU64,
 }
 
-fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -74,6 +77,7 @@ impl Expiry {
             calendar: Mutex::default(),
             survey: AtomicBool::new(false),
             earliest: AtomicU64::new(u64::MAX),
+            records: AtomicU64::new(0),
         }
     }
 
@@ -134,20 +138,72 @@ impl Expiry {
             }
         }
         calendar.extend(later);
+        // Relaxed [records]: only holders of the lock write it
+        let left = self.records.load(Ordering::Relaxed).saturating_sub(due.len() as u64);
+        // Relaxed [records]: only holders of the lock write it
+        self.records.store(left, Ordering::Relaxed);
         self.note_earliest(&calendar);
         due
     }
 
+    /// Takes up to `count` records of one page out, to be put back by [`push`](Expiry::push) if their keys are still there: of the first page, or of one
+    /// about a time that `draw` chooses. `None` if another thread is at it.
+    pub(crate) fn take_some(&self, count: usize, draw: Option<u64>) -> Option<Vec<Due>> {
+        let mut calendar = try_lock(&self.calendar)?;
+        self.empty_inboxes(&mut calendar);
+        let (Some((&first, _)), Some((&last, _))) =
+            (calendar.first_key_value(), calendar.last_key_value())
+        else {
+            return Some(Vec::new());
+        };
+        // Times are often spread over orders of magnitude, so it is the span's logarithm that is drawn evenly.
+        let time = draw.map_or(first, |draw| {
+            let span = last - first;
+            let span = span >> (draw >> 58).min(span.max(1).ilog2().into());
+            first + draw % (span + 1)
+        });
+        let (&page, records) = calendar.range_mut(time..).next()?;
+        let rest = records.len().saturating_sub(count);
+        let taken = records.split_off(rest);
+        if rest == 0 {
+            calendar.remove(&page);
+        }
+        // Relaxed [records]: only holders of the lock write it
+        let left = self.records.load(Ordering::Relaxed).saturating_sub(taken.len() as u64);
+        // Relaxed [records]: only holders of the lock write it
+        self.records.store(left, Ordering::Relaxed);
+        self.note_earliest(&calendar);
+        Some(taken)
+    }
+
+    /// Forgets all records if there are more than `most`, as when keys go long before they expire, and calls for a survey.
+    pub(crate) fn shed_above(&self, most: u64) {
+        // Relaxed [records]: a hint
+        if self.records.load(Ordering::Relaxed) > most
+            && let Some(mut calendar) = try_lock(&self.calendar)
+        {
+            calendar.clear();
+            // Relaxed [records]: only holders of the lock write it
+            self.records.store(0, Ordering::Relaxed);
+            self.note_earliest(&calendar);
+            self.call_survey();
+        }
+    }
+
     fn empty_inboxes(&self, calendar: &mut BTreeMap<u64, Vec<Due>>) {
-        let mut moved = false;
+        let mut moved = 0;
         for inbox in &self.inboxes {
             let records = try_lock(inbox).map(|mut records| std::mem::take(&mut *records));
             for record in records.into_iter().flatten() {
                 calendar.entry(record.at() >> PAGE_BITS).or_default().push(record);
-                moved = true;
+                moved += 1;
             }
         }
-        if moved {
+        if moved > 0 {
+            // Relaxed [records]: only holders of the lock write it
+            let before = self.records.load(Ordering::Relaxed);
+            // Relaxed [records]: only holders of the lock write it
+            self.records.store(before + moved, Ordering::Relaxed);
             self.note_earliest(calendar);
         }
     }
@@ -183,6 +239,26 @@ mod tests {
             }
         }
         assert_eq!(rest, 900);
+    }
+
+    #[test]
+    fn records_that_are_taken_are_gone_and_too_many_are_forgotten_for_a_survey() {
+        let expiry = Expiry::new();
+        (0..1000).for_each(|at| expiry.push(0, at, 1000 + at * 100));
+        let first = expiry.take_some(5, None).unwrap();
+        assert!(!first.is_empty() && first.iter().all(|due| due.at() < 1100), "{first:?}");
+        let mut left = 1000 - first.len();
+        for draw in 0..100_000u64 {
+            let draw = draw.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            left -= expiry.take_some(5, Some(draw)).unwrap().len();
+        }
+        assert_eq!(left, 0, "every time is drawn some day");
+        (0..1000).for_each(|at| expiry.push(0, at, at));
+        assert!(expiry.take_due(499, 10_000).len() == 500 && !expiry.take_survey());
+        expiry.shed_above(500);
+        assert!(!expiry.take_survey());
+        expiry.shed_above(499);
+        assert!(expiry.take_survey() && expiry.take_due(5_000, 10_000).is_empty());
     }
 
     #[test]

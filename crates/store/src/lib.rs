@@ -14,6 +14,7 @@
 //! | `write`, `commit`, `descriptor` | writes of one key; commits of several |
 //! | `waiters` | who sleeps until a key changes |
 //! | `prune`, `limbo` | cutting out what no snapshot needs |
+//! | `eviction`, `listener` | staying within a limit of bytes; who is told of what went |
 //! | `expiry`, `maintenance` | what is done beside the operations |
 //! | `stream` | every committed change, once, in order |
 //! | `counters`, `settings`, `segments` | figures per thread, live settings, arrays that grow in place |
@@ -30,11 +31,13 @@ mod draft;
 mod engine;
 mod entry;
 mod error;
+mod eviction;
 mod expiry;
 mod key_range;
 mod lease;
 mod lease_view;
 mod limbo;
+mod listener;
 mod maintenance;
 #[cfg(stillpoint_loom)]
 mod mutation;
@@ -66,7 +69,9 @@ pub use error::{
     CommitError, HistoryError, Lagged, MergeError, MvccDisabled, SnapshotExpired, StreamOff,
     TransactionError, WriteError,
 };
+pub use eviction::{Eviction, EvictionPolicy, Room, Usage};
 pub use key_range::KeyRange;
+pub use listener::{Removal, RemovalReason};
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
 pub use mutation::Mutation;

@@ -11,6 +11,7 @@ use crate::Store;
 use crate::counters::Figure;
 use crate::engine::{Engine, uncapped};
 use crate::entry::VersionStamp;
+use crate::eviction::Room;
 use crate::expiry::Due;
 use crate::settle::Standing;
 use crate::write::{Expiring, Place};
@@ -20,6 +21,10 @@ use stillpoint_primitive::background;
 
 /// Steps of one pass of the thread.
 const PASS: usize = 4096;
+/// Records of expiry that are kept beside two for each key.
+const SPARE_RECORDS: u64 = 1 << 17;
+/// Keys evicted in one pass.
+const EVICTIONS: usize = 256;
 /// Collections of a pass, as long as there is something to collect; what they retire is reclaimed together.
 const COLLECTIONS: usize = 8;
 /// The longest pause when there is nothing to do.
@@ -35,6 +40,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
         if killed > 0 {
             self.counters.own().add(Figure::ExpiredSnapshots, killed as i64);
         }
+        let keys: u64 = self.spaces().map(|(space, _)| self.counters.keys(space)).sum();
+        self.expiry.shed_above(2 * keys + SPARE_RECORDS);
         if self.expiry.take_survey() {
             self.survey();
         }
@@ -100,10 +107,21 @@ impl<O: Send + Sync + 'static> Engine<O> {
         self.tidy_all(budget)
     }
 
+    /// Brings the store back within its limit, as far as this pass may. Whether there is more to do.
+    fn evict_over(&self, now_ms: u64) -> bool {
+        self.evictor.tell_time(now_ms);
+        if !self.evictor.is_limited() {
+            return false;
+        }
+        self.recount();
+        self.make_room(0, now_ms, EVICTIONS) == Room::Some
+    }
+
     /// One pass of the thread; whether there may be more to do at once. `left` is what the last flush could not reclaim: a store in which
     /// nothing is retired needs no other.
     fn pass(&self, now_ms: u64, left: &mut u64) -> bool {
         let expired = self.expire_due(now_ms, PASS);
+        let is_crowded = self.evict_over(now_ms);
         let mut collected = 0;
         for _ in 0..COLLECTIONS {
             let some = self.collect(PASS);
@@ -116,7 +134,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             self.collector.flush();
             *left = self.collector.stats().unreclaimed;
         }
-        expired + collected >= PASS
+        is_crowded || expired + collected >= PASS
     }
 }
 

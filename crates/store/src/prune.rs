@@ -334,12 +334,17 @@ impl<O: Send + Sync + 'static> Engine<O> {
 
     /// Ends the oldest snapshot if old versions take more than they may.
     pub(crate) fn relieve(&self) -> bool {
-        let Some(limit) = self.settings.expire_above_bytes() else { return false };
-        let over = self.old_version_bytes() > limit && self.leases.kill_oldest();
-        if over {
+        let Some(limit) = self.settings.max_version_bytes() else { return false };
+        let bytes = self.old_version_bytes();
+        if bytes <= limit {
+            return false;
+        }
+        self.listeners.tell_of_pressure(bytes);
+        let killed = self.settings.expires_oldest() && self.leases.kill_oldest();
+        if killed {
             self.counters.own().add(Figure::ExpiredSnapshots, 1);
         }
-        over
+        killed
     }
 
     /// Bytes of versions beside the newest committed values, their objects' left out.

@@ -61,6 +61,9 @@ impl<O: Send + Sync + 'static> Reader<O> {
             self.engine.visible_at(&guard, head.version(), self.lease.read_timestamp)
         });
         self.check()?;
+        if let Some((version, _)) = found {
+            self.engine.touch(version, self.now_ms);
+        }
         Ok(f(found.and_then(|(version, stamp)| Entry::of(version, stamp, self.now_ms))))
     }
 

@@ -15,6 +15,7 @@ pub(crate) struct Settings {
     max_versions: AtomicU32,
     gc_interval_us: AtomicU64,
     max_version_bytes: AtomicU64,
+    max_snapshot_age_ms: AtomicU64,
     expire_oldest: AtomicBool,
 }
 
@@ -25,6 +26,7 @@ impl Settings {
             max_versions: AtomicU32::new(config.max_versions.max(1)),
             gc_interval_us: AtomicU64::new(config.gc_interval_us),
             max_version_bytes: AtomicU64::new(config.max_version_bytes.unwrap_or(NO_LIMIT)),
+            max_snapshot_age_ms: AtomicU64::new(config.max_snapshot_age_ms.unwrap_or(NO_LIMIT)),
             expire_oldest: AtomicBool::new(config.on_pressure == PressurePolicy::ExpireOldest),
         }
     }
@@ -59,12 +61,29 @@ impl Settings {
         self.gc_interval_us.store(us, Ordering::Relaxed);
     }
 
-    /// The limit above which the oldest snapshot is to end, if there is such a limit.
-    pub(crate) fn expire_above_bytes(&self) -> Option<u64> {
+    /// How old a snapshot may become, if there is such a limit.
+    pub(crate) fn max_snapshot_age_ms(&self) -> Option<u64> {
+        // Relaxed [setting]: stands alone
+        let limit = self.max_snapshot_age_ms.load(Ordering::Relaxed);
+        (limit != NO_LIMIT).then_some(limit)
+    }
+
+    pub(crate) fn set_max_snapshot_age_ms(&self, limit: Option<u64>) {
+        // Relaxed [setting]: stands alone
+        self.max_snapshot_age_ms.store(limit.unwrap_or(NO_LIMIT), Ordering::Relaxed);
+    }
+
+    /// How many bytes old versions may take, if there is such a limit.
+    pub(crate) fn max_version_bytes(&self) -> Option<u64> {
         // Relaxed [setting]: stands alone
         let limit = self.max_version_bytes.load(Ordering::Relaxed);
+        (limit != NO_LIMIT).then_some(limit)
+    }
+
+    /// Whether the oldest snapshot is to end above that.
+    pub(crate) fn expires_oldest(&self) -> bool {
         // Relaxed [setting]: stands alone
-        (limit != NO_LIMIT && self.expire_oldest.load(Ordering::Relaxed)).then_some(limit)
+        self.expire_oldest.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_pressure(&self, max_version_bytes: Option<u64>, policy: PressurePolicy) {

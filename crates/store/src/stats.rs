@@ -96,9 +96,10 @@ impl<O: Send + Sync + 'static> Store<O> {
         }
     }
 
-    /// The memory of keys, versions and index in use, in bytes: blocks as their classes round them up.
+    /// The memory of keys, versions, newest objects and index in use, in bytes: blocks as their classes round them up.
     pub fn used_bytes(&self) -> u64 {
-        self.engine.pool.stats().bytes + self.engine.index_bytes()
+        let objects = self.engine.counters.sum(Figure::LiveObjectBytes);
+        self.engine.pool.stats().bytes + objects + self.engine.index_bytes()
     }
 
     /// Gives memory that is not used back to the system; how many bytes.
@@ -120,6 +121,11 @@ impl<O: Send + Sync + 'static> Store<O> {
     /// Sets the pause of the maintenance thread.
     pub fn set_gc_interval_us(&self, us: u64) {
         self.engine.settings.set_gc_interval_us(us);
+    }
+
+    /// Sets how old snapshots that begin from now on may become, in milliseconds of the caller's clock.
+    pub fn set_max_snapshot_age_ms(&self, limit: Option<u64>) {
+        self.engine.settings.set_max_snapshot_age_ms(limit);
     }
 
     /// Sets how many bytes old versions may take, and what happens above that.

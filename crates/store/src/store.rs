@@ -116,6 +116,7 @@ impl<O: Send + Sync + 'static> Store<O> {
         match found {
             None => (f(None), false),
             Some((version, stamp)) => {
+                engine.touch(version, at.now_ms);
                 let entry = Entry::of(version, stamp, at.now_ms);
                 (f(entry), entry.is_none() && !version.is_tombstone())
             }
@@ -373,7 +374,11 @@ impl<O: Send + Sync + 'static> Store<O> {
     /// # Progress
     /// Wait-free.
     pub fn snapshot(&self, now_ms: u64) -> Snapshot<O> {
-        Snapshot::take(Arc::clone(&self.engine), now_ms)
+        let snapshot = Snapshot::take(Arc::clone(&self.engine), now_ms);
+        if let Some(age_ms) = self.engine.settings.max_snapshot_age_ms() {
+            snapshot.set_deadline(now_ms.saturating_add(age_ms));
+        }
+        snapshot
     }
 
     /// As [`snapshot`](Store::snapshot), for snapshots that are to last, if [`Config::mvcc_enabled`](crate::Config::mvcc_enabled) grants them.

@@ -23,6 +23,7 @@ use crate::draft::{Decision, Draft};
 use crate::engine::{Engine, HeadOf, Index, Version, uncapped};
 use crate::entry::{Entry, VersionStamp};
 use crate::error::WriteError;
+use crate::listener::RemovalReason;
 use crate::settle::Standing;
 use crate::step::Step;
 use crate::stream::{Announcement, Published};
@@ -83,6 +84,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         }
         let place = self.place(at.space, key);
         let mut new = place.index.new_version(key, NewValue::Bytes(value), kind, expire_at_ms)?;
+        self.admit(new.bytes(), at.now_ms)?;
         let guard = self.collector.pin();
         loop {
             let target = self.target(&guard, &place);
@@ -105,6 +107,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     ) -> Result<(), WriteError> {
         let place = self.place(at.space, key);
         let mut new = place.index.new_version(key, NewValue::Bytes(value), kind, expire_at_ms)?;
+        self.admit(new.bytes(), at.now_ms)?;
         let guard = self.collector.pin();
         loop {
             let target = self.target(&guard, &place);
@@ -122,6 +125,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         key: &[u8],
         mut f: impl FnMut(Option<Entry<'_, O>>, &mut Draft<'_, O>) -> R,
     ) -> Result<R, WriteError> {
+        self.tell_time(at.now_ms);
         let place = self.place(at.space, key);
         let guard = self.collector.pin();
         loop {
@@ -132,6 +136,11 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 self.saw(target.base);
                 return Ok(result);
             };
+            let before = target.base.map_or(0, |(base, _)| base.bytes() + base.object_bytes());
+            let growth = (new.bytes() + new.object_bytes()).saturating_sub(before);
+            if growth > 0 && !new.is_tombstone() {
+                self.admit(growth, at.now_ms)?;
+            }
             match self.write(&guard, &place, &target, new) {
                 Ok(()) => return Ok(result),
                 Err(refused) => drop(raced(refused)?),
@@ -160,6 +169,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
             match self.write(&guard, place, &target, tombstone) {
                 Ok(()) => {
                     self.counters.own().add(Figure::ExpiredKeys, 1);
+                    drop(guard);
+                    self.tell_of_removal(place.space, place.key, RemovalReason::Expired);
                     return Ok(Expiring::Removed);
                 }
                 Err(refused) => drop(raced(refused)?),
@@ -267,9 +278,10 @@ impl<O: Send + Sync + 'static> Engine<O> {
         guard: &'g Guard<'g>,
         place: &Place<'g, O>,
         target: &Target<'g, O>,
-        new: NewVersion<O>,
+        mut new: NewVersion<O>,
         then: impl FnOnce(Version<'g, O>, VersionStamp),
     ) -> Result<(), Refused<O>> {
+        self.touch_new(&mut new, target.base);
         #[cfg(stillpoint_loom)]
         let early = self.clock.now();
         let install = |new| place.index.install(guard, place.hash, target.head.as_ref(), new);
@@ -375,6 +387,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         own.add(Figure::Versions, 1);
         own.add(Figure::VersionBytes, version.bytes() as i64);
         own.add(Figure::LiveBytes, bytes - bytes_before);
+        self.note_change(bytes + objects - bytes_before - objects_before);
         if objects | objects_before != 0 {
             own.add(Figure::ObjectBytes, objects);
             own.add(Figure::LiveObjectBytes, objects - objects_before);

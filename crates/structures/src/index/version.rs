@@ -266,6 +266,11 @@ impl<O: Send + Sync + 'static> NewVersion<O> {
         unsafe { block_bytes(self.block.as_ptr()) }
     }
 
+    /// Whether it says that the key is absent.
+    pub fn is_tombstone(&self) -> bool {
+        self.header().has(TOMBSTONE)
+    }
+
     /// Bytes that its object has elsewhere, rounded up to words.
     pub fn object_bytes(&self) -> usize {
         self.header().object_bytes()
