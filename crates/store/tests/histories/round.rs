@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
-use stillpoint_store::{Config, Isolation, PressurePolicy, Store};
+use stillpoint_store::{Config, Isolation, PressurePolicy, SpaceSet, Store};
 use stillpoint_testkit::Random;
 use stillpoint_testkit::serializability::{History, Outcome, Recorder, Report, check};
 
@@ -23,6 +23,8 @@ pub(crate) struct Round {
     stops: u64,
     /// Whether snapshots are ended when old versions take more than a little.
     presses: bool,
+    /// Whether lists are kept in order, and walked.
+    is_ordered: bool,
 }
 
 impl Round {
@@ -34,21 +36,24 @@ impl Round {
     pub(crate) fn of(seed: u64) -> Self {
         let keys = [3, 8, 200][(seed % 3) as usize];
         let stops = [0, 4, 20, 100][(seed / 3 % 4) as usize];
-        Round { seed, threads: 8 + seed % 5, keys, stops, presses: seed % 4 == 3 }
+        let is_ordered = seed / 5 % 2 == 0;
+        Round { seed, threads: 8 + seed % 5, keys, stops, presses: seed % 4 == 3, is_ordered }
     }
 
     pub(crate) fn run(&self, isolation: Isolation, total: &mut Total) -> History {
-        let config = if self.presses {
-            Config {
-                max_version_bytes: Some(2_000),
-                on_pressure: PressurePolicy::ExpireOldest,
-                ..Config::default()
-            }
-        } else {
-            Config::default()
-        };
-        let (store, shared, recorder) =
-            (Store::new(config), Shared::new(self.keys, isolation), Recorder::new());
+        let mut config = Config::default();
+        if self.presses {
+            config.max_version_bytes = Some(2_000);
+            config.on_pressure = PressurePolicy::ExpireOldest;
+        }
+        if self.is_ordered {
+            config.ordered = SpaceSet::ALL;
+        }
+        let (store, shared, recorder) = (
+            Store::new(config),
+            Shared::new(self.keys, isolation, self.is_ordered),
+            Recorder::new(),
+        );
         stops::put_into(&store, self.stops, self.seed, &total.stopped);
         let done = AtomicBool::new(false);
         thread::scope(|scope| {

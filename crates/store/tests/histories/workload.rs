@@ -6,6 +6,7 @@
 //!  value   thread (16 bits) | number (48 bits): of no other write; a list is its elements one after the other
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) keys: u64,
     /// Of all transactions.
     isolation: Isolation,
+    /// Whether what lasts is kept in order, so that it can be walked.
+    is_ordered: bool,
     started: AtomicU64,
     start: Instant,
 }
@@ -42,7 +45,7 @@ impl Key {
     /// Its place in the store.
     fn place(self) -> (u8, Vec<u8>) {
         match self {
-            Key::List(number) => (LASTING, format!("list:{number}").into_bytes()),
+            Key::List(number) => (LASTING, format!("list:{number:08}").into_bytes()),
             Key::Register(number) => (LASTING, format!("register:{number}").into_bytes()),
             Key::Volatile(number) => (VOLATILE, format!("volatile:{number}").into_bytes()),
         }
@@ -59,8 +62,8 @@ impl Key {
 }
 
 impl Shared {
-    pub(crate) fn new(keys: u64, isolation: Isolation) -> Self {
-        Shared { keys, isolation, started: AtomicU64::new(0), start: Instant::now() }
+    pub(crate) fn new(keys: u64, isolation: Isolation, is_ordered: bool) -> Self {
+        Shared { keys, isolation, is_ordered, started: AtomicU64::new(0), start: Instant::now() }
     }
 
     /// The clock by which values expire.
@@ -97,11 +100,12 @@ enum Found {
     Register(Seen),
 }
 
+fn words(entry: Entry<'_, ()>) -> Vec<u64> {
+    let words = entry.bytes().unwrap().chunks(8);
+    words.map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect()
+}
+
 fn found(key: Key, entry: Option<Entry<'_, ()>>) -> Found {
-    let words = |entry: Entry<'_, ()>| -> Vec<u64> {
-        let words = entry.bytes().unwrap().chunks(8);
-        words.map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect()
-    };
     match key {
         Key::List(_) => Found::List(entry.map(words).unwrap_or_default()),
         Key::Register(_) | Key::Volatile(_) => Found::Register(match entry {
@@ -259,6 +263,13 @@ impl Worker<'_> {
         if priority {
             transaction.request_priority();
         }
+        if self.shared.is_ordered && self.random.percent(20) {
+            let from = self.shared.started.load(Ordering::Relaxed) / MOVES_AFTER;
+            if walk(&mut transaction, &mut running, from, self.shared.keys.min(MAX_KEYS)).is_none()
+            {
+                return running.end(Outcome::Aborted);
+            }
+        }
         for (key, what, value, expiry) in plan {
             if step(&mut transaction, &mut running, key, what, value, expiry).is_none() {
                 return running.end(Outcome::Aborted);
@@ -271,6 +282,28 @@ impl Worker<'_> {
         let committed = !rolls_back && transaction.commit().is_ok();
         running.end(if committed { Outcome::Committed } else { Outcome::Aborted });
     }
+}
+
+/// Walks some lists from one on, those that are not there yet among them; `None` if the transaction's snapshot was ended.
+fn walk(
+    transaction: &mut Transaction,
+    running: &mut Running<'_>,
+    from: u64,
+    count: u64,
+) -> Option<()> {
+    let name = |number| Key::List(number).place().1;
+    let mut there = BTreeMap::new();
+    let mut range = transaction.range(LASTING, name(from)..name(from + count));
+    while let Some((key, elements)) =
+        range.next_with(|entry| (entry.key().to_vec(), words(entry))).ok()?
+    {
+        there.insert(key, elements);
+    }
+    for number in from..from + count {
+        let elements = there.remove(&name(number)).unwrap_or_default();
+        running.read_list_by_range(Key::List(number).number(), &elements);
+    }
+    Some(())
 }
 
 /// One key of a transaction; `None` if its snapshot was ended.
