@@ -36,7 +36,7 @@ impl Round {
     pub(crate) fn of(seed: u64) -> Self {
         let keys = [3, 8, 200][(seed % 3) as usize];
         let stops = [0, 4, 20, 100][(seed / 3 % 4) as usize];
-        let is_ordered = seed / 5 % 2 == 0;
+        let is_ordered = (seed / 5).is_multiple_of(2);
         Round { seed, threads: 8 + seed % 5, keys, stops, presses: seed % 4 == 3, is_ordered }
     }
 
