@@ -31,6 +31,12 @@ pub(crate) struct Card {
     /// Row number of the last command, plus one.
     pub(crate) last_command: Counter,
     pub(crate) db: Counter,
+    /// Requests, and bytes in and out, so far.
+    pub(crate) commands: Counter,
+    pub(crate) received_bytes: Counter,
+    pub(crate) sent_bytes: Counter,
+    /// Keys that it watches.
+    pub(crate) watched: Counter,
     /// Commands queued since MULTI, plus one; 0 outside MULTI.
     pub(crate) queued: Counter,
     pub(crate) queued_bytes: Counter,
@@ -109,14 +115,19 @@ impl Card {
         let output = self.output_bytes.get() + self.inbox.waiting() as u64;
         let written = write!(
             line,
-            " qbuf={input} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl={output} oll=0 omem={output} tot-mem={} \
-             events=r cmd={command} user=default redir={} resp={} lib-name={} lib-ver={}",
+            " watch={} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl={output} oll=0 omem={output} tot-mem={} \
+             events=r cmd={command} user=default redir={} resp={} lib-name={} lib-ver={} \
+             tot-net-in={} tot-net-out={} tot-cmds={}",
+            self.watched.get(),
             self.queued_bytes.get(),
             input + output + self.queued_bytes.get(),
             if self.tracks.get() > 0 { self.redirect.get() as i64 } else { -1 },
             2 + self.resp3.get(),
             names.library,
             names.library_version,
+            self.received_bytes.get(),
+            self.sent_bytes.get(),
+            self.commands.get(),
         );
         debug_assert!(written.is_ok());
         line

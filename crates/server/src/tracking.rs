@@ -136,16 +136,27 @@ impl Tracking {
 
     /// Remembers that a client is about to read the keys.
     pub(crate) fn remember<'k>(&self, env: &Env, id: u64, keys: impl Iterator<Item = &'k [u8]>) {
-        let most = env.settings.number("tracking-table-max-keys").max(0) as usize;
         let mut table = self.lock();
         for key in keys {
             table.remember(key, id);
         }
+        self.shrink(&mut table, env);
+    }
+
+    /// Forgets keys that are too many since the limit is lower now; to be called from time to time.
+    pub(crate) fn tick(&self, env: &Env) {
+        if self.keys.get() > 0 {
+            self.shrink(&mut self.lock(), env);
+        }
+    }
+
+    fn shrink(&self, table: &mut Table, env: &Env) {
+        let most = env.settings.number("tracking-table-max-keys").max(0) as usize;
         while most > 0 && table.remembered.len() > most {
             let Some(key) = table.remembered.keys().next().cloned() else { break };
             table.invalidate(env, &key, None);
         }
-        self.publish_figures(&table);
+        self.publish_figures(table);
     }
 
     /// Tells who has read what was written. `writer`: the client that wrote it.

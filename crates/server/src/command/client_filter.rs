@@ -93,9 +93,12 @@ fn read_filter<'a>(ctx: &Context<'a>) -> Result<Filter<'a>, CommandError> {
                 return Err(CommandError::other(format!("No such user '{user}'")));
             }
             b"maxage" => {
-                let age = strict_integer(value).filter(|age| *age > 0);
-                let age =
-                    age.ok_or_else(|| CommandError::other("maxage should be greater than 0"))?;
+                let age = strict_integer(value).ok_or_else(|| {
+                    CommandError::other("maxage is not an integer or out of range")
+                })?;
+                if age <= 0 {
+                    return Err(CommandError::other("maxage should be greater than 0"));
+                }
                 filter.max_age_s = Some(age as u64);
             }
             b"skipme" => {

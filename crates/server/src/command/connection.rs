@@ -196,7 +196,7 @@ fn reset(ctx: &mut Context<'_>) -> Outcome {
     session.db = 0;
     session.reply_mode = ReplyMode::On;
     session.authenticated = ctx.env.settings.requirepass.is_empty();
-    *session.card.names() = Default::default();
+    session.card.names().client.clear();
     session.card.no_evict.set(0);
     session.card.no_touch.set(0);
     ctx.out.set_protocol(Protocol::Resp2);

@@ -28,6 +28,7 @@ mod info;
 mod info_sections;
 mod interactive;
 mod keys;
+mod latency_graph;
 mod latency_histogram;
 mod list;
 mod meta;

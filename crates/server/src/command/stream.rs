@@ -12,6 +12,7 @@ mod trim;
 use super::help::container;
 use super::row::{Command, Group, Keys, flag::*};
 use super::{CommandError, Context};
+use crate::event::class;
 use crate::resp::Reply;
 use crate::value::{Stream, StreamEntry, StreamId};
 
@@ -117,6 +118,16 @@ fn bound(text: &[u8], is_start: bool) -> Result<StreamId, CommandError> {
     let id = StreamId::parse(excluded, missing_seq)?;
     let (id, name) = if is_start { (id.next(), "start") } else { (id.previous(), "end") };
     id.ok_or_else(|| CommandError::other(format!("invalid {name} ID for the interval")))
+}
+
+/// Tells that a reader of a group has come into being.
+fn notify_consumer(ctx: &mut Context<'_>, key: &[u8]) {
+    ctx.notify(class::STREAM, "xgroup-createconsumer", key);
+}
+
+/// Whether the stream has a group that has not this reader.
+fn lacks_consumer(stream: &Stream, group: &[u8], name: &[u8]) -> bool {
+    stream.groups.get(group).is_some_and(|group| !group.consumers.contains_key(name))
 }
 
 /// Changes the stream at a key as `f` does, if there is one; if `f` fails, or says `None`, nothing is changed.

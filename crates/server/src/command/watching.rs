@@ -1,6 +1,7 @@
 //! SLOWLOG, LATENCY, MEMORY: what one looks at when the server seems slow or large.
 
 use super::help::{container, help};
+use super::latency_graph::latency_graph;
 use super::latency_histogram::latency_histogram;
 use super::row::{Command, Group, Handler, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
@@ -81,6 +82,14 @@ static LATENCY: &[Command] = &[
         latency_histogram,
         "7.0.0",
         "Returns the cumulative distribution of latencies of commands.",
+    ),
+    row(
+        "latency|graph",
+        3,
+        FLAGS,
+        latency_graph,
+        "2.8.13",
+        "Returns a latency graph for an event.",
     ),
     row(
         "latency|history",

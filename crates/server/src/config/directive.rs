@@ -204,6 +204,7 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     row("notify-keyspace-events", Kind::Events, "", Change::Live),
     number("tracking-table-max-keys", 0, i64::MAX, "1000000"),
     // Replication and cluster: reported, since clients ask.
+    text("replicaof", "").alias("slaveof").at_start(),
     yes_no("replica-serve-stale-data", "yes").alias("slave-serve-stale-data"),
     yes_no("replica-read-only", "yes").alias("slave-read-only"),
     yes_no("repl-diskless-sync", "yes"),

@@ -116,6 +116,7 @@ impl Connection {
             Ok((n, _)) => {
                 env.stats.reads.add(1);
                 env.stats.net_input_bytes.add(n as u64);
+                self.card().received_bytes.add(n as u64);
             }
             Err(Errno::AGAIN | Errno::INTR) => return false,
             Err(_) => {
@@ -218,6 +219,7 @@ impl Connection {
                 Ok(n) => {
                     env.stats.writes.add(1);
                     env.stats.net_output_bytes.add(n as u64);
+                    self.card().sent_bytes.add(n as u64);
                     sent += n;
                 }
                 Err(Errno::INTR) => {}

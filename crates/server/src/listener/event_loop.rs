@@ -396,6 +396,7 @@ impl EventLoop {
             acceptor.tick(&self.poller);
             self.sweep.tick(&self.env);
             field_expiry::tick(&self.env);
+            self.env.server.tracking.tick(&self.env);
             self.measure();
             saving::tick(&self.env.server, &self.env.settings, now_ms);
         }

@@ -4,13 +4,14 @@
 
 use crate::blocking::serve;
 use crate::command::{
-    Command, CommandError, CommandId, Context, Group, flag, is_allowed_inside, lookup,
+    Command, CommandError, CommandId, Context, Group, by_id, flag, is_allowed_inside, lookup,
     lookup_subcommand, overdue,
 };
 use crate::data::Stage;
 use crate::env::Env;
 use crate::event::Effect;
 use crate::resp::{Args, Reply};
+use crate::script::{Digest, Flags, Script};
 use crate::session::{Mobility, Queue, State};
 use crate::slowlog::{SlowEntry, abridged};
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ const TIMED_EVERY: u32 = 64;
 
 /// Answers one request.
 pub(crate) fn reply_to(args: Args<'_>, session: &mut State, out: &mut Reply, env: &mut Env) {
+    session.commands += 1;
     if session.data.interactive.is_some() {
         session.data.end_overdue(env.now_ms);
     }
@@ -84,22 +86,36 @@ pub(crate) fn is_held_up(args: Args<'_>, session: &State, env: &Env) -> bool {
     if command.has(flag::UNPAUSED) {
         return false;
     }
-    let writes = is_or_runs(command, session, flag::WRITE | flag::MAY_REPLICATE)
-        && !only_reads(command, args);
+    let what = (command, args);
+    let writes = is_or_runs(what, session, env, flag::WRITE | flag::MAY_REPLICATE);
     env.pause.all || (writes && session.queue.as_ref().is_none_or(|_| command.name == "exec"))
 }
 
-/// Whether the command has one of the flags, or is an EXEC of one that has.
-fn is_or_runs(command: &Command, session: &State, flags: u32) -> bool {
-    let queued = |queue: &Queue| queue.iter().any(|(id, _)| crate::command::by_id(id).has(flags));
-    command.has(flags) || (command.name == "exec" && session.queue.as_ref().is_some_and(queued))
+/// Whether the command has one of the flags, or is an EXEC of one that has. A script that says that it only reads has none.
+fn is_or_runs(
+    (command, args): (&Command, Args<'_>),
+    session: &State,
+    env: &Env,
+    flags: u32,
+) -> bool {
+    let has =
+        |command: &Command, args: Args<'_>| command.has(flags) && !only_reads(command, args, env);
+    let queued = |queue: &Queue| queue.iter().any(|(id, args)| has(by_id(id), args));
+    has(command, args) || (command.name == "exec" && session.queue.as_ref().is_some_and(queued))
 }
 
-/// Whether a script says of itself that it writes nothing.
-fn only_reads(command: &Command, args: Args<'_>) -> bool {
-    let text = args.get(1).filter(|_| command.name == "eval").unwrap_or_default();
-    let head = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    head.starts_with(b"#!") && head.windows(9).any(|word| word == b"no-writes")
+/// Whether a command runs a script that says of itself that it writes nothing.
+fn only_reads(command: &Command, args: Args<'_>, env: &Env) -> bool {
+    let (scripting, name) = (&env.server.scripting, args.get(1).unwrap_or_default());
+    let flags = match command.name {
+        "eval" => Script::read(Digest::of(name), name).ok().map(|script| script.flags),
+        "evalsha" => Digest::parse(name)
+            .and_then(|digest| scripting.scripts.find(digest))
+            .map(|script| script.flags),
+        "fcall" => scripting.libraries.now().find(name).map(|(_, info)| info.flags),
+        _ => None,
+    };
+    flags.is_some_and(|flags| flags.has(Flags::NO_WRITES))
 }
 
 /// Runs a command that has been admitted: its handler, then its error reply if it failed, then the books.
@@ -281,7 +297,7 @@ fn admit(
     if command.has(flag::WRITE) && env.server.saving.refuses_writes(&env.settings) {
         return Err(text(UNSAVED));
     }
-    if env.settings.min_replicas > 0 && is_or_runs(command, session, flag::WRITE) {
+    if env.settings.min_replicas > 0 && is_or_runs((command, args), session, env, flag::WRITE) {
         return Err(text(NO_REPLICAS));
     }
     if env.out_of_memory {

@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) card: Arc<Card>,
     /// Number of the last command's row, plus one.
     pub(crate) last_command: usize,
+    /// Requests so far.
+    pub(crate) commands: u64,
     pub(crate) db: u8,
     pub(crate) authenticated: bool,
     pub(crate) reply_mode: ReplyMode,
@@ -76,6 +78,7 @@ impl State {
             id: card.id,
             card,
             last_command: 0,
+            commands: 0,
             db: 0,
             authenticated,
             reply_mode: ReplyMode::On,
@@ -130,6 +133,8 @@ impl State {
         card.active_ms.set(env.now_ms);
         card.last_command.set(self.last_command as u64);
         card.db.set(u64::from(self.db));
+        card.commands.set(self.commands);
+        card.watched.set(self.data.watched.len() as u64);
         card.queued.set(self.queue.as_ref().map_or(0, |q| q.len() as u64 + 1));
         card.queued_bytes.set(self.queue.as_ref().map_or(0, |q| q.bytes() as u64));
         let kinds = [Kind::Channel, Kind::Pattern, Kind::Shard];

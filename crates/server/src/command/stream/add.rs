@@ -3,6 +3,7 @@
 use super::trim::Options;
 use super::write_id;
 use crate::command::{CommandError, Context, Outcome};
+use crate::event::class;
 use crate::value::{NodeLimits, Stream, StreamId};
 
 /// The id that an entry is to get.
@@ -56,6 +57,7 @@ pub(crate) fn xadd(ctx: &mut Context<'_>) -> Outcome {
     let limits = NodeLimits::of(&ctx.env.settings);
     let (mut data, out) = ctx.parts();
     let now_ms = data.now_ms();
+    let mut trimmed = 0;
     let id = data.update(args.at(1), |entry, draft| {
         if entry.is_none() && options.only_if_there {
             return Ok(None);
@@ -76,11 +78,17 @@ pub(crate) fn xadd(ctx: &mut Context<'_>) -> Outcome {
         })?;
         stream.append(id, args.iter_from(parts_at), limits);
         if let Some(trim) = options.trim {
-            trim.run(&mut stream);
+            trimmed = trim.run(&mut stream);
         }
         stream.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         Ok(Some(id))
     })??;
+    if id.is_some() {
+        data.notify(class::STREAM, "xadd", args.at(1));
+    }
+    if trimmed > 0 {
+        data.notify(class::STREAM, "xtrim", args.at(1));
+    }
     match id {
         Some(id) => write_id(out, id),
         None => out.null(),

@@ -1,6 +1,6 @@
 //! XCLAIM, XAUTOCLAIM: pending entries change hands.
 
-use super::{bound, change, no_group, write_entry, write_id};
+use super::{bound, change, lacks_consumer, no_group, notify_consumer, write_entry, write_id};
 use crate::command::{CommandError, Context, Outcome};
 use crate::resp::{Args, Reply, strict_integer};
 use crate::value::{Group, Stream, StreamId};
@@ -133,12 +133,17 @@ fn change_group(
     let mut reply = Reply::default();
     reply.set_protocol(ctx.out.protocol());
     let start = reply.mark();
+    let mut is_new = false;
     let done = change(ctx, args.at(1), |stream| {
         reply.rewind(start);
+        is_new = lacks_consumer(stream, args.at(2), args.at(3));
         let before = stream.clone();
         Ok(stream.group_mut(args.at(2)).map(|group| f(&before, group, &mut reply)))
     })?;
     done.ok_or_else(|| no_group(args.at(1), args.at(2), ""))?;
+    if is_new {
+        notify_consumer(ctx, args.at(1));
+    }
     ctx.out.raw(reply.as_bytes());
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! XGROUP, XACK.
 
-use super::change;
+use super::{change, notify_consumer};
 use crate::command::{CommandError, Context, Outcome, help};
+use crate::event::class;
 use crate::resp::{Args, strict_integer};
 use crate::value::{Group, Stream, StreamId};
 use std::sync::Arc;
@@ -66,6 +67,7 @@ pub(crate) fn create(ctx: &mut Context<'_>) -> Outcome {
         stream.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         Ok(())
     })??;
+    ctx.notify(class::STREAM, "xgroup-create", args.at(2));
     ctx.out.ok();
     Ok(())
 }
@@ -100,6 +102,7 @@ pub(crate) fn set_id(ctx: &mut Context<'_>) -> Outcome {
         group.entries_read = options.entries_read;
         Ok(())
     })?;
+    ctx.notify(class::STREAM, "xgroup-setid", args.at(2));
     ctx.out.ok();
     Ok(())
 }
@@ -114,6 +117,9 @@ pub(crate) fn destroy(ctx: &mut Context<'_>) -> Outcome {
     if !is_there {
         return Err(CommandError::other(NO_KEY));
     }
+    if destroyed.is_some() {
+        ctx.notify(class::STREAM, "xgroup-destroy", key);
+    }
     ctx.out.integer(i64::from(destroyed.is_some()));
     Ok(())
 }
@@ -121,6 +127,9 @@ pub(crate) fn destroy(ctx: &mut Context<'_>) -> Outcome {
 pub(crate) fn create_consumer(ctx: &mut Context<'_>) -> Outcome {
     let (name, now_ms) = (ctx.args.at(4), ctx.env.now_ms);
     let is_new = change_group(ctx, |group, _| Ok(group.add_consumer(name, now_ms)))?;
+    if is_new {
+        notify_consumer(ctx, ctx.args.at(2));
+    }
     ctx.out.integer(i64::from(is_new));
     Ok(())
 }
@@ -128,6 +137,9 @@ pub(crate) fn create_consumer(ctx: &mut Context<'_>) -> Outcome {
 pub(crate) fn delete_consumer(ctx: &mut Context<'_>) -> Outcome {
     let name = ctx.args.at(4);
     let pending = change_group(ctx, |group, _| Ok(group.remove_consumer(name)))?;
+    if pending.is_some() {
+        ctx.notify(class::STREAM, "xgroup-delconsumer", ctx.args.at(2));
+    }
     ctx.out.integer(pending.unwrap_or(0) as i64);
     Ok(())
 }

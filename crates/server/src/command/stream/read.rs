@@ -2,7 +2,7 @@
 //!
 //! Both read several streams at one moment: as one cut, or, since a group remembers what it was given, as one transaction.
 
-use super::{no_group, write_entry, write_fields, write_id};
+use super::{lacks_consumer, no_group, notify_consumer, write_entry, write_fields, write_id};
 use crate::blocking::{Awaited, Nothing, Wish, answer_or_wait};
 use crate::command::{CommandError, Context, Outcome};
 use crate::data::{at_one_cut, atomically};
@@ -250,10 +250,15 @@ pub(crate) fn xreadgroup(ctx: &mut Context<'_>) -> Outcome {
                     now_ms,
                     notes_visit: ctx.session.may_wait,
                 };
+                let mut is_new = false;
                 super::change(ctx, key, |stream| {
+                    is_new = lacks_consumer(stream, group, consumer);
                     let changed = reading.run(key, group, stream, &mut parts);
                     Ok(changed.then_some(()))
                 })?;
+                if is_new {
+                    notify_consumer(ctx, key);
+                }
             }
             answered = parts.finish(ctx.out);
             Ok(())

@@ -2,6 +2,7 @@
 
 use super::change;
 use crate::command::{CommandError, Context, Outcome};
+use crate::event::class;
 use crate::resp::{Args, strict_integer};
 use crate::value::{Keep, Stream, StreamId};
 
@@ -122,6 +123,9 @@ pub(crate) fn xtrim(ctx: &mut Context<'_>) -> Outcome {
         let removed = options.trim.map_or(0, |trim| trim.run(stream));
         Ok((removed > 0).then_some(removed))
     })?;
+    if removed.is_some() {
+        ctx.notify(class::STREAM, "xtrim", key);
+    }
     ctx.out.integer(removed.unwrap_or(0) as i64);
     Ok(())
 }
@@ -146,6 +150,9 @@ pub(crate) fn xdel(ctx: &mut Context<'_>) -> Outcome {
     })?;
     if let Some(error) = wrong {
         return Err(error);
+    }
+    if removed.is_some() {
+        ctx.notify(class::STREAM, "xdel", args.at(1));
     }
     ctx.out.integer(removed.unwrap_or(0) as i64);
     Ok(())
@@ -214,6 +221,7 @@ pub(crate) fn xsetid(ctx: &mut Context<'_>) -> Outcome {
         Ok(Some(()))
     })?;
     done.ok_or(CommandError::NoSuchKey)?;
+    ctx.notify(class::STREAM, "xsetid", args.at(1));
     ctx.out.ok();
     Ok(())
 }
