@@ -78,6 +78,11 @@ impl<K: Key, V: Send + Sync + 'static> Db<K, V> {
         Db { store: Store::new(config), clock, keys: PhantomData }
     }
 
+    /// The map in a store that is there already, such as a durable one. Its first space holds nothing but what a map of these types put there.
+    pub fn over(store: Store<V>, clock: fn() -> u64) -> Self {
+        Db { store, clock, keys: PhantomData }
+    }
+
     /// The store below, for what is not offered here: maintenance, statistics, settings.
     pub fn store(&self) -> &Store<V> {
         &self.store

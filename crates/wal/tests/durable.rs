@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use stillpoint_store::{At, CommitError, Config, Store, Value, WriteError};
+use stillpoint_store::{At, CommitError, Config, Db, Store, Value, WriteError};
 use stillpoint_wal::{
     BytesOnly, CheckpointError, Codec, Disk, Durability, DurableStore, OpenError, Options,
 };
@@ -370,6 +370,23 @@ fn a_codec_that_panics_leaves_nobody_waiting() {
     assert_eq!(put(9), Err(WriteError::LogFailed));
     assert_eq!(put(1), Err(WriteError::LogFailed));
     assert!(store.failure().is_some_and(|reason| reason.contains("panicked")));
+}
+
+#[test]
+fn a_typed_map_over_a_durable_store_comes_back() {
+    let disk = Simulated::default();
+    let open = || DurableStore::open_in(Arc::new(disk.clone()), small(Durability::Always), Words);
+    let store = open().unwrap();
+    let words: Db<String, Vec<String>> = Db::over((*store).clone(), || 0);
+    words.insert("greeting", vec!["hello".to_owned(), "world".to_owned()]).unwrap();
+    words.insert("gone", Vec::new()).unwrap();
+    assert!(words.remove("gone").unwrap().is_some());
+    drop(store);
+    assert!(words.insert("late", Vec::new()).is_err() && words.contains("greeting"));
+    let store = open().unwrap();
+    let words: Db<String, Vec<String>> = Db::over((*store).clone(), || 0);
+    assert_eq!(words.len(), 1);
+    assert_eq!(words.get("greeting").unwrap()[1], "world");
 }
 
 #[test]
