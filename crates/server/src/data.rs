@@ -92,6 +92,8 @@ pub(crate) struct Data<'c> {
     server: &'c Server,
     /// How much may be done here.
     pub(crate) patience: Patience,
+    /// Reads are not noted as uses of their keys.
+    pub(crate) untouched: bool,
 }
 
 impl<'c> Data<'c> {
@@ -109,13 +111,15 @@ impl<'c> Data<'c> {
             Mode::Cut(snapshot) => snapshot.now_ms(),
             Mode::Transaction(transaction) => transaction.now_ms(),
         };
-        Data { state, store: &server.store, db, now_ms, stats, events, server, patience }
+        let untouched = false;
+        let store = &server.store;
+        Data { state, store, db, now_ms, stats, events, server, patience, untouched }
     }
 
     /// The same in another database.
     pub(crate) fn in_db(&mut self, db: u8) -> Data<'_> {
-        let Data { store, now_ms, stats, events, server, patience, .. } = *self;
-        Data { state: self.state, store, db, now_ms, stats, events, server, patience }
+        let Data { store, now_ms, stats, events, server, patience, untouched, .. } = *self;
+        Data { state: self.state, store, db, now_ms, stats, events, server, patience, untouched }
     }
 
     /// Remembers a key that has been written if it may matter to somebody who waits for it, or has read it.
@@ -156,7 +160,7 @@ impl<'c> Data<'c> {
             figure.add(1);
             f(found)
         };
-        if self.events & (class::KEY_MISS | class::EXPIRED | class::TRACKED) != 0 {
+        if self.untouched || self.events & class::KEY_MISS != 0 {
             return self.read_watched(key, f);
         }
         match &mut self.state.mode {

@@ -16,13 +16,12 @@ use crate::counter::Gauge;
 use crate::data::Exports;
 use crate::disposal::Disposal;
 use crate::event::class;
-use crate::expiry_sweep::NO_HORIZON;
 use crate::field_expiry::FieldExpiry;
 use crate::listener::Mailbox;
 use crate::log::Log;
-use crate::memory;
 use crate::monitors::Monitors;
 use crate::pubsub::{Parcel, Registry};
+use crate::removed::Removed;
 use crate::saving::Saving;
 use crate::script::{Interpreter, Scripting};
 use crate::session::Scout;
@@ -32,7 +31,11 @@ use crate::tracking::Tracking;
 use crate::value::Object;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use stillpoint_store::{Config, Store};
+use stillpoint_store::{Config, Room, Store};
+
+/// Keys evicted at the begin of a pass at most, so that nobody waits long when the limit was lowered; maintenance goes on.
+const EVICTIONS_PER_PASS: usize = 512;
+const EVICTIONS_PER_COMMAND: usize = 16;
 
 /// CLIENT PAUSE in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,8 +79,10 @@ pub struct Server {
     pub(crate) peak_memory: Gauge,
     /// 0: expired keys stay until somebody meets them (DEBUG SET-ACTIVE-EXPIRE 0).
     pub(crate) active_expire: Gauge,
-    /// Values that expired before this time have been told of.
-    pub(crate) sweep_horizon: Gauge,
+    pub(crate) removed: Arc<Removed>,
+    pub(crate) evicted_clients: Gauge,
+    /// Keys that had expired and been evicted at the last CONFIG RESETSTAT.
+    removed_base: Mutex<(u64, u64)>,
     loops: Mutex<Vec<Arc<LoopStats>>>,
     stats_base: Mutex<Totals>,
     mailboxes: Mutex<Vec<Arc<Mailbox>>>,
@@ -101,13 +106,20 @@ impl Server {
             mvcc_enabled: settings.mvcc_enabled,
             max_versions: settings.mvcc_max_versions,
             gc_interval_us: settings.mvcc_gc_interval_us,
+            max_bytes: settings.max_bytes(),
+            eviction: settings.eviction.clone(),
             ..Config::default()
         };
         let store = Store::with_object_bytes(config, Object::bytes);
         let active_expire = Gauge::default();
         active_expire.set(1);
-        let sweep_horizon = Gauge::default();
-        sweep_horizon.set(if settings.events & class::EXPIRED != 0 { 0 } else { NO_HORIZON });
+        let removed = Arc::new(Removed::default());
+        let queue = Arc::clone(&removed);
+        let is_first = store.on_removal(move |removal| queue.note(removal));
+        debug_assert!(is_first, "the store is new");
+        if settings.events & (class::EXPIRED | class::EVICTED) != 0 {
+            removed.want();
+        }
         Server {
             store,
             settings: Mutex::new(Arc::new(settings)),
@@ -133,7 +145,9 @@ impl Server {
             ops_per_sec: Gauge::default(),
             peak_memory: Gauge::default(),
             active_expire,
-            sweep_horizon,
+            removed,
+            evicted_clients: Gauge::default(),
+            removed_base: Mutex::default(),
             loops: Mutex::default(),
             stats_base: Mutex::default(),
             mailboxes: Mutex::default(),
@@ -165,8 +179,11 @@ impl Server {
         self.store.set_max_versions(next.mvcc_max_versions);
         self.store.set_gc_interval_us(next.mvcc_gc_interval_us);
         self.log.set_level(next.loglevel);
-        if next.events & class::EXPIRED != 0 {
-            self.hold_expiry();
+        if (next.max_bytes(), &next.eviction) != (settings.max_bytes(), &settings.eviction) {
+            self.store.set_limit(next.max_bytes(), &next.eviction);
+        }
+        if next.events & (class::EXPIRED | class::EVICTED) != 0 {
+            self.removed.want();
         }
         *settings = Arc::new(next);
         self.generation.add(1);
@@ -184,6 +201,7 @@ impl Server {
     }
 
     pub(crate) fn add_mailbox(&self, mailbox: Arc<Mailbox>) {
+        self.removed.set_bell(&mailbox);
         lock(&self.mailboxes).push(mailbox);
     }
     pub(crate) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
@@ -220,6 +238,19 @@ impl Server {
     pub(crate) fn reset_totals(&self) {
         let totals = self.all_totals();
         *lock(&self.stats_base) = totals;
+        let stats = self.store.stats();
+        *lock(&self.removed_base) = (stats.expired_keys, stats.evicted_keys);
+        self.evicted_clients.set(0);
+    }
+    /// Keys that have expired and been evicted since the last reset.
+    pub(crate) fn removed_keys(&self) -> (u64, u64) {
+        let (stats, base) = (self.store.stats(), *lock(&self.removed_base));
+        (stats.expired_keys.saturating_sub(base.0), stats.evicted_keys.saturating_sub(base.1))
+    }
+    /// The time by which the store's maintenance goes.
+    pub(crate) fn maintenance_ms(&self, now_ms: u64) -> u64 {
+        // At the beginning of time nothing is due.
+        if self.active_expire.get() == 0 { 0 } else { now_ms }
     }
     /// Commands since the start, resets notwithstanding.
     pub(crate) fn processed(&self) -> u64 {
@@ -254,8 +285,8 @@ pub(crate) struct Env {
     /// Counters of this loop.
     pub(crate) stats: Arc<LoopStats>,
     pub(crate) pause: Pause,
-    /// The data take more than `maxmemory`, as of this pass.
-    pub(crate) out_of_memory: bool,
+    /// The data take more than `maxmemory`, and nothing can be evicted, as of this pass.
+    out_of_memory: bool,
     /// Counts commands, to choose those whose duration is measured.
     pub(crate) tick: u32,
     pub(crate) scout: Scout,
@@ -297,6 +328,9 @@ impl Env {
         if self.settings.maxmemory > 0 {
             self.weigh();
         }
+        if self.server.removed.is_waiting() {
+            self.server.removed.tell(self);
+        }
     }
     /// Milliseconds that CLIENT PAUSE still lasts, if it is in force.
     pub(crate) fn pause_left_ms(&self) -> Option<u64> {
@@ -316,8 +350,17 @@ impl Env {
             self.weigh();
         }
     }
+    /// Evicts, if there is too much; if nothing may go, that is noted.
     fn weigh(&mut self) {
-        let limit = self.settings.maxmemory;
-        self.out_of_memory = limit > 0 && memory::used_bytes(&self.server) > limit;
+        let store = &self.server.store;
+        self.out_of_memory =
+            store.is_full() && store.make_room(self.now_ms, EVICTIONS_PER_PASS) == Room::None;
+    }
+    /// Whether commands that need memory are to be refused; evicts, if there is too much.
+    #[inline]
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        let store = &self.server.store;
+        self.out_of_memory
+            || store.is_full() && store.make_room(self.now_ms, EVICTIONS_PER_COMMAND) == Room::None
     }
 }

@@ -98,6 +98,6 @@ fn purge(server: &Server, env: &Env, db: u8, key: &[u8]) {
         publish_event(env, db, "del", key);
     }
     if server.tracking.is_needed() {
-        server.tracking.tell_of_expired(env, key);
+        server.tracking.tell_of_removed(env, key);
     }
 }

@@ -185,9 +185,9 @@ impl Tracking {
         self.publish_figures(&table);
     }
 
-    /// Tells that a key has expired.
+    /// Tells that a key has expired or was evicted.
     #[cold]
-    pub(crate) fn tell_of_expired(&self, env: &Env, key: &[u8]) {
+    pub(crate) fn tell_of_removed(&self, env: &Env, key: &[u8]) {
         let mut table = self.lock();
         table.invalidate(env, key, None);
         table.broadcast(env, &[key], None);

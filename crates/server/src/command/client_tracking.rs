@@ -109,7 +109,7 @@ fn start(ctx: &mut Context<'_>, mut mode: Mode) -> Outcome {
         mode.prefixes.insert(Box::default());
     }
     ctx.session.card.redirect_is_broken.set(0);
-    ctx.env.server.hold_expiry();
+    ctx.env.server.removed.want();
     ctx.env.server.tracking.start(&ctx.session.card, mode.clone());
     ctx.session.tracking = Some(mode);
     ctx.refresh_card();

@@ -36,9 +36,13 @@ impl Context<'_> {
     #[inline]
     pub(crate) fn parts(&mut self) -> (Data<'_>, &mut Reply) {
         let (events, patience) = (self.events(), self.patience());
+        // TOUCH is what it says, whatever the client wished.
+        let untouched = self.session.card.no_touch.get() > 0 && by_id(self.id).name != "touch";
         let State { data, db, .. } = &mut *self.session;
         let Env { server, stats, now_ms, .. } = &*self.env;
-        (Data::new(data, server, *db, *now_ms, stats, events, patience), self.out)
+        let mut data = Data::new(data, server, *db, *now_ms, stats, events, patience);
+        data.untouched = untouched;
+        (data, self.out)
     }
 
     /// Classes of events that this command can cause and that somebody wants to hear of.

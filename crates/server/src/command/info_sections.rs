@@ -76,7 +76,7 @@ pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
     let (peak, system) = (server.peak_memory.get(), memory::system_bytes());
     let maxmemory = ctx.env.settings.number("maxmemory") as u64;
     let stats = server.store.stats();
-    let dataset = stats.live_bytes.min(used);
+    let dataset = (stats.live_bytes + stats.object_bytes).min(used);
     let both = |text: &mut String, field: &str, bytes: u64| {
         line(text, field, bytes);
         line(text, &format!("{field}_human"), human(bytes));
@@ -109,7 +109,7 @@ pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
     line(text, "maxmemory_policy", ctx.env.settings.text("maxmemory-policy"));
     line(text, "mem_fragmentation_ratio", format!("{:.2}", resident as f64 / used.max(1) as f64));
     line(text, "mem_fragmentation_bytes", resident as i64 - used as i64);
-    line(text, "mem_not_counted_for_evict", 0);
+    line(text, "mem_not_counted_for_evict", stats.old_version_bytes);
     line(text, "mem_replication_backlog", 0);
     line(text, "mem_clients_slaves", 0);
     let clients: u64 =
@@ -150,7 +150,6 @@ pub(super) fn persistence(ctx: &Context<'_>, text: &mut String) {
 pub(super) fn stats(ctx: &Context<'_>, text: &mut String) {
     let server = &ctx.env.server;
     let totals = server.totals();
-    let store = server.store.stats();
     line(text, "total_connections_received", server.clients.accepted.get());
     line(text, "total_commands_processed", totals.processed);
     line(text, "instantaneous_ops_per_sec", server.ops_per_sec.get());
@@ -158,9 +157,10 @@ pub(super) fn stats(ctx: &Context<'_>, text: &mut String) {
     line(text, "total_net_output_bytes", totals.net_output_bytes);
     line(text, "rejected_connections", server.clients.refused.get());
     line(text, "sync_full", 0);
-    line(text, "expired_keys", store.expired_keys);
-    line(text, "evicted_keys", 0);
-    line(text, "evicted_clients", 0);
+    let (expired, evicted) = server.removed_keys();
+    line(text, "expired_keys", expired);
+    line(text, "evicted_keys", evicted);
+    line(text, "evicted_clients", server.evicted_clients.get());
     line(text, "evicted_scripts", server.scripting.scripts.evicted.get());
     line(text, "keyspace_hits", totals.keyspace_hits);
     line(text, "keyspace_misses", totals.keyspace_misses);

@@ -11,6 +11,7 @@ use super::directive::{Change, DIRECTIVES, find};
 use super::value::{merge_output_limits, normalise};
 use crate::event::class;
 use std::fmt;
+use stillpoint_store::{Eviction, EvictionPolicy};
 
 /// Limits of what may wait in a client's output buffer; 0 = none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,8 +66,12 @@ pub(crate) struct Settings {
     pub(crate) latency_ms: u64,
     pub(crate) loglevel: LogLevel,
     pub(crate) lfu_policy: bool,
-    /// Most bytes of data before writes that need memory are refused; 0: no limit.
+    /// Most bytes of data; 0: no limit.
     pub(crate) maxmemory: u64,
+    /// How keys go above that.
+    pub(crate) eviction: Eviction,
+    /// Most bytes of clients' buffers before the largest is disconnected; 0: no limit.
+    pub(crate) maxmemory_clients: u64,
     /// Milliseconds after which a script makes others be told BUSY; 0: never.
     pub(crate) busy_reply_ms: u64,
     /// Whether they are told.
@@ -107,6 +112,11 @@ pub(crate) enum Source {
 }
 
 impl Settings {
+    /// Most bytes of the store's newest values.
+    pub(crate) fn max_bytes(&self) -> Option<u64> {
+        (self.maxmemory > 0).then_some(self.maxmemory)
+    }
+
     /// Every directive at its default.
     pub(crate) fn defaults() -> Self {
         let mut values: Vec<String> = DIRECTIVES.iter().map(|d| d.default.to_owned()).collect();
@@ -206,6 +216,8 @@ impl Settings {
         };
         self.lfu_policy = self.text("maxmemory-policy").ends_with("lfu");
         self.maxmemory = self.number("maxmemory").max(0) as u64;
+        self.maxmemory_clients = self.number("maxmemory-clients").max(0) as u64;
+        self.eviction = eviction(&self);
         self.busy_reply = yes(&self, "script-busy-reply");
         self.script_max_memory = size(&self, "script-max-memory");
         self.busy_reply_ms = self.number("busy-reply-threshold").max(0) as u64;
@@ -213,6 +225,27 @@ impl Settings {
         self.mvcc_max_versions = self.number("mvcc.max_versions") as u32;
         self.mvcc_gc_interval_us = self.number("mvcc.gc_interval_us") as u64;
         self
+    }
+}
+
+/// How the store makes room; it never refuses a write, since commands that need memory are refused before they run.
+fn eviction(settings: &Settings) -> Eviction {
+    let (scope, policy) = settings.text("maxmemory-policy").split_once('-').unwrap_or_default();
+    let number = |name| settings.number(name).clamp(0, u32::MAX.into()) as u32;
+    Eviction {
+        policy: match policy {
+            "lru" => EvictionPolicy::Lru,
+            "lfu" => EvictionPolicy::Lfu,
+            "ttl" => EvictionPolicy::Ttl,
+            "random" => EvictionPolicy::Random,
+            _ => EvictionPolicy::None,
+        },
+        volatile_only: scope == "volatile",
+        always_track: true,
+        refuse: false,
+        samples: number("maxmemory-samples"),
+        lfu_log_factor: number("lfu-log-factor"),
+        lfu_decay_minutes: number("lfu-decay-time"),
     }
 }
 

@@ -44,11 +44,13 @@ impl Data<'_> {
         }
     }
 
-    /// Removes the key if its value has expired.
+    /// Removes the key if its value has expired; the store tells who listens.
     pub(crate) fn shed(&mut self, key: &[u8]) {
-        if self.state.is_direct() && self.store.expire(self.at(), key) {
-            self.notify(class::EXPIRED, "expired", key);
-            self.note_written(key);
+        if self.state.is_direct()
+            && self.store.expire(self.at(), key)
+            && self.server.blocking.is_needed()
+        {
+            self.state.touched.note(self.db, key);
         }
     }
 
@@ -58,17 +60,15 @@ impl Data<'_> {
         key: &[u8],
         f: impl FnOnce(Option<Item<'_>>) -> R,
     ) -> Result<R, CommandError> {
+        let at = self.at();
         let mut found = false;
         let f = |entry: Option<Item<'_>>| {
             found = entry.is_some();
             f(entry)
         };
         let result = match &mut self.state.mode {
-            Mode::Direct => self.store.get_with(
-                stillpoint_store::At { space: self.db, now_ms: self.now_ms },
-                key,
-                f,
-            ),
+            Mode::Direct if self.untouched => self.store.peek_with(at, key, f),
+            Mode::Direct => self.store.get_with(at, key, f),
             Mode::Cut(snapshot) => snapshot.get_with(self.db, key, f).map_err(expired)?,
             Mode::Transaction(transaction) => {
                 transaction.get_with(self.db, key, f).map_err(expired)?

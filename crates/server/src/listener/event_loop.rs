@@ -15,7 +15,6 @@ use super::poller::{Arrival, Interest, Poller};
 use super::workshop::Workshop;
 use crate::clock;
 use crate::env::Env;
-use crate::expiry_sweep::Sweep;
 use crate::field_expiry;
 use crate::saving;
 use std::collections::BTreeSet;
@@ -61,7 +60,6 @@ pub(crate) struct EventLoop {
     next_tick_ms: u64,
     /// When the next look is taken at transactions that clients leave open.
     next_overdue_ms: u64,
-    sweep: Sweep,
     processed_at_tick: (u64, u64),
 }
 
@@ -102,7 +100,6 @@ impl EventLoop {
             spare: Vec::new(),
             next_tick_ms: 0,
             next_overdue_ms: 0,
-            sweep: Sweep::default(),
             processed_at_tick: (0, 0),
         };
         if let Some(acceptor) = &mut this.acceptor {
@@ -394,7 +391,7 @@ impl EventLoop {
         self.balance_load();
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.tick(&self.poller);
-            self.sweep.tick(&self.env);
+            crate::memory::evict_clients(&self.env);
             field_expiry::tick(&self.env);
             self.env.server.tracking.tick(&self.env);
             self.measure();

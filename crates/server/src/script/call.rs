@@ -154,7 +154,7 @@ impl Permissions {
             return refused(session::UNSAVED.as_bytes().to_vec());
         }
         if command.has(flag::DENYOOM)
-            && env.out_of_memory
+            && env.is_out_of_memory()
             && !self.flags.has(Flags::ALLOW_OOM)
             && !self.has_written
         {

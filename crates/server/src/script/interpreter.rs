@@ -173,7 +173,7 @@ impl Interpreter {
         let unready = !flags.has(Flags::SAYS_NOTHING)
             && !flags.has(Flags::ALLOW_OOM)
             && !flags.has(Flags::NO_WRITES);
-        if ctx.env.out_of_memory && unready {
+        if ctx.env.is_out_of_memory() && unready {
             return Err(CommandError::Coded(
                 "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'".into(),
             ));

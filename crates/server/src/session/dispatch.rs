@@ -153,6 +153,9 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
         // It is as if it had not begun.
         return ctx.out.rewind(mark);
     }
+    if ctx.env.server.removed.is_waiting() {
+        ctx.env.server.removed.tell(ctx.env);
+    }
     if !ctx.session.data.effects.is_empty() && !ctx.session.data.is_in_transaction() {
         take_effect(ctx);
     }
@@ -300,7 +303,7 @@ fn admit(
     if env.settings.min_replicas > 0 && is_or_runs((command, args), session, env, flag::WRITE) {
         return Err(text(NO_REPLICAS));
     }
-    if env.out_of_memory {
+    if env.is_out_of_memory() {
         within_memory(command, session)?;
     }
     Ok((id, command))

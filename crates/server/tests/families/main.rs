@@ -5,6 +5,7 @@ mod geo;
 mod hashes;
 mod keys;
 mod lists;
+mod memory;
 mod pubsub;
 mod scripts;
 mod sets;

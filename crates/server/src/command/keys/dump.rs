@@ -3,6 +3,7 @@
 use crate::command::{CommandError, Context, Outcome};
 use crate::rdb::{self, Forms};
 use crate::resp::strict_integer;
+use stillpoint_store::{At, Usage};
 
 pub(crate) fn dump(ctx: &mut Context<'_>) -> Outcome {
     let key = ctx.args.at(1);
@@ -18,6 +19,7 @@ pub(crate) fn dump(ctx: &mut Context<'_>) -> Outcome {
 struct Options {
     replace: bool,
     absolute: bool,
+    usage: Usage,
 }
 
 fn options(ctx: &Context<'_>) -> Result<Options, CommandError> {
@@ -29,15 +31,16 @@ fn options(ctx: &Context<'_>) -> Result<Options, CommandError> {
         match word.to_ascii_lowercase().as_slice() {
             b"replace" => options.replace = true,
             b"absttl" => options.absolute = true,
-            // Nobody keeps how idle a key is: checked, and not used.
             b"idletime" if has_value => {
+                options.usage.idle_seconds = u32::try_from(number()?.min(u32::MAX.into())).ok();
                 if number()? < 0 {
                     return Err(CommandError::other("Invalid IDLETIME value, must be >= 0"));
                 }
                 at += 1;
             }
             b"freq" if has_value => {
-                if !(0..=255).contains(&number()?) {
+                options.usage.frequency = u8::try_from(number()?).ok();
+                if options.usage.frequency.is_none() {
                     return Err(CommandError::other("Invalid FREQ value, must be >= 0 and <= 255"));
                 }
                 at += 1;
@@ -84,6 +87,9 @@ pub(crate) fn restore(ctx: &mut Context<'_>) -> Outcome {
     })??;
     if let Some(time_ms) = value.next_due_ms() {
         data.note_field_expiry(key, time_ms);
+    }
+    if data.state.is_direct() && options.usage != Usage::default() {
+        data.store.set_usage(At { space: data.db, now_ms }, key, options.usage);
     }
     out.ok();
     Ok(())

@@ -4,6 +4,7 @@ use crate::command::row::{Command, Group, Keys, acl, flag::*};
 use crate::command::{CommandError, Context, Outcome};
 use crate::data::Item;
 use crate::value::encoding_name;
+use stillpoint_store::{At, EvictionPolicy, Usage};
 
 const fn row(
     name: &'static str,
@@ -36,6 +37,7 @@ fn about(
 ) -> Outcome {
     let key = ctx.args.at(2);
     let (mut data, out) = ctx.parts();
+    data.untouched = true;
     data.read(key, |entry| {
         match entry.map(tell).transpose()? {
             Some(Told::Text(text)) => out.bulk(text.as_bytes()),
@@ -56,21 +58,30 @@ fn encoding(ctx: &mut Context<'_>) -> Outcome {
 }
 
 fn refcount(ctx: &mut Context<'_>) -> Outcome {
+    // As in Redis, which keeps how a key is used in its value, and then cannot share it.
+    let is_exact = ctx.env.settings.maxmemory > 0
+        && matches!(ctx.env.settings.eviction.policy, EvictionPolicy::Lru | EvictionPolicy::Lfu);
     about(ctx, |entry| {
         let number = entry
             .bytes()
             .filter(|_| encoding_name(entry) == "int")
             .and_then(crate::resp::strict_integer);
-        let shared = number.is_some_and(|number| (0..10_000).contains(&number));
+        let shared = !is_exact && number.is_some_and(|number| (0..10_000).contains(&number));
         Ok(Told::Number(if shared { SHARED } else { 1 }))
     })
 }
 
-/// Reads leave no trace, so no key is known to be idle or in much use.
+/// How the key is used, as the store noted it.
+fn usage(ctx: &Context<'_>) -> Usage {
+    let at = At { space: ctx.session.db, now_ms: ctx.env.now_ms };
+    ctx.env.server.store.usage(at, ctx.args.at(2)).unwrap_or_default()
+}
+
 fn idletime(ctx: &mut Context<'_>) -> Outcome {
     let by_frequency = ctx.env.settings.lfu_policy;
+    let seconds = usage(ctx).idle_seconds.unwrap_or(0);
     about(ctx, |_| match by_frequency {
-        false => Ok(Told::Number(0)),
+        false => Ok(Told::Number(seconds.into())),
         true => Err(CommandError::other(
             "An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
         )),
@@ -79,8 +90,9 @@ fn idletime(ctx: &mut Context<'_>) -> Outcome {
 
 fn freq(ctx: &mut Context<'_>) -> Outcome {
     let by_frequency = ctx.env.settings.lfu_policy;
+    let frequency = usage(ctx).frequency.unwrap_or(0);
     about(ctx, |_| match by_frequency {
-        true => Ok(Told::Number(0)),
+        true => Ok(Told::Number(frequency.into())),
         false => Err(CommandError::other(
             "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
         )),
