@@ -77,7 +77,7 @@ impl<O: Send + Sync + 'static> Logger<O> {
             background::pause(gathering);
         }
         let mut ended = self.take(if self.log.is_synced() { IDLE } else { Duration::ZERO })?;
-        if self.durability == Durability::Always {
+        if self.durability != Durability::Buffered && self.wants_sync() {
             ended |= self.take_companions()?;
         }
         let is_ordered = orders.sync_through.is_some_and(|timestamp| timestamp <= self.through);
