@@ -1,67 +1,12 @@
 //! The end of a pool: its last handle may go before its blocks, on any thread, and then the last block takes the memory with it.
 //!
-//! Under LeakSanitizer (which the AddressSanitizer run includes) a core that stays behind fails these tests; elsewhere they check that
-//! the memory mapped for pools does not grow.
+//! Under LeakSanitizer (which the AddressSanitizer run includes) a core that stays behind fails these tests; elsewhere `address_space` sees it.
 #![cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 
-use std::ptr::NonNull;
-use std::sync::Barrier;
+mod parting;
+
+use parting::{Block, blocks, play};
 use stillpoint_pool::{Pool, PoolConfig};
-
-struct Block(NonNull<u8>);
-// SAFETY: blocks may change threads.
-unsafe impl Send for Block {}
-
-impl Block {
-    fn free(self) {
-        // SAFETY: allocated by a test below, freed once.
-        unsafe { Pool::free(self.0) };
-    }
-}
-
-fn blocks(pool: &Pool, count: usize) -> Vec<Block> {
-    (0..count).map(|i| Block(pool.alloc(if i % 17 == 0 { 50_000 } else { 64 }).unwrap())).collect()
-}
-
-/// The handle goes on one thread while two others free the last blocks.
-fn play(config: PoolConfig) {
-    let pool = Pool::with_config(config);
-    let (mut mine, mut theirs) = (blocks(&pool, 20), blocks(&pool, 20));
-    let start = Barrier::new(3);
-    std::thread::scope(|scope| {
-        for blocks in [&mut mine, &mut theirs] {
-            let start = &start;
-            scope.spawn(move || {
-                // Used before the race, or new to the pool in its middle.
-                if blocks.len() % 2 == 0 {
-                    blocks.pop().unwrap().free();
-                }
-                start.wait();
-                blocks.drain(..).for_each(Block::free);
-            });
-        }
-        start.wait();
-        drop(pool);
-    });
-}
-
-#[cfg(target_os = "linux")]
-fn mapped_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_pool_whose_handle_goes_first_leaves_nothing_behind() {
-    (0..20).for_each(|_| play(PoolConfig::default()));
-    let before = mapped_bytes();
-    (0..300).for_each(|_| play(PoolConfig::default()));
-    // 300 cores left behind would be 600 MiB of address space. (A sanitizer's own does not count.)
-    let grown = mapped_bytes().saturating_sub(before);
-    assert!(cfg!(stillpoint_system_alloc) || grown < 100 << 20, "{grown} bytes more are mapped");
-}
 
 /// From slabs in every build, so that ThreadSanitizer sees magazines change hands: nothing but the depot orders one thread's use of a block
 /// before another's.

@@ -1,0 +1,24 @@
+//! What is mapped for pools goes with them. Alone in its process: the system's allocator maps 64 MiB for each of the first threads of others.
+#![cfg(all(target_os = "linux", not(any(stillpoint_loom, stillpoint_shuttle))))]
+
+#[allow(dead_code, reason = "the other test that includes it frees blocks by itself")]
+mod parting;
+
+use parting::play;
+use stillpoint_pool::PoolConfig;
+
+fn mapped_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn a_pool_whose_handle_goes_first_leaves_nothing_behind() {
+    (0..20).for_each(|_| play(PoolConfig::default()));
+    let before = mapped_bytes();
+    (0..300).for_each(|_| play(PoolConfig::default()));
+    // 300 cores left behind would be 600 MiB of address space. (A sanitizer's own does not count.)
+    let grown = mapped_bytes().saturating_sub(before);
+    assert!(cfg!(stillpoint_system_alloc) || grown < 100 << 20, "{grown} bytes more are mapped");
+}
