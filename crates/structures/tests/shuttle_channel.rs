@@ -146,7 +146,7 @@ fn senders_end_when_the_receivers_do() {
 
 #[test]
 fn who_sleeps_without_looking_is_caught() {
-    must_fail("who_sleeps_without_looking_is_caught", "deadlock", || {
+    must_fail("who_sleeps_without_looking_is_caught", &["deadlock"], || {
         check(|| {
             let channel = weakened(1, Weakened::SleepWithoutLooking);
             everything_arrives(channel, [by_recv, by_recv]);
@@ -156,7 +156,7 @@ fn who_sleeps_without_looking_is_caught() {
 
 #[test]
 fn a_cell_left_open_is_caught() {
-    must_fail("a_cell_left_open_is_caught", "not linearizable", || {
+    must_fail("a_cell_left_open_is_caught", &["not linearizable"], || {
         let make = || SegmentQueue::with_scheme(leased()).weakened(Weakened::CellLeftOpen);
         let queue = Queue::default();
         Play::default().check(queue, make, |queue: &SegmentQueue<u64>, random, log| {
