@@ -55,7 +55,13 @@ impl Client {
 }
 
 fn elements(line: &str) -> usize {
-    line.strip_prefix('*').and_then(|count| count.parse().ok()).unwrap_or(0)
+    let (kind, count) = line.split_at(line.len().min(1));
+    let count = count.parse().unwrap_or(0);
+    match kind {
+        "*" | ">" => count,
+        "%" => 2 * count,
+        _ => 0,
+    }
 }
 
 /// A server with one event loop, so that whatever holds it up holds up everybody.
@@ -199,6 +205,21 @@ fn a_push_of_many_wakes_who_waits() {
     assert_eq!(client.ask(&words), format!(":{ELEMENTS}"));
     assert_eq!(waiter.reply(), ("*2".to_owned(), 2));
     assert_eq!(client.ask(&["LLEN", "list"]), format!(":{}", ELEMENTS - 1));
+    server.stop().unwrap();
+}
+
+/// What CLIENT CACHING says of the next command holds where that command runs.
+#[test]
+fn a_read_that_moves_is_tracked() {
+    let server = server();
+    let (mut client, mut other) = (Client::connect(&server), Client::connect(&server));
+    fill(&mut client);
+    assert_eq!(client.ask(&["HELLO", "3"]).chars().next(), Some('%'));
+    assert_eq!(client.ask(&["CLIENT", "TRACKING", "ON", "OPTIN"]), "+OK");
+    assert_eq!(client.ask(&["CLIENT", "CACHING", "YES"]), "+OK");
+    assert_eq!(client.ask(&["HKEYS", "hash"]), "*5000");
+    assert_eq!(other.ask(&["HSET", "hash", "0", "x"]), ":0");
+    assert_eq!(client.reply(), (">2".to_owned(), 3));
     server.stop().unwrap();
 }
 

@@ -47,6 +47,10 @@ pub(crate) fn reply_to(args: Args<'_>, session: &mut State, out: &mut Reply, env
         return;
     }
     run(&mut Context { args, session, out, env, id });
+    if session.mobility == Mobility::Moving {
+        // What follows a command follows it over there.
+        return;
+    }
     if session.caching && session.queue.is_none() && !is_about_clients(command) {
         session.caching = false;
     }
