@@ -12,7 +12,9 @@ use crate::epoch::Epoch;
 use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
-use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
+use stillpoint_primitive::sync::atomic::AtomicU64;
+#[cfg(not(stillpoint_loom))]
+use stillpoint_primitive::sync::atomic::Ordering;
 
 /// The word that a scheme keeps in each node.
 #[derive(Debug)]

@@ -54,8 +54,8 @@ impl World {
     }
 
     fn read(&self, node: u64) {
-        // SAFETY: the model reports it if the cell may be reclaimed.
         self.nodes[node as usize].value.with(|value| {
+            // SAFETY: the model reports it if the cell may be reclaimed.
             assert_eq!(unsafe { *value }, 7, "node {node} was reclaimed under a reader");
         });
     }

@@ -27,7 +27,7 @@ pub(crate) fn must_fail(
     reason: &str,
     model: impl Fn() + Send + Sync + 'static,
 ) {
-    must_fail::must_fail(name, reason, || check(preemptions, model));
+    must_fail::must_fail(name, &[reason], || check(preemptions, model));
 }
 
 /// Runs `step` without switching threads within it: for what is no part of the protocol under check.
