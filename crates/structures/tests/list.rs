@@ -12,6 +12,9 @@ use stillpoint_structures::List;
 use stillpoint_testkit::linearizability::{Map, MapEvent, Recorder, assert_linearizable};
 use stillpoint_testkit::{DropCounter, Random};
 
+/// ThreadSanitizer takes many times as long for each step.
+const SHARE: u64 = if cfg!(stillpoint_tsan) { 20 } else { 1 };
+
 fn agrees_with_std<S: Scheme>(scheme: S, reclaims: bool) {
     let (counter, mut random) = (DropCounter::new(), Random::new(3));
     let list = List::with_scheme(scheme);
@@ -54,7 +57,7 @@ fn stress<S: Scheme>(scheme: S, reclaims: bool) {
                 let (list, counter) = (&list, &counter);
                 scope.spawn(move || {
                     let mut random = Random::new(seed);
-                    for _ in 0..15_000 {
+                    for _ in 0..15_000 / SHARE {
                         let key = random.below(KEYS);
                         if key.is_multiple_of(8) {
                             assert_eq!(list.with(&key, |value| **value), Some(key));
@@ -95,7 +98,7 @@ fn stress<S: Scheme>(scheme: S, reclaims: bool) {
 }
 
 fn histories<S: Scheme>(scheme: impl Fn() -> S) {
-    for round in 0..40 {
+    for round in 0..40 / SHARE {
         let list = List::with_scheme(scheme());
         let recorder = Recorder::new();
         std::thread::scope(|scope| {
@@ -189,7 +192,7 @@ fn hazard_pointers_carry_the_list() {
             let (list, counter) = (&list, &counter);
             scope.spawn(move || {
                 let mut random = Random::new(seed);
-                for _ in 0..15_000 {
+                for _ in 0..15_000 / SHARE {
                     let key = random.below(KEYS);
                     match random.below(3) {
                         _ if key.is_multiple_of(8) => {

@@ -13,6 +13,9 @@ use stillpoint_structures::{HashMap, HashSet};
 use stillpoint_testkit::linearizability::{Map, MapEvent, Recorder, assert_linearizable};
 use stillpoint_testkit::{Counted, DropCounter, Random};
 
+/// ThreadSanitizer takes many times as long for each step.
+const SHARE: u64 = if cfg!(stillpoint_tsan) { 20 } else { 1 };
+
 type Numbers<S> = HashMap<u64, Counted<u64>, stillpoint_structures::map::DefaultHasher, S>;
 
 /// What runs on every scheme.
@@ -50,7 +53,7 @@ fn stress<S: Scheme>(scheme: S, reclaims: bool) {
             scope.spawn(move || {
                 let mut random = Random::new(thread);
                 let mut own = collections::HashMap::new();
-                for i in 0..15_000 {
+                for i in 0..15_000 / SHARE {
                     let key = random.below(2_000) * THREADS + thread;
                     match random.below(6) {
                         0..=2 => {
@@ -153,7 +156,7 @@ fn iterates<S: Scheme>(scheme: S) {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            for key in 100..20_000 {
+            for key in 100..100 + 19_900 / SHARE {
                 map.set(key, key);
                 map.unset(&(key - 50).max(100));
                 map.set(key % 100, key % 100);
@@ -175,7 +178,7 @@ fn iterates<S: Scheme>(scheme: S) {
 }
 
 fn histories<S: Scheme>(scheme: impl Fn() -> S) {
-    for round in 0..30 {
+    for round in 0..30 / SHARE {
         let map = HashMap::with_scheme(scheme());
         let recorder = Recorder::new();
         std::thread::scope(|scope| {

@@ -14,6 +14,9 @@ use stillpoint_structures::ordered::{Compute, Operation};
 use stillpoint_testkit::linearizability::{self, MapEvent, Recorder, assert_linearizable};
 use stillpoint_testkit::{DropCounter, Random};
 
+/// ThreadSanitizer takes many times as long for each step.
+const SHARE: u64 = if cfg!(stillpoint_tsan) { 20 } else { 1 };
+
 /// Leases that run out at every tick, and ticks at every other node.
 fn at_every_tick() -> Collector {
     Collector::builder().lease_ticks(0).batch_len(2).build()
@@ -124,7 +127,7 @@ fn threads_of_their_own<S: Scheme>(scheme: S, fanout: usize, rounds: u64) {
                     let mut mine = BTreeMap::new();
                     let mut random = Random::new(thread);
                     barrier.wait();
-                    for round in 0..rounds {
+                    for round in 0..rounds / SHARE {
                         let key = random.below(KEYS) * THREADS + thread;
                         let pinned = map.pin();
                         if random.percent(if round / 500 % 2 == 0 { 70 } else { 20 }) {
@@ -179,7 +182,7 @@ fn ranges_meet_what_stays<S: Scheme>(scheme: S, fanout: usize) {
             let map = &map;
             scope.spawn(move || {
                 let mut random = Random::new(thread);
-                for _ in 0..4_000 {
+                for _ in 0..4_000 / SHARE {
                     let key = random.below(KEYS / 3) * 3 + 1 + thread;
                     match random.percent(50) {
                         true => drop(map.pin().insert(key, key).copied()),
@@ -188,7 +191,7 @@ fn ranges_meet_what_stays<S: Scheme>(scheme: S, fanout: usize) {
                 }
             });
         }
-        for round in 0..300 {
+        for round in 0..300 / SHARE {
             let pinned = map.pin();
             let stay = |(key, value): (&u64, &u64)| {
                 assert_eq!(key, value);
@@ -203,7 +206,7 @@ fn ranges_meet_what_stays<S: Scheme>(scheme: S, fanout: usize) {
 }
 
 fn linearizable<S: Scheme>(make: impl Fn() -> S, fanout: usize) {
-    for seed in 0..20 {
+    for seed in 0..20 / SHARE {
         let map = OrderedMap::<u64, u64, S>::with_scheme(make()).with_fanout(fanout);
         let recorder = Recorder::new();
         std::thread::scope(|scope| {
@@ -463,7 +466,7 @@ fn who_wakes_up_late_finds_all_in_order() {
                 let (map, drops) = (&map, &drops);
                 scope.spawn(move || {
                     let (mut random, mut mine) = (Random::new(thread), BTreeMap::new());
-                    for round in 0..600 {
+                    for round in 0..600 / SHARE {
                         let (pinned, key) = (map.pin(), random.below(12) * 4 + thread);
                         let before = if random.percent(50) {
                             let before = pinned.insert(Sleepy(key), drops.make(round));

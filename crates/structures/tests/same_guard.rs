@@ -166,6 +166,26 @@ fn a_list_is_changed_while_a_key_renews_the_guard() {
     assert_eq!(list.remove_entry(&Key(20), guard), Ok(Some((&Key(20), &()))));
 }
 
+/// The node given last was found under a lease that is over when the iterator comes to its end; that node's link must not be followed any more.
+#[test]
+fn a_lists_iterator_that_has_ended_stays_so() {
+    let (collector, guard) = hasty();
+    let list: &Keys = for_ever(List::in_alloc(collector.clone(), Arena));
+    assert!(list.insert(Key(10), ()).is_ok());
+    let mut iter = list.iter(guard);
+    assert_eq!(iter.next(), Some((&Key(10), &())));
+    elsewhere(collector, || {
+        (100..120).for_each(|key| assert!(list.insert(Key(key), ()).is_ok()));
+        (100..120).for_each(|key| assert!(list.remove(&Key(key))));
+        assert!(list.insert(Key(15), ()).is_ok());
+        assert!(list.remove(&Key(10)) && list.remove(&Key(15)));
+    });
+    assert_eq!(iter.next(), None);
+    assert_eq!(iter.next(), None);
+    assert!(list.insert(Key(30), ()).is_ok());
+    assert_eq!(iter.next(), None);
+}
+
 type Map = HashMap<Key, (), BuildHasherDefault<Plain>>;
 
 /// Makes the table that a reader stands at lead to one that was made after its lease and is reclaimed; then renews the lease.

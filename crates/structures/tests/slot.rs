@@ -11,6 +11,9 @@ use stillpoint_structures::Slot;
 use stillpoint_testkit::DropCounter;
 use stillpoint_testkit::linearizability::{Recorder, Register, RegisterEvent, assert_linearizable};
 
+/// ThreadSanitizer takes many times as long for each step.
+const SHARE: u64 = if cfg!(stillpoint_tsan) { 20 } else { 1 };
+
 fn hasty() -> Collector {
     Collector::builder().lease_ticks(0).batch_len(1).build()
 }
@@ -107,7 +110,7 @@ fn a_capped_guard_says_so() {
 
 /// Updates add up; readers see whole values that never go back.
 fn stress<S: Scheme>(scheme: S) {
-    const EACH: u64 = 5_000;
+    const EACH: u64 = 5_000 / SHARE;
     let counter = DropCounter::new();
     let slot = Slot::with_scheme(counter.make((0, 0)), scheme);
     let done = AtomicBool::new(false);
@@ -138,7 +141,7 @@ fn stress<S: Scheme>(scheme: S) {
 }
 
 fn histories<S: Scheme>(scheme: impl Fn() -> S) {
-    for round in 0..40 {
+    for round in 0..40 / SHARE {
         let (slot, recorder) = (Slot::with_scheme(0, scheme()), Recorder::new());
         std::thread::scope(|scope| {
             for thread in 0..3 {
