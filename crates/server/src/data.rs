@@ -10,6 +10,7 @@
 
 mod atomic;
 mod interactive;
+mod past;
 mod snapshot;
 mod touched;
 mod watched;
@@ -18,6 +19,7 @@ pub(crate) use atomic::{
     Ending, as_transaction, at_one_cut, atomically, commit_interactive, commit_queue, read_keys,
 };
 pub(crate) use interactive::{Interactive, Stage};
+pub(crate) use past::{Moment, as_of};
 pub(crate) use snapshot::{Exports, OpenSnapshot};
 pub(crate) use touched::Touched;
 
@@ -132,9 +134,16 @@ impl<'c> Data<'c> {
         }
     }
 
-    /// Notes that a field of the hash at `key`, which has been written, will expire.
-    pub(crate) fn note_field_expiry(&self, key: &[u8], time_ms: u64) {
-        self.server.field_expiry.note(self.db, key, time_ms);
+    /// Notes that a field of the hash at `key`, which has been written, will expire; of what a transaction wrote, at its commit.
+    pub(crate) fn note_field_expiry(&mut self, key: &[u8], time_ms: u64) {
+        match self.state.is_direct() {
+            true => self.server.field_expiry.note(self.db, key, time_ms),
+            false => self.state.effects.push(Effect::FieldExpiry {
+                db: self.db,
+                key: key.into(),
+                time_ms,
+            }),
+        }
     }
 
     /// The time by which expiry is judged.

@@ -18,6 +18,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 struct State {
     doomed: Vec<Arc<Object>>,
     has_thread: bool,
+    /// Collections freed so far.
+    freed: u64,
 }
 
 /// Collections that are to be freed.
@@ -43,6 +45,12 @@ impl Disposal {
         state.doomed.push(doomed);
     }
 
+    /// Collections that wait to be freed, and those that have been.
+    pub(crate) fn figures(&self) -> (usize, u64) {
+        let state = self.lock();
+        (state.doomed.len(), state.freed)
+    }
+
     fn work(&self) {
         loop {
             std::thread::sleep(LOOK_EVERY);
@@ -50,14 +58,16 @@ impl Disposal {
             let (free, held) =
                 state.doomed.drain(..).partition(|object| Arc::strong_count(object) == 1);
             state.doomed = held;
+            let free: Vec<_> = free;
+            state.freed += free.len() as u64;
             if state.doomed.is_empty() {
                 state.doomed = Vec::new();
                 state.has_thread = false;
                 drop(state);
-                return drop::<Vec<_>>(free);
+                return drop(free);
             }
             drop(state);
-            drop::<Vec<_>>(free);
+            drop(free);
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct Server {
     pause: Mutex<Pause>,
     /// Clients that a pause holds up.
     pub(crate) held_up: Gauge,
+    /// Transactions that hold writers up.
+    pub(crate) holds: Gauge,
     pub(crate) config_file: Option<PathBuf>,
     pub(crate) clients: Clients,
     pub(crate) pubsub: Registry,
@@ -108,6 +110,7 @@ impl Server {
             gc_interval_us: settings.mvcc_gc_interval_us,
             max_bytes: settings.max_bytes(),
             eviction: settings.eviction.clone(),
+            retention: settings.retention(),
             ..Config::default()
         };
         let store = Store::with_object_bytes(config, Object::bytes);
@@ -126,6 +129,7 @@ impl Server {
             generation: Gauge::default(),
             pause: Mutex::default(),
             held_up: Gauge::default(),
+            holds: Gauge::default(),
             config_file,
             clients: Clients::default(),
             pubsub: Registry::default(),
@@ -207,7 +211,7 @@ impl Server {
     pub(crate) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
         lock(&self.mailboxes).clone()
     }
-    fn wake_all(&self) {
+    pub(crate) fn wake_all(&self) {
         for mailbox in self.mailboxes() {
             mailbox.wake();
         }
@@ -329,12 +333,18 @@ impl Env {
             self.weigh();
         }
         if self.server.removed.is_waiting() {
-            self.server.removed.tell(self);
+            let removed = Arc::clone(&self.server.removed);
+            removed.tell(self);
         }
     }
     /// Milliseconds that CLIENT PAUSE still lasts, if it is in force.
     pub(crate) fn pause_left_ms(&self) -> Option<u64> {
         self.pause.until_ms.checked_sub(self.now_ms).filter(|left| *left > 0)
+    }
+    /// Whether some requests have to wait: CLIENT PAUSE is in force, or a transaction holds writers up.
+    #[inline]
+    pub(crate) fn holds_up(&self) -> bool {
+        self.pause_left_ms().is_some() || self.server.holds.get() > 0
     }
     /// A number that no script can foresee.
     pub(crate) fn fresh_seed(&self) -> u32 {

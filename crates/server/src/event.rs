@@ -70,6 +70,12 @@ pub(crate) enum Effect {
         channel: Box<[u8]>,
         payload: Box<[u8]>,
     },
+    /// A field of the hash will expire.
+    FieldExpiry {
+        db: u8,
+        key: Box<[u8]>,
+        time_ms: u64,
+    },
     /// A script, or a command of one, is shown to those who monitor.
     Show {
         parcel: Parcel,
@@ -86,6 +92,9 @@ impl Effect {
             }
             Effect::PublishToShard { channel, payload } => {
                 env.server.pubsub.publish_to_shard(env, channel, payload);
+            }
+            Effect::FieldExpiry { db, key, time_ms } => {
+                env.server.field_expiry.note(*db, key, *time_ms);
             }
             Effect::Show { parcel } => env.server.monitors.deliver(env, parcel),
         }

@@ -13,6 +13,7 @@
 //! | `pubsub`, `event`, `monitors`, `tracking` | who listens to what; keyspace events; MONITOR; CLIENT TRACKING |
 //! | `script` | Lua |
 //! | `config`, `cli` | directives, arguments |
+//! | `hold` | holding writers up, for a transaction that would lose for ever |
 //! | `env`, `clients`, `stats`, `slowlog`, `log` | what the loops share |
 //! | `harness` | a session for tests |
 #![forbid(unsafe_code)]
@@ -32,6 +33,7 @@ mod event;
 mod field_expiry;
 mod harness;
 mod histogram;
+mod hold;
 mod listener;
 mod log;
 mod memory;

@@ -4,7 +4,7 @@
 
 use crate::clients::Card;
 use crate::clock;
-use crate::command::Command;
+use crate::command::{Command, REDACTED, is_secret};
 use crate::counter::Gauge;
 use crate::env::Env;
 use crate::pubsub::Parcel;
@@ -60,17 +60,11 @@ pub(crate) fn parcel(command: &Command, args: Args<'_>, db: u8, who: &str) -> Pa
 fn line(command: &Command, args: Args<'_>, db: u8, who: &str) -> String {
     let now_us = clock::now_us();
     let mut line = format!("+{}.{:06} [{db} {who}]", now_us / 1_000_000, now_us % 1_000_000);
-    let mut secrets = 0;
     for (i, arg) in args.iter_from(0).enumerate() {
         line.push_str(" \"");
-        if secrets > 0 || (i > 0 && command.name == "auth") {
-            line.push_str("(redacted)");
-            secrets -= usize::from(secrets > 0);
-        } else {
-            quote(arg, &mut line);
-            if i > 1 && command.name == "hello" && arg.eq_ignore_ascii_case(b"auth") {
-                secrets = 2;
-            }
+        match is_secret(command, args, i) {
+            true => line.push_str(REDACTED),
+            false => quote(arg, &mut line),
         }
         line.push('"');
     }

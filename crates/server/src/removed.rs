@@ -3,13 +3,16 @@
 //! ```text
 //!  a reader that meets an expired value ─┐
 //!  a writer that needs room             ─┼─▶ queue ─▶ the loop whose command it was, at its end; else any loop, at its next pass
-//!  the store's maintenance              ─┘            events `expired` and `evicted`, invalidations for those who track
+//!  the store's maintenance              ─┘            events `expired` and `evicted`, invalidations for those who track,
+//!                                                        errors for those who wait for what a group of the stream is to read
 //! ```
 //! # Invariants
 //! 1. A command's own removals are told of before what else it did: they came first.
 //! 2. Nothing is queued before somebody has wanted to know.
 
+use crate::blocking::serve;
 use crate::counter::Gauge;
+use crate::data::Touched;
 use crate::env::Env;
 use crate::event::{class, publish_event};
 use crate::listener::Mailbox;
@@ -67,13 +70,15 @@ impl Removed {
 
     /// Tells it.
     #[cold]
-    pub(crate) fn tell(&self, env: &Env) {
+    pub(crate) fn tell(&self, env: &mut Env) {
         let gone = {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             self.waiting.set(0);
             std::mem::take(&mut *queue)
         };
+        let mut touched = Touched::default();
         for gone in gone {
+            touched.note(gone.db, &gone.key);
             let (class, name) = match gone.reason {
                 RemovalReason::Evicted => (class::EVICTED, "evicted"),
                 _ => (class::EXPIRED, "expired"),
@@ -85,5 +90,7 @@ impl Removed {
                 env.server.tracking.tell_of_removed(env, &gone.key);
             }
         }
+        // Who reads as one of a stream's group wants to know of its end.
+        serve(&mut touched, env);
     }
 }

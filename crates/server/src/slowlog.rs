@@ -1,5 +1,6 @@
 //! [`SlowLog`]: the last commands that took long; [`LatencyLog`]: the last such moments by kind of event.
 
+use crate::command::{Command, REDACTED, is_secret};
 use crate::resp::Args;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -55,10 +56,14 @@ impl SlowLog {
     }
 }
 
-/// The arguments as the slow log keeps them: the first ones, each cut, with a note on what was left out.
-pub(crate) fn abridged(args: Args<'_>) -> Vec<Vec<u8>> {
+/// The arguments as the slow log keeps them: the first ones, each cut, no secrets, with a note on what was left out.
+pub(crate) fn abridged(command: &Command, args: Args<'_>) -> Vec<Vec<u8>> {
     let kept = if args.len() > MAX_ARGS { MAX_ARGS - 1 } else { args.len() };
-    let mut out: Vec<Vec<u8>> = args.iter_from(0).take(kept).map(abridged_arg).collect();
+    let shown = |at: usize| match is_secret(command, args, at) {
+        true => REDACTED.as_bytes().to_vec(),
+        false => abridged_arg(args.at(at)),
+    };
+    let mut out: Vec<Vec<u8>> = (0..kept).map(shown).collect();
     if args.len() > kept {
         out.push(format!("... ({} more arguments)", args.len() - kept).into_bytes());
     }

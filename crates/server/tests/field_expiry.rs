@@ -104,3 +104,64 @@ fn times_go_with_the_value_into_a_dump_and_another_key() {
     c.advance_ms(500);
     assert_eq!(c.run(&["HMGET", "copy", "a", "b"]), "*2\r\n$-1\r\n$1\r\n2\r\n");
 }
+
+#[test]
+fn fields_are_set_read_and_removed_with_their_times_in_one_step() {
+    let mut c = client();
+    assert_eq!(c.run(&["HSETEX", "h", "PX", "50", "FIELDS", "2", "a", "5", "d", "6"]), ":1\r\n");
+    assert_eq!(c.run(&["HPTTL", "h", "FIELDS", "3", "a", "b", "d"]), "*3\r\n:50\r\n:-1\r\n:50\r\n");
+    assert_eq!(c.run(&["HSETEX", "h", "KEEPTTL", "FIELDS", "1", "a", "7"]), ":1\r\n");
+    assert_eq!(c.run(&["HSETEX", "h", "FIELDS", "1", "d", "8"]), ":1\r\n");
+    assert_eq!(c.run(&["HPTTL", "h", "FIELDS", "2", "a", "d"]), "*2\r\n:50\r\n:-1\r\n");
+    for (condition, answer) in [("FNX", ":0"), ("FXX", ":0"), ("NX", ":0"), ("XX", ":1")] {
+        let words = ["HSETEX", "h", condition, "FIELDS", "2", "a", "9", "new", "9"];
+        assert_eq!(c.run(&words), format!("{answer}\r\n"), "{condition}");
+    }
+    let got = c.run(&["HGETEX", "h", "PX", "70", "FIELDS", "2", "a", "nothing"]);
+    assert_eq!(got, "*2\r\n$1\r\n9\r\n$-1\r\n");
+    assert_eq!(c.run(&["HPTTL", "h", "FIELDS", "1", "a"]), "*1\r\n:70\r\n");
+    c.run(&["HGETEX", "h", "PERSIST", "FIELDS", "1", "a"]);
+    assert_eq!(c.run(&["HPTTL", "h", "FIELDS", "1", "a"]), "*1\r\n:-1\r\n");
+    assert_eq!(c.run(&["HGETEX", "h", "EXAT", "1", "FIELDS", "1", "a"]), "*1\r\n$1\r\n9\r\n");
+    assert_eq!(c.run(&["HGETDEL", "h", "FIELDS", "2", "a", "b"]), "*2\r\n$-1\r\n$1\r\n2\r\n");
+    assert_eq!(c.run(&["HLEN", "h"]), ":3\r\n");
+    c.run(&["HGETDEL", "h", "FIELDS", "3", "c", "d", "new"]);
+    assert_eq!(c.run(&["EXISTS", "h"]), ":0\r\n");
+    assert_eq!(c.run(&["HSETEX", "h", "PX", "0", "FIELDS", "1", "a", "1"]), ":1\r\n");
+    assert_eq!(c.run(&["EXISTS", "h"]), ":0\r\n");
+    for (words, error) in [
+        (&["HSETEX", "h", "FIELDS", "2", "a", "1"][..], "numfields"),
+        (&["HSETEX", "h", "EX", "-1", "FIELDS", "1", "a", "1"], "invalid expire"),
+        (&["HSETEX", "h", "NX", "XX", "FIELDS", "1", "a", "1"], "syntax"),
+        (&["HSETEX", "h", "EX", "1", "KEEPTTL", "FIELDS", "1", "a", "1"], "syntax"),
+        (&["HGETEX", "h", "FIELDS", "0", "a"], "numfields"),
+        (&["HGETDEL", "h", "PERSIST", "FIELDS", "1", "a"], "syntax"),
+    ] {
+        assert!(c.run(words).contains(error), "{words:?}");
+    }
+}
+
+#[test]
+fn a_value_is_set_or_removed_if_it_is_still_the_one() {
+    let mut c = TestClient::new();
+    assert_eq!(c.run(&["SET", "k", "2", "IFEQ", "1"]), "$-1\r\n");
+    c.run(&["SET", "k", "1"]);
+    assert_eq!(c.run(&["SET", "k", "2", "IFEQ", "1", "GET"]), "$1\r\n1\r\n");
+    assert_eq!(c.run(&["DELIFEQ", "k", "1"]), ":0\r\n");
+    assert_eq!(c.run(&["DELIFEQ", "k", "2"]), ":1\r\n");
+    assert_eq!(c.run(&["DELIFEQ", "k", "2"]), ":0\r\n");
+    assert!(c.run(&["SET", "k", "2", "IFEQ", "1", "NX"]).starts_with("-ERR syntax"));
+    c.run(&["RPUSH", "l", "e"]);
+    assert!(c.run(&["DELIFEQ", "l", "e"]).starts_with("-WRONGTYPE"));
+}
+
+#[test]
+fn a_field_that_is_due_before_its_transaction_commits_goes_all_the_same() {
+    let mut c = TestClient::new();
+    c.run(&["BEGIN"]);
+    c.run(&["HSET", "h", "a", "1"]);
+    c.run(&["HPEXPIRE", "h", "10", "FIELDS", "1", "a"]);
+    c.advance_ms(50);
+    assert_eq!(c.run(&["COMMIT"]), "+OK\r\n");
+    assert_eq!(c.run(&["HGETALL", "h"]), "*0\r\n");
+}

@@ -107,6 +107,9 @@ fn wait(ctx: &mut Context<'_>, wish: Wish<'_>) -> Outcome {
     let mut keys: Vec<Box<[u8]>> = wish.keys.iter().map(|key| (*key).into()).collect();
     keys.sort();
     keys.dedup();
+    if wish.awaited == Awaited::Anything {
+        server.removed.want();
+    }
     let mut table = registry.lock();
     let arriving = Arriving {
         card: ctx.session.card.clone(),

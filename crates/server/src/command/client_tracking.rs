@@ -14,6 +14,7 @@ pub(crate) fn tracking(ctx: &mut Context<'_>) -> Outcome {
         b"on" => start(ctx, mode)?,
         b"off" => {
             ctx.session.tracking = None;
+            ctx.session.caching = false;
             ctx.env.server.tracking.stop(&ctx.session.card);
         }
         _ => return Err(CommandError::Syntax),

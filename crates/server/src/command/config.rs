@@ -43,7 +43,11 @@ fn get(ctx: &mut Context<'_>) -> Outcome {
     let patterns: Vec<Vec<u8>> = ctx.args.iter_from(2).map(<[u8]>::to_ascii_lowercase).collect();
     for directive in DIRECTIVES {
         for name in std::iter::once(directive.name).chain(directive.alias) {
-            if patterns.iter().any(|p| glob_matches(p, name.as_bytes())) {
+            let asked = |pattern: &Vec<u8>| match directive.hidden {
+                true => pattern == name.as_bytes(),
+                false => glob_matches(pattern, name.as_bytes()),
+            };
+            if patterns.iter().any(asked) {
                 found.push((name, settings.text(name)));
             }
         }

@@ -145,15 +145,19 @@ fn at(ctx: &Context<'_>) -> At {
 
 fn object(ctx: &mut Context<'_>) -> Outcome {
     let (server, now_ms) = (ctx.env.server.clone(), ctx.env.now_ms);
-    let found = server.store.get_with(at(ctx), ctx.args.at(2), |entry| {
+    let usage = server.store.usage(at(ctx), ctx.args.at(2)).unwrap_or_default();
+    let idle_seconds = usage.idle_seconds.unwrap_or(0);
+    // At the beginning of time nothing has expired yet: what is still there is told of.
+    let first = At { now_ms: 0, ..at(ctx) };
+    let found = server.store.peek_with(first, ctx.args.at(2), |entry| {
         let entry = entry?;
         let length = content_bytes(entry);
         Some((length, encoding_name(entry), List::of(entry).map_or(0, List::len)))
     });
     let (length, encoding, elements) = found.ok_or(CommandError::NoSuchKey)?;
     let mut line = format!(
-        "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{length} lru:{} lru_seconds_idle:0",
-        (now_ms / 1000) & 0xff_ffff
+        "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{length} lru:{} lru_seconds_idle:{idle_seconds}",
+        (now_ms / 1000).saturating_sub(idle_seconds.into()) & 0xff_ffff
     );
     if encoding == "quicklist" {
         let number = |name| ctx.env.settings.number(name);

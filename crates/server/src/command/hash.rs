@@ -4,6 +4,7 @@ mod change;
 mod expire;
 mod random;
 mod read;
+mod together;
 
 use super::row::{Command, Group, Keys, flag::*};
 
@@ -44,6 +45,12 @@ pub(crate) static ROWS: &[Command] = &[
         .doc("7.4.0", "Sets when fields expire, as a Unix time in milliseconds."),
     row("hpersist", -5, WRITE | FAST | QUICK, expire::hpersist)
         .doc("7.4.0", "Has fields not expire any more."),
+    row("hsetex", -6, CHANGE, together::hsetex)
+        .doc("8.0.0", "Sets fields and when they expire, if a condition holds."),
+    row("hgetex", -5, WRITE | FAST | QUICK, together::hgetex)
+        .doc("8.0.0", "Returns the values of fields after setting when they expire."),
+    row("hgetdel", -5, WRITE | FAST | QUICK, together::hgetdel)
+        .doc("8.0.0", "Returns the values of fields after removing them."),
     row("httl", -5, READ, expire::httl).doc("7.4.0", "Returns the seconds until fields expire."),
     row("hpttl", -5, READ, expire::hpttl)
         .doc("7.4.0", "Returns the milliseconds until fields expire."),

@@ -118,8 +118,9 @@ pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
     line(text, "mem_allocator", "mimalloc");
     line(text, "active_defrag_running", 0);
     // Old versions are no objects that anybody could still meet: INFO mvcc has them.
-    line(text, "lazyfree_pending_objects", 0);
-    line(text, "lazyfreed_objects", 0);
+    let (pending, freed) = server.disposal.figures();
+    line(text, "lazyfree_pending_objects", pending);
+    line(text, "lazyfreed_objects", freed);
 }
 
 pub(super) fn persistence(ctx: &Context<'_>, text: &mut String) {
@@ -192,6 +193,7 @@ pub(super) fn mvcc(ctx: &Context<'_>, text: &mut String) {
     line(text, "mvcc_live_bytes", stats.live_bytes);
     line(text, "mvcc_old_versions", stats.old_versions);
     line(text, "mvcc_old_version_bytes", stats.old_version_bytes);
+    line(text, "mvcc_history_bytes", ctx.env.server.store.history_bytes());
     line(text, "mvcc_waiting_versions", stats.waiting_versions);
     line(text, "mvcc_unreclaimed_blocks", stats.unreclaimed);
     line(text, "mvcc_index_bytes", stats.index_bytes);

@@ -4,6 +4,7 @@ mod copy;
 mod dump;
 mod expire;
 mod iterate;
+mod migrate;
 mod object;
 
 pub(crate) use copy::{Carried, put_to, remove};
@@ -38,8 +39,8 @@ pub(crate) static ROWS: &[Command] = &[
     row("unlink", -2, WRITE | FAST, Keys::ALL, del).doc("4.0.0", "Removes keys, all at once."),
     row("exists", -2, READONLY | FAST, Keys::ALL, exists)
         .doc("1.0.0", "Counts which of the keys exist."),
-    row("touch", -2, READONLY | FAST, Keys::ALL, exists)
-        .doc("3.2.1", "Counts which of the keys exist."),
+    row("touch", -2, READONLY | FAST, Keys::ALL, touch)
+        .doc("3.2.1", "Counts which of the keys exist, and notes that they are used."),
     row("type", 2, READ, Keys::ONE, type_of).doc("1.0.0", "Tells the type of a key's value."),
     row("expire", -3, CHANGE, Keys::ONE, expire::expire)
         .doc("1.0.0", "Sets a key's expiry in seconds from now."),
@@ -71,6 +72,15 @@ pub(crate) static ROWS: &[Command] = &[
     row("restore", -4, WRITE | DENYOOM, Keys::ONE, dump::restore)
         .acl(acl::KEYSPACE | acl::DANGEROUS)
         .doc("2.6.0", "Creates a key from the serialised form of a value."),
+    row(
+        "migrate",
+        -6,
+        WRITE | MOVABLEKEYS,
+        Keys::at(3, 3, 1).or_behind_last("KEYS"),
+        migrate::migrate,
+    )
+    .acl(acl::KEYSPACE | acl::DANGEROUS)
+    .doc("2.6.0", "Moves keys to another server, or copies them."),
     row("scan", -2, READONLY, Keys::NONE, iterate::scan)
         .doc("2.8.0", "Iterates over the keys of the database."),
     row("keys", 2, READONLY, Keys::NONE, iterate::keys)
@@ -136,6 +146,21 @@ fn large(entry: Item<'_>) -> Option<Arc<Object>> {
 }
 
 fn exists(ctx: &mut Context<'_>) -> Outcome {
+    count_there(ctx, true)
+}
+
+fn touch(ctx: &mut Context<'_>) -> Outcome {
+    count_there(ctx, false)
+}
+
+fn count_there(ctx: &mut Context<'_>, untouched: bool) -> Outcome {
+    if let (Some(key), true) = (ctx.args.get(1), ctx.args.len() == 2) {
+        let (mut data, out) = ctx.parts();
+        data.untouched |= untouched;
+        let there = data.read(key, |entry| entry.is_some())?;
+        out.integer(i64::from(there));
+        return Ok(());
+    }
     read_keys(ctx, |ctx| {
         let args = ctx.args;
         let (mut data, out) = ctx.parts();
@@ -150,7 +175,9 @@ fn exists(ctx: &mut Context<'_>) -> Outcome {
 
 fn type_of(ctx: &mut Context<'_>) -> Outcome {
     let key = ctx.args.at(1);
-    let name = ctx.data().read(key, |entry| entry.map_or("none", type_name))?;
+    let mut data = ctx.data();
+    data.untouched = true;
+    let name = data.read(key, |entry| entry.map_or("none", type_name))?;
     ctx.out.simple(name);
     Ok(())
 }

@@ -95,7 +95,7 @@ fn write_info(row: &Command, out: &mut Reply) {
 
 fn write_key_specs(row: &Command, out: &mut Reply) {
     let keys = row.keys;
-    let has = [keys.first != 0, keys.count_at != 0, keys.word.is_some()];
+    let has = [keys.first != 0, keys.count_at != 0, keys.word.is_some(), keys.last_word.is_some()];
     out.array(has.into_iter().map(usize::from).sum());
     if keys.first != 0 {
         // Here the last key is told from the first one on, unless it is told from the end.
@@ -109,7 +109,11 @@ fn write_key_specs(row: &Command, out: &mut Reply) {
     }
     if let Some(word) = keys.word {
         let half = [("lastkey", -1), ("keystep", 1), ("limit", 2)];
-        write_key_spec(row, Begin::Behind(word), "range", &half, out);
+        write_key_spec(row, Begin::Behind(word, 1), "range", &half, out);
+    }
+    if let Some(word) = keys.last_word {
+        let rest = [("lastkey", -1), ("keystep", 1), ("limit", 0)];
+        write_key_spec(row, Begin::Behind(word, -2), "range", &rest, out);
     }
 }
 
@@ -117,7 +121,8 @@ fn write_key_specs(row: &Command, out: &mut Reply) {
 #[derive(Clone, Copy)]
 enum Begin {
     At(i32),
-    Behind(&'static str),
+    /// A word, and where the search for it begins.
+    Behind(&'static str, i32),
 }
 
 fn write_key_spec(row: &Command, begin: Begin, kind: &str, find: &[(&str, i32)], out: &mut Reply) {
@@ -129,7 +134,7 @@ fn write_key_spec(row: &Command, begin: Begin, kind: &str, find: &[(&str, i32)],
     out.bulk(b"begin_search");
     match begin {
         Begin::At(index) => write_typed("index", &[("index", index)], out),
-        Begin::Behind(word) => {
+        Begin::Behind(word, from) => {
             out.map(2);
             out.bulk(b"type");
             out.bulk(b"keyword");
@@ -138,7 +143,7 @@ fn write_key_spec(row: &Command, begin: Begin, kind: &str, find: &[(&str, i32)],
             out.bulk(b"keyword");
             out.bulk(word.as_bytes());
             out.bulk(b"startfrom");
-            out.integer(1);
+            out.integer(from.into());
         }
     }
     out.bulk(b"find_keys");
@@ -282,6 +287,7 @@ fn key_flags(row: &Command, number: usize) -> &'static [&'static str] {
         }
         ("lmove" | "blmove" | "rpoplpush" | "brpoplpush", _)
         | ("lpush" | "rpush" | "lpushx" | "rpushx" | "sadd", _) => &["RW", "insert"],
+        ("migrate", _) => &["RW", "access", "delete", "incomplete"],
         ("getset", _) => &["RW", "access", "update"],
         ("del" | "unlink", _) => &["RM", "delete"],
         _ if row.has(flag::WRITE) => &["RW", "update"],

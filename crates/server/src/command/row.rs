@@ -135,6 +135,8 @@ pub(crate) struct Keys {
     pub(crate) count_at: i32,
     /// The word behind which the keys make up the first half of the arguments.
     pub(crate) word: Option<&'static str>,
+    /// The last such word has nothing but keys behind it, if the first key is empty.
+    pub(crate) last_word: Option<&'static str>,
 }
 
 impl Keys {
@@ -144,7 +146,7 @@ impl Keys {
     /// Every argument from 1 on.
     pub(crate) const ALL: Keys = Keys::at(1, -1, 1);
     pub(crate) const fn at(first: i32, last: i32, step: i32) -> Keys {
-        Keys { first, last, step, count_at: 0, word: None }
+        Keys { first, last, step, count_at: 0, word: None, last_word: None }
     }
     /// These, and those that argument `count_at` counts.
     pub(crate) const fn counted(mut self, count_at: i32) -> Keys {
@@ -155,9 +157,20 @@ impl Keys {
     pub(crate) const fn behind(word: &'static str) -> Keys {
         Keys { word: Some(word), ..Keys::NONE }
     }
+    /// These, or if the first of them is empty, all behind the last `word`.
+    pub(crate) const fn or_behind_last(mut self, word: &'static str) -> Self {
+        self.last_word = Some(word);
+        self
+    }
     /// The keys among the arguments of a request; as many as there are.
     pub(crate) fn of(self, args: Args<'_>) -> Vec<&[u8]> {
         let count = args.len() as i32;
+        if let Some(word) = self.last_word
+            && args.get(self.first as usize).is_some_and(<[u8]>::is_empty)
+            && let Some(at) = (1..args.len() - 1).rev().find(|at| args.is(*at, word))
+        {
+            return args.iter_from(at + 1).collect();
+        }
         let last = if self.last < 0 { count + self.last } else { self.last.min(count - 1) };
         let mut keys = Vec::new();
         if self.first > 0 {

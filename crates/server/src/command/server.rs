@@ -43,7 +43,11 @@ static ACL: &[Command] = &[
 ];
 
 fn time(ctx: &mut Context<'_>) -> Outcome {
-    let now_us = clock::now_us();
+    // While a script runs, time stands still.
+    let now_us = match ctx.session.in_script {
+        true => ctx.data().now_ms() * 1000,
+        false => clock::now_us(),
+    };
     ctx.out.array(2);
     ctx.out.bulk_integer((now_us / 1_000_000) as i64);
     ctx.out.bulk_integer((now_us % 1_000_000) as i64);

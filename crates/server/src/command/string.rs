@@ -38,6 +38,8 @@ pub(crate) static ROWS: &[Command] = &[
         .doc("2.6.0", "Sets a value and its expiry in milliseconds."),
     row("getset", 3, CHANGE, Keys::ONE, set::getset)
         .doc("1.0.0", "Returns the previous value of a key after setting it."),
+    row("delifeq", 3, WRITE | FAST | QUICK, Keys::ONE, delifeq)
+        .doc("9.0.0", "Removes a key if it holds a value."),
     row("getdel", 2, WRITE | FAST | QUICK, Keys::ONE, getdel)
         .doc("6.2.0", "Returns the value of a key after removing it."),
     row("getex", -2, WRITE | FAST | QUICK, Keys::ONE, getex)
@@ -93,6 +95,24 @@ fn strlen(ctx: &mut Context<'_>) -> Outcome {
         .data()
         .read(key, |entry| entry.map_or(Ok(0), |entry| string_of(entry).map(<[u8]>::len)))??;
     ctx.out.integer(len as i64);
+    Ok(())
+}
+
+/// Answers 1 if the key held the value and went, else 0.
+fn delifeq(ctx: &mut Context<'_>) -> Outcome {
+    let (key, value) = (ctx.args.at(1), ctx.args.at(2));
+    let (mut data, out) = ctx.parts();
+    let removed = data.update(key, |entry, draft| {
+        let is_equal = entry.map(string_of).transpose()? == Some(value);
+        if is_equal {
+            draft.remove();
+        }
+        Ok::<_, CommandError>(is_equal)
+    })??;
+    if removed {
+        data.notify(class::GENERIC, "del", key);
+    }
+    out.integer(i64::from(removed));
     Ok(())
 }
 

@@ -8,8 +8,8 @@
 use super::row::Command;
 use super::{
     bitmap, client, config, connection, database, debug, function, geo, hash, hyperloglog, info,
-    interactive, keys, list, meta, monitor, persistence, pubsub, replication, script, server, set,
-    snapshot, sort, sorted_set, stream, string, transaction, versioned, watching,
+    interactive, keys, list, meta, monitor, past, persistence, pubsub, replication, script, server,
+    set, snapshot, sort, sorted_set, stream, string, transaction, versioned, watching,
 };
 
 /// Add a family here: one line.
@@ -31,6 +31,7 @@ static FAMILIES: &[&[Command]] = &[
     transaction::ROWS,
     interactive::ROWS,
     versioned::ROWS,
+    past::ROWS,
     pubsub::ROWS,
     snapshot::ROWS,
     server::ROWS,

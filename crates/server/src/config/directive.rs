@@ -5,6 +5,7 @@
 //! | `YesNo` | `yes`, `no` in any case | as given, lower case |
 //! | `Number(min, max)` | a decimal | a decimal |
 //! | `Bytes(min, max)` | a decimal with `k kb m mb g gb` | bytes |
+//! | `BytesOrPercent` | the same, or up to `100%` | bytes or a percentage |
 //! | `OneOf(words)` | one of the words, in any case | the word |
 //! | `Text` | anything | as given |
 //! | `Save`, `OutputLimits`, `Events` | see [`value`](super::value) | in normal form |
@@ -15,6 +16,7 @@ pub(crate) enum Kind {
     YesNo,
     Number(i64, i64),
     Bytes(i64, i64),
+    BytesOrPercent,
     OneOf(&'static [&'static str]),
     Text,
     Save,
@@ -41,10 +43,12 @@ pub(crate) struct Directive {
     pub(crate) kind: Kind,
     pub(crate) default: &'static str,
     pub(crate) change: Change,
+    /// CONFIG GET shows it only to those who name it.
+    pub(crate) hidden: bool,
 }
 
 const fn row(name: &'static str, kind: Kind, default: &'static str, change: Change) -> Directive {
-    Directive { name, alias: None, kind, default, change }
+    Directive { name, alias: None, kind, default, change, hidden: false }
 }
 const fn yes_no(name: &'static str, default: &'static str) -> Directive {
     row(name, Kind::YesNo, default, Change::Live)
@@ -69,6 +73,10 @@ const fn one_of(
 impl Directive {
     const fn alias(mut self, alias: &'static str) -> Self {
         self.alias = Some(alias);
+        self
+    }
+    const fn hidden(mut self) -> Self {
+        self.hidden = true;
         self
     }
     const fn at_start(mut self) -> Self {
@@ -115,7 +123,7 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     row("client-output-buffer-limit", Kind::OutputLimits, OUTPUT_LIMITS, Change::Live),
     bytes("client-query-buffer-limit", 1024 * 1024, "1073741824"),
     bytes("proto-max-bulk-len", 1024 * 1024, "536870912"),
-    bytes("maxmemory-clients", 0, "0"),
+    row("maxmemory-clients", Kind::BytesOrPercent, "0", Change::Live),
     // Process.
     yes_no("daemonize", "no").at_start(),
     text("pidfile", "").at_start(),
@@ -163,8 +171,8 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     yes_no("rdb-save-incremental-fsync", "yes"),
     yes_no("aof-rewrite-incremental-fsync", "yes"),
     yes_no("stop-writes-on-bgsave-error", "yes"),
-    number("rdb-key-save-delay", i32::MIN as i64, INT_MAX, "0"),
-    number("key-load-delay", i32::MIN as i64, INT_MAX, "0"),
+    number("rdb-key-save-delay", i32::MIN as i64, INT_MAX, "0").hidden(),
+    number("key-load-delay", i32::MIN as i64, INT_MAX, "0").hidden(),
     one_of("sanitize-dump-payload", &["no", "yes", "clients"], "no"),
     // Memory.
     bytes("maxmemory", 0, "0"),
@@ -225,6 +233,12 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     number("mvcc.gc_interval_us", 1, 60_000_000, "100"),
     // How long BEGIN may stay open; 0: for ever.
     number("mvcc.transaction_timeout_ms", 0, i64::MAX, "60000"),
+    // Of which keys past versions are kept, for HISTORY and AT: what their names begin with, one word each (`*`: all keys); and how many of each key, for how
+    // long after their end (0: any number, for ever), within how many bytes per prefix and database.
+    text("mvcc.retention_prefixes", "").at_start(),
+    number("mvcc.retention_versions", 0, u32::MAX as i64, "1000").at_start(),
+    number("mvcc.retention_age_ms", 0, i64::MAX, "0").at_start(),
+    row("mvcc.retention_bytes", Kind::Bytes(0, i64::MAX), "67108864", Change::Start),
 ];
 
 /// Redis's defaults; a normal client has no limit, but see the listener on backpressure.

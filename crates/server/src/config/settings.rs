@@ -11,7 +11,7 @@ use super::directive::{Change, DIRECTIVES, find};
 use super::value::{merge_output_limits, normalise};
 use crate::event::class;
 use std::fmt;
-use stillpoint_store::{Eviction, EvictionPolicy};
+use stillpoint_store::{Eviction, EvictionPolicy, Retention};
 
 /// Limits of what may wait in a client's output buffer; 0 = none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,6 +117,20 @@ impl Settings {
         (self.maxmemory > 0).then_some(self.maxmemory)
     }
 
+    /// Which past versions the store keeps, in every database.
+    pub(crate) fn retention(&self) -> Vec<Retention> {
+        let limit = |name| u64::try_from(self.number(name)).ok().filter(|limit| *limit > 0);
+        let max_versions = limit("mvcc.retention_versions").and_then(|n| u32::try_from(n).ok());
+        let max_age_ms = limit("mvcc.retention_age_ms");
+        let max_bytes = limit("mvcc.retention_bytes").unwrap_or(0) as usize;
+        let words = self.text("mvcc.retention_prefixes").split_ascii_whitespace();
+        let rule = |space, word: &str| {
+            let prefix = word.strip_suffix('*').unwrap_or(word).as_bytes().to_vec();
+            Retention { space, prefix, max_versions, max_age_ms, max_bytes }
+        };
+        words.flat_map(|word| (0..self.databases).map(move |db| rule(db, word))).collect()
+    }
+
     /// Every directive at its default.
     pub(crate) fn defaults() -> Self {
         let mut values: Vec<String> = DIRECTIVES.iter().map(|d| d.default.to_owned()).collect();
@@ -178,6 +192,14 @@ impl Settings {
         self.requirepass.is_empty() && self.text("protected-mode") == "yes"
     }
 
+    /// Bytes that are given as such or, with `%`, as a part of `maxmemory`.
+    fn share_of_maxmemory(&self, name: &str) -> u64 {
+        match self.text(name).strip_suffix('%').and_then(|percent| percent.parse::<u64>().ok()) {
+            Some(percent) => (u128::from(self.maxmemory) * u128::from(percent) / 100) as u64,
+            None => self.number(name).max(0) as u64,
+        }
+    }
+
     fn parsed(mut self) -> Self {
         let yes = |s: &Settings, name| s.text(name) == "yes";
         let size = |s: &Settings, name| s.number(name).max(0) as usize;
@@ -216,7 +238,7 @@ impl Settings {
         };
         self.lfu_policy = self.text("maxmemory-policy").ends_with("lfu");
         self.maxmemory = self.number("maxmemory").max(0) as u64;
-        self.maxmemory_clients = self.number("maxmemory-clients").max(0) as u64;
+        self.maxmemory_clients = self.share_of_maxmemory("maxmemory-clients");
         self.eviction = eviction(&self);
         self.busy_reply = yes(&self, "script-busy-reply");
         self.script_max_memory = size(&self, "script-max-memory");

@@ -26,6 +26,19 @@ pub(crate) fn normalise(directive: &Directive, text: &str) -> Result<String, Str
             let n = parse_bytes(text).ok_or("argument must be a memory value")?;
             within(n, min, max)
         }
+        Kind::BytesOrPercent => match text.strip_suffix('%') {
+            None => {
+                let n = parse_bytes(text).ok_or("argument must be a memory or percent value")?;
+                within(n, 0, i64::MAX)
+            }
+            Some(number) => match strict_integer(number.as_bytes()).filter(|n| *n >= 0) {
+                None => Err("argument must be a memory or percent value".into()),
+                Some(percent) if percent > 100 => {
+                    Err("percentage argument must be less or equal to 100".into())
+                }
+                Some(percent) => Ok(format!("{percent}%")),
+            },
+        },
         Kind::OneOf(words) => {
             let found = words.iter().find(|w| w.eq_ignore_ascii_case(text));
             found.map(|w| (*w).to_owned()).ok_or_else(|| {

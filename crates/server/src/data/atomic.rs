@@ -2,11 +2,16 @@
 
 use super::{Mode, Watched, refused};
 use crate::command::{CommandError, Context, Outcome, by_id, flag};
+use crate::hold::Hold;
 use crate::session::{Mobility, Queue, run, show};
+use std::time::{Duration, Instant};
 use stillpoint_store::CommitError;
 
 /// Conflicts after which a transaction asks for priority.
 const PATIENCE: u32 = 3;
+/// Conflicts, and the time since the first of them, after which it holds writers up.
+const STUBBORN: u32 = 8;
+const LONG: Duration = Duration::from_millis(500);
 
 /// Runs a command that reads several keys at one cut.
 pub(crate) fn at_one_cut(
@@ -45,8 +50,9 @@ pub(crate) fn atomically(
         return f(ctx);
     }
     let (mark, effects) = (ctx.out.mark(), ctx.session.data.effects.len());
-    for attempt in 0.. {
-        begin(ctx, attempt);
+    let mut contest = Contest::default();
+    loop {
+        contest.begin(ctx);
         let outcome = f(ctx);
         let committed = end(ctx, outcome.is_ok());
         if outcome.is_ok() && committed == Ok(true) {
@@ -56,6 +62,7 @@ pub(crate) fn atomically(
         outcome?;
         committed?;
         ctx.out.rewind(mark);
+        contest.lose();
     }
     Ok(())
 }
@@ -77,8 +84,9 @@ pub(crate) fn as_transaction(
         return Ok(());
     }
     let (mark, effects) = (ctx.out.mark(), ctx.session.data.effects.len());
-    for attempt in 0.. {
-        begin(ctx, attempt);
+    let mut contest = Contest::default();
+    loop {
+        contest.begin(ctx);
         let ending = f(ctx);
         let committed = end(ctx, ending == Ending::Commit);
         if ending == Ending::Discard || committed != Ok(true) {
@@ -88,16 +96,37 @@ pub(crate) fn as_transaction(
             break;
         }
         ctx.out.rewind(mark);
+        contest.lose();
     }
     Ok(())
 }
 
-fn begin(ctx: &mut Context<'_>, attempt: u32) {
-    let mut transaction = ctx.env.server.store.begin(ctx.env.now_ms);
-    if attempt >= PATIENCE {
-        transaction.request_priority();
+/// A transaction's attempts; each but the last lost to somebody else.
+#[derive(Default)]
+struct Contest {
+    lost: u32,
+    since: Option<Instant>,
+    /// Until the end of it.
+    hold: Option<Hold>,
+}
+
+impl Contest {
+    fn begin(&mut self, ctx: &mut Context<'_>) {
+        let is_long = self.since.is_some_and(|since| since.elapsed() >= LONG);
+        if self.lost >= STUBBORN && is_long && self.hold.is_none() {
+            self.hold = Some(Hold::new(&ctx.env.server));
+        }
+        let mut transaction = ctx.env.server.store.begin(ctx.env.now_ms);
+        if self.lost >= PATIENCE {
+            transaction.request_priority();
+        }
+        ctx.session.data.mode = Mode::Transaction(Box::new(transaction));
     }
-    ctx.session.data.mode = Mode::Transaction(Box::new(transaction));
+
+    fn lose(&mut self) {
+        self.lost += 1;
+        self.since.get_or_insert_with(Instant::now);
+    }
 }
 
 /// Ends the running transaction; `Ok(false)`: somebody else was faster.
@@ -128,8 +157,9 @@ pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watc
     }
     let subscribes = queue.iter().any(|(id, _)| by_id(id).has(flag::PUBSUB));
     let subscriptions = subscribes.then(|| ctx.session.subscriptions.clone());
-    for attempt in 0.. {
-        begin(ctx, attempt);
+    let mut contest = Contest::default();
+    loop {
+        contest.begin(ctx);
         if !expect_all(ctx, watched) {
             ctx.session.data.mode = Mode::Direct;
             ctx.out.null_array();
@@ -151,6 +181,7 @@ pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watc
         if moves {
             break;
         }
+        contest.lose();
     }
     Ok(())
 }

@@ -135,7 +135,7 @@ impl EventLoop {
 
     fn pass(&mut self) {
         self.env.begin_pass(clock::now_ms());
-        if self.env.pause_left_ms().is_none() {
+        if !self.env.holds_up() {
             for token in std::mem::take(&mut self.paused) {
                 self.env.server.held_up.subtract(1);
                 self.list(token);

@@ -14,6 +14,7 @@ use crate::resp::{Args, Reply};
 use crate::script::{Digest, Flags, Script};
 use crate::session::{Mobility, Queue, State};
 use crate::slowlog::{SlowEntry, abridged};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes of an unknown command's name, and of its arguments together, that the error quotes.
@@ -84,15 +85,17 @@ fn refuse(refusal: &[u8], args: Args<'_>, session: &mut State, out: &mut Reply, 
     env.stats.count_error(out.error_since(mark).unwrap_or(b"ERR"));
 }
 
-/// Whether CLIENT PAUSE holds this request up.
+/// Whether this request is held up, by CLIENT PAUSE or by a transaction that holds writers up.
 pub(crate) fn is_held_up(args: Args<'_>, session: &State, env: &Env) -> bool {
     let Some((_, command)) = lookup(args.at(0)) else { return false };
-    if command.has(flag::UNPAUSED) {
+    // What will be refused need not wait for that.
+    if command.has(flag::UNPAUSED) || !command.accepts(args.len()) {
         return false;
     }
     let what = (command, args);
     let writes = is_or_runs(what, session, env, flag::WRITE | flag::MAY_REPLICATE);
-    env.pause.all || (writes && session.queue.as_ref().is_none_or(|_| command.name == "exec"))
+    (env.pause.all && env.pause_left_ms().is_some())
+        || (writes && session.queue.as_ref().is_none_or(|_| command.name == "exec"))
 }
 
 /// Whether the command has one of the flags, or is an EXEC of one that has. A script that says that it only reads has none.
@@ -158,7 +161,8 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
         return ctx.out.rewind(mark);
     }
     if ctx.env.server.removed.is_waiting() {
-        ctx.env.server.removed.tell(ctx.env);
+        let removed = Arc::clone(&ctx.env.server.removed);
+        removed.tell(ctx.env);
     }
     if !ctx.session.data.effects.is_empty() && !ctx.session.data.is_in_transaction() {
         take_effect(ctx);
@@ -252,7 +256,7 @@ pub(crate) fn note_if_slow(
                 id: 0,
                 unix_s: env.now_ms / 1000,
                 microseconds: elapsed.as_micros() as u64,
-                args: abridged(args),
+                args: abridged(command, args),
                 address: ctx.session.card.address.clone(),
                 name: ctx.session.card.names().client.clone(),
             },
@@ -266,7 +270,7 @@ pub(crate) fn note_if_slow(
 }
 
 /// Finds the command and checks that it may be queued or run; else the error's text.
-fn admit(
+pub(crate) fn admit(
     args: Args<'_>,
     session: &State,
     out: &Reply,

@@ -15,7 +15,7 @@ pub(crate) enum Progress {
     NeedsInput(usize),
     /// The budget is spent, more requests are there.
     HasMore,
-    /// CLIENT PAUSE holds the next request up.
+    /// CLIENT PAUSE, or a transaction, holds the next request up.
     Paused,
     /// It waits for a key.
     Blocked,
@@ -66,7 +66,7 @@ impl Session {
                 Ok(Parsed::Incomplete(more)) => return Progress::NeedsInput(more),
                 Ok(Parsed::Empty) => {}
                 Ok(Parsed::Request) => {
-                    if env.pause_left_ms().is_some()
+                    if env.holds_up()
                         && is_held_up(self.parser.args(input.unread()), &self.state, env)
                     {
                         self.parser.reset();

@@ -148,7 +148,12 @@ pub(crate) fn steps_through(entry: Item<'_>) -> usize {
 
 /// As TYPE names it.
 pub(crate) fn type_name(entry: Item<'_>) -> &'static str {
-    match entry.kind() {
+    type_of_kind(entry.kind())
+}
+
+/// As TYPE names values of this kind.
+pub(crate) fn type_of_kind(kind: u8) -> &'static str {
+    match kind {
         kind::STRING | kind::RAW_STRING | kind::TEXT_STRING => "string",
         kind::INT_SET | kind::PACKED_SET | kind::LARGE_SET => "set",
         kind::PACKED_SORTED_SET | kind::LARGE_SORTED_SET => "zset",

@@ -34,6 +34,11 @@ fn near(ours: &Reply, theirs: &Reply, slack: i64) -> bool {
     }
 }
 
+fn all_near(ours: &Reply, theirs: &Reply, slack: i64) -> bool {
+    let (a, b) = (ours.parts(), theirs.parts());
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| near(a, b, slack))
+}
+
 /// Equal but for how numbers are written: Redis 7.0 gives scores 17 digits, 7.2 as few as will do.
 fn same_numbers(ours: &Reply, theirs: &Reply) -> bool {
     let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
@@ -77,13 +82,15 @@ pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
     }
     match &request[0].to_ascii_lowercase()[..] {
         b"ttl" | b"expiretime" => near(ours, theirs, SLACK_MS / 1000),
+        b"httl" | b"hexpiretime" => all_near(ours, theirs, SLACK_MS / 1000),
+        b"hpttl" | b"hpexpiretime" => all_near(ours, theirs, SLACK_MS),
         b"pttl" | b"pexpiretime" => near(ours, theirs, SLACK_MS),
         // Whether a small integer is shared, Redis decides by the value's history.
         b"object" if ours.integer().is_some() => theirs.integer().is_some(),
         // Redis 7.0 has no packed sets and lists; 7.2 has. SORT unpacks a sorted set there.
         b"object" => {
             let others: [&[u8]; 3] = [b"hashtable", b"quicklist", b"skiplist"];
-            ours.text() == b"listpack" && others.contains(&theirs.text())
+            ours.text().starts_with(b"listpack") && others.contains(&theirs.text())
         }
         b"randomkey" | b"hrandfield" | b"srandmember" | b"zrandmember" => alike(ours, theirs),
         // What BY does not tell apart, and a set that it leaves alone, come in any order.

@@ -12,10 +12,13 @@
 //! | S M A B | a far time: seconds, milliseconds, Unix seconds, Unix milliseconds |
 //! | D | a database |
 //! | T | a timeout that is wrong |
+//! | @script | a script |
 //! | Y @id @bound G C | a stream's key, an id, a bound of ids, a group, a consumer |
 //!
 //! A letter with `*` behind it is repeated up to three times; `~name` draws options of that name.
 //! No time is near, so that nothing expires between two replies; what is past is wanted.
+
+use crate::more::{NEWER, SCRIPTS};
 
 /// A command with its arguments.
 pub(crate) type Request = Vec<Vec<u8>>;
@@ -281,6 +284,9 @@ const TEMPLATES: &[(u32, &str)] = &[
     (1, "hello 2"),
     (1, "hello 3"),
     (1, "nonsense K F"),
+    (4, "eval @script 2 K K V"),
+    (1, "eval @script N K V"),
+    (1, "eval_ro @script 2 K K V"),
 ];
 
 const OPTIONS: &[(&str, &[&str])] = &[
@@ -471,11 +477,14 @@ const TEXTS: &[&str] = &[
 /// The sequence of requests that a seed determines.
 pub(crate) struct Generator {
     random: fastrand::Rng,
+    templates: Vec<(u32, &'static str)>,
 }
 
 impl Generator {
-    pub(crate) fn new(seed: u64) -> Self {
-        Generator { random: fastrand::Rng::with_seed(seed) }
+    pub(crate) fn new(seed: u64, has_newer: bool) -> Self {
+        let newer = if has_newer { NEWER } else { &[] };
+        let templates = TEMPLATES.iter().chain(newer).copied().collect();
+        Generator { random: fastrand::Rng::with_seed(seed), templates }
     }
 
     pub(crate) fn below(&mut self, bound: usize) -> usize {
@@ -487,15 +496,16 @@ impl Generator {
     }
 
     pub(crate) fn request(&mut self) -> Request {
-        let total: u32 = TEMPLATES.iter().map(|(weight, _)| weight).sum();
+        let total: u32 = self.templates.iter().map(|(weight, _)| weight).sum();
         let mut number = self.random.u32(..total);
-        let template = TEMPLATES.iter().find(|(weight, _)| match number.checked_sub(*weight) {
-            Some(rest) => {
-                number = rest;
-                false
-            }
-            None => true,
-        });
+        let template =
+            self.templates.iter().find(|(weight, _)| match number.checked_sub(*weight) {
+                Some(rest) => {
+                    number = rest;
+                    false
+                }
+                None => true,
+            });
         let mut request = Vec::new();
         let words = template.map_or("", |(_, template)| template);
         words.split(' ').for_each(|word| self.word(word, &mut request));
@@ -567,6 +577,7 @@ impl Generator {
             "Y" => self.pick(&["stream:1", "stream:2"]).into(),
             "@id" if self.below(20) == 0 => self.pick(&["0", "0-0", "x", "7", "-", "5-x"]).into(),
             "@id" => format!("{}-{}", self.below(12), self.below(3)).into(),
+            "@script" => self.pick(SCRIPTS).into(),
             "@bound" => match self.below(4) {
                 0 => self.pick(&["-", "+", "(3-1", "(0-0", "(-", "4", "x"]).into(),
                 1 => b"-".to_vec(),

@@ -10,6 +10,7 @@
 
 mod agree;
 mod generator;
+mod more;
 mod rival;
 mod wire;
 
@@ -180,7 +181,9 @@ fn replies_and_keys_agree_with_redis() {
         control.both(&["CONFIG", "SET", name, value]);
     }
     let mut pairs = [0, 1].map(|_| Pair::open(server.port(), rival.port()));
-    let mut generator = Generator::new(seed);
+    let (_, known) = control.both(&["COMMAND", "INFO", "hexpire"]);
+    let has_newer = known.parts().first().is_some_and(|info| !info.parts().is_empty());
+    let mut generator = Generator::new(seed, has_newer);
     let mut history: VecDeque<String> = VecDeque::new();
     let (begun, mut count) = (Instant::now(), 0);
     while begun.elapsed() < span {

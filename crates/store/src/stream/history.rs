@@ -83,6 +83,16 @@ impl<O> History<O> {
         }
     }
 
+    /// A time at which or after which what has this timestamp was committed, if that is known.
+    pub(super) fn time_of(&self, timestamp: u64) -> Option<u64> {
+        self.times.of(timestamp)
+    }
+
+    /// The last timestamp that is known to be before a time; `None`: none is.
+    pub(super) fn last_before(&self, ms: u64) -> Option<u64> {
+        self.times.reached_before(ms).checked_sub(1)
+    }
+
     fn part(&self, space: u8, key: &[u8]) -> Result<&Part<O>, HistoryError> {
         self.parts.iter().find(|part| part.has(space, key)).ok_or(HistoryError::NotRetained)
     }

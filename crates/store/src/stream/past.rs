@@ -138,6 +138,32 @@ impl<O: Send + Sync + 'static> Store<O> {
         })
     }
 
+    /// The caller's wall clock at a timestamp, as coarse as [`PastVersion::committed_ms`]; `None`: before the store was first told the time.
+    ///
+    /// # Progress
+    /// Blocking, for as long as somebody else cuts the stream into groups.
+    ///
+    /// # Errors
+    /// No past versions are kept, or the timestamp is not over yet.
+    pub fn time_at(&self, timestamp: u64) -> Result<Option<u64>, HistoryError> {
+        self.with_history(|history, low| match timestamp < low {
+            true => Ok(history.time_of(timestamp)),
+            false => Err(HistoryError::NotYet),
+        })
+    }
+
+    /// A timestamp at which everything had been committed that was committed up to a time of the caller's wall clock (less what the clock's coarseness takes,
+    /// about 100 ms), and nothing later; `None`: the store was not told of times that early.
+    ///
+    /// # Progress
+    /// Blocking, for as long as somebody else cuts the stream into groups.
+    ///
+    /// # Errors
+    /// No past versions are kept.
+    pub fn timestamp_at(&self, ms: u64) -> Result<Option<u64>, HistoryError> {
+        self.with_history(|history, _| Ok(history.last_before(ms)))
+    }
+
     /// Bytes of past versions that history keeps, the newest values and their keys not counted.
     pub fn history_bytes(&self) -> usize {
         self.with_history(|history, _| Ok(history.ended_bytes())).unwrap_or(0)

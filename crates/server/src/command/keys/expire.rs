@@ -120,6 +120,7 @@ pub(crate) fn persist(ctx: &mut Context<'_>) -> Outcome {
 fn tell(ctx: &mut Context<'_>, of: impl FnOnce(u64, u64) -> u64) -> Outcome {
     let key = ctx.args.at(1);
     let (mut data, out) = ctx.parts();
+    data.untouched = true;
     let now_ms = data.now_ms();
     let told = data.read(key, |entry| match entry.map(|entry| entry.expire_at_ms()) {
         None => -2,

@@ -163,15 +163,16 @@ pub(crate) fn keys(ctx: &mut Context<'_>) -> Outcome {
     at_one_cut(ctx, |ctx| {
         let pattern = ctx.args.at(1);
         let (mut data, out) = ctx.parts();
-        // Where snapshots are switched off, a key that is removed and set again meanwhile may be met twice.
-        let mut found = std::collections::HashSet::<Box<[u8]>>::new();
+        // A cut shows each key once. The number of them, which comes first, is known last.
+        let (mut found, mut count) = (Reply::default(), 0);
         data.for_each(|entry| {
             if pattern == b"*" || glob_matches(pattern, entry.key()) {
-                found.insert(entry.key().into());
+                found.bulk(entry.key());
+                count += 1;
             }
         })?;
-        out.array(found.len());
-        found.iter().for_each(|key| out.bulk(key));
+        out.array(count);
+        out.raw(found.as_bytes());
         Ok(())
     })
 }

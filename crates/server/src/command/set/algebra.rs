@@ -73,7 +73,21 @@ fn common(sets: &[SetEdit], limit: usize) -> Members<'_> {
     members.filter(|member| in_all(member)).take(limit).collect()
 }
 
+/// Sets up to which it is quicker to look whether one of those before has a member than to remember all of them.
+const FEW: usize = 3;
+
 fn any(sets: &[SetEdit]) -> Members<'_> {
+    if sets.len() <= FEW {
+        let mut largest_first: Vec<&SetEdit> = sets.iter().collect();
+        largest_first.sort_by_key(|set| std::cmp::Reverse(set.view().len()));
+        let of = |number: usize| {
+            let before = &largest_first[..number];
+            let is_first = |member: &[u8]| !before.iter().any(|set| set.view().contains(member));
+            let members = largest_first[number].view().members().into_iter();
+            members.filter(move |member| is_first(member)).collect::<Members<'_>>()
+        };
+        return (0..largest_first.len()).flat_map(of).collect();
+    }
     let members: Members<'_> = sets.iter().flat_map(|set| set.view().members()).collect();
     let mut seen = HashSet::with_capacity(members.len());
     let is_first: Vec<bool> = members.iter().map(|member| seen.insert(&**member)).collect();
@@ -104,22 +118,43 @@ fn store(ctx: &mut Context<'_>, rule: Rule, name: &'static str) -> Outcome {
     let limits = SetLimits::of(&ctx.env.settings);
     atomically(ctx, |ctx| {
         let (mut data, out) = ctx.parts();
-        let sets = sets(&mut data, args.iter_from(2))?;
-        let members = combine(rule, &sets);
-        let mut result = SetEdit::new();
-        for member in &members {
-            result.add(member, limits);
-        }
+        let mut sets = sets(&mut data, args.iter_from(2))?;
+        let result = match large_union(rule, &mut sets, limits) {
+            Some(union) => union,
+            None => {
+                let mut result = SetEdit::new();
+                for member in &combine(rule, &sets) {
+                    result.add(member, limits);
+                }
+                result
+            }
+        };
+        let count = result.view().len();
         let was_there = data.update(args.at(1), |entry, draft| {
-            if entry.is_some() || !members.is_empty() {
+            if entry.is_some() || count > 0 {
                 result.put(draft, None);
             }
             entry.is_some()
         })?;
-        data.notify_stored(class::SET, name, args.at(1), was_there, members.is_empty());
-        out.integer(members.len() as i64);
+        data.notify_stored(class::SET, name, args.at(1), was_there, count == 0);
+        out.integer(count as i64);
         Ok(())
     })
+}
+
+/// The union, if one of the sets is large: what the largest has is shared, what the others have comes to it.
+fn large_union(rule: Rule, sets: &mut [SetEdit], limits: SetLimits) -> Option<SetEdit> {
+    let largest = (0..sets.len()).max_by_key(|number| sets[*number].view().len())?;
+    if rule != Rule::Any || !matches!(sets[largest], SetEdit::Large(_)) {
+        return None;
+    }
+    let mut union = std::mem::replace(&mut sets[largest], SetEdit::new());
+    for set in &*sets {
+        set.view().for_each(|member| {
+            union.add(member, limits);
+        });
+    }
+    Some(union)
 }
 
 pub(crate) fn sintercard(ctx: &mut Context<'_>) -> Outcome {

@@ -13,10 +13,13 @@ enum Condition {
     Always,
     IfAbsent,
     IfPresent,
+    /// It holds [`Options::compared`].
+    IfEqual,
 }
 
-struct Options {
+struct Options<'a> {
     condition: Condition,
+    compared: &'a [u8],
     /// Answers the previous value.
     get: bool,
     keep_ttl: bool,
@@ -36,17 +39,35 @@ pub(crate) fn set(ctx: &mut Context<'_>) -> Outcome {
     set_with(ctx, &options)
 }
 
-fn options(args: Args<'_>, now_ms: u64) -> Result<Options, CommandError> {
-    let mut options =
-        Options { condition: Condition::Always, get: false, keep_ttl: false, expire_at_ms: None };
+impl Options<'_> {
+    fn new() -> Self {
+        Options {
+            condition: Condition::Always,
+            compared: b"",
+            get: false,
+            keep_ttl: false,
+            expire_at_ms: None,
+        }
+    }
+}
+
+fn options(args: Args<'_>, now_ms: u64) -> Result<Options<'_>, CommandError> {
+    let mut options = Options::new();
     let mut at = 3;
     let mut when = None;
     while at < args.len() {
         let condition = options.condition;
-        if args.is(at, "NX") && condition != Condition::IfPresent {
+        let free = |wanted| condition == Condition::Always || condition == wanted;
+        if args.is(at, "NX") && free(Condition::IfAbsent) {
             options.condition = Condition::IfAbsent;
-        } else if args.is(at, "XX") && condition != Condition::IfAbsent {
+        } else if args.is(at, "XX") && free(Condition::IfPresent) {
             options.condition = Condition::IfPresent;
+        } else if args.is(at, "IFEQ")
+            && condition == Condition::Always
+            && let Some(compared) = args.get(at + 1)
+        {
+            (options.condition, options.compared) = (Condition::IfEqual, compared);
+            at += 1;
         } else if args.is(at, "GET") {
             options.get = true;
         } else if args.is(at, "KEEPTTL") && when.is_none() {
@@ -69,7 +90,7 @@ fn options(args: Args<'_>, now_ms: u64) -> Result<Options, CommandError> {
     Ok(options)
 }
 
-fn set_with(ctx: &mut Context<'_>, options: &Options) -> Outcome {
+fn set_with(ctx: &mut Context<'_>, options: &Options<'_>) -> Outcome {
     let args = ctx.args;
     let (mut data, out) = ctx.parts();
     if options.condition == Condition::Always && !options.get && !options.keep_ttl {
@@ -85,6 +106,7 @@ fn set_with(ctx: &mut Context<'_>, options: &Options) -> Outcome {
             Condition::Always => true,
             Condition::IfAbsent => entry.is_none(),
             Condition::IfPresent => entry.is_some(),
+            Condition::IfEqual => entry.map(string_of).transpose()? == Some(options.compared),
         };
         match (options.get, entry) {
             (true, Some(entry)) => out.bulk(string_of(entry)?),
@@ -146,7 +168,5 @@ fn set_until(ctx: &mut Context<'_>, unit: Unit, name: &str) -> Outcome {
 }
 
 pub(crate) fn getset(ctx: &mut Context<'_>) -> Outcome {
-    let options =
-        Options { condition: Condition::Always, get: true, keep_ttl: false, expire_at_ms: None };
-    set_with(ctx, &options)
+    set_with(ctx, &Options { get: true, ..Options::new() })
 }

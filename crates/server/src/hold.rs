@@ -1,0 +1,23 @@
+//! [`Hold`]: while there is one, no connection begins a command that writes; those that run go on, and who reads notices nothing.
+//!
+//! For a transaction that lost to others again and again and takes so long that it would for ever: Redis would have held up everybody from its beginning.
+
+use crate::env::Server;
+use std::sync::Arc;
+
+/// One transaction's.
+pub(crate) struct Hold(Arc<Server>);
+
+impl Hold {
+    pub(crate) fn new(server: &Arc<Server>) -> Self {
+        server.holds.add(1);
+        Hold(Arc::clone(server))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.holds.subtract(1);
+        self.0.wake_all();
+    }
+}
