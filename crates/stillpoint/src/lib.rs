@@ -39,9 +39,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use stillpoint_store::{
     At, CommitError, Config, Db, DbIter, DbRange, DbSnapshot, DbTransaction, Draft, EncodeKey,
-    Entry, Held, Isolation, Key, KeyBuffer, KeyRange, MergeError, MvccDisabled, PressurePolicy,
-    Savepoint, Snapshot, SnapshotExpired, SpaceSet, Stats, Stm, StmTransaction, Stop, Store, TVar,
-    Transaction, TransactionError, TransactionOptions, Value, VersionStamp, WriteError, abort,
+    Entry, Held, Isolation, Key, KeyBuffer, KeyRange, LoadError, LoadOptions, Loaded, MergeError,
+    MvccDisabled, PressurePolicy, Savepoint, Snapshot, SnapshotExpired, SpaceSet, Stats, Stm,
+    StmTransaction, Stop, Store, TVar, Transaction, TransactionError, TransactionOptions, Value,
+    VersionStamp, WriteError, abort,
 };
 #[cfg(feature = "durable")]
 pub use stillpoint_wal::{
@@ -110,6 +111,10 @@ pub fn open_db_with<K: Key, V: Send + Sync + 'static>(config: Config) -> Db<K, V
 /// The guarantees of transactions.
 #[doc = include_str!("../../../docs/transactions.md")]
 pub mod transactions {}
+
+/// Loading what a store does not have.
+#[doc = include_str!("../../../docs/loading-cache.md")]
+pub mod loading_cache {}
 
 /// The store of a directory, its maintenance running by the wall clock: what its writes promised is there again.
 ///

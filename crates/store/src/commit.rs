@@ -97,7 +97,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             if write.is_validated && !self.leases.holds(plan.lease) {
                 return Err(CommitError::SnapshotExpired);
             }
-            if matches!(write.write, Write::Removed) && !target.is_value() {
+            if matches!(write.write, Write::Removed) && !self.removal_matters(&place, &target) {
                 self.saw(target.base);
                 return Ok(());
             }

@@ -3,9 +3,11 @@
 //! | file | concept |
 //! |---|---|
 //! | `key` | keys as bytes, in the keys' order |
+//! | `load` | loading what is absent |
 //! | `snapshot`, `transaction` | a cut, and several keys as one, in the same types |
 
 mod key;
+mod load;
 mod snapshot;
 mod transaction;
 
@@ -159,8 +161,7 @@ impl<K: Key, V: Send + Sync + 'static> Db<K, V> {
     where
         K: Borrow<Q>,
     {
-        let time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.put(key, value.into(), Some(self.at().now_ms.saturating_add(time_ms)))
+        self.put(key, value.into(), Some(self.after(time)))
     }
 
     fn put<Q: EncodeKey + ?Sized>(

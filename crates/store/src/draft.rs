@@ -115,6 +115,15 @@ impl<'g, O> Value<'g, O> {
     }
 }
 
+impl<O> Clone for OwnedValue<O> {
+    fn clone(&self) -> Self {
+        match self {
+            OwnedValue::Bytes(bytes) => OwnedValue::Bytes(bytes.clone()),
+            OwnedValue::Object(object) => OwnedValue::Object(Arc::clone(object)),
+        }
+    }
+}
+
 impl<O> OwnedValue<O> {
     /// Bytes; of an object none, it is there already.
     pub(crate) fn len(&self) -> usize {

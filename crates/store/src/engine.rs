@@ -6,7 +6,7 @@
 //!          ├─ clock · leases              timestamps, and who still reads at which
 //!          ├─ limbo · expiry              what waits to be cut out, what waits to expire
 //!          ├─ stream                      every committed change, if it is wanted
-//!          ├─ waiters                     who sleeps until a key changes
+//!          ├─ waiters · loads             who sleeps until a key changes, or is loaded
 //!          └─ counters · settings
 //! ```
 //!
@@ -15,6 +15,7 @@
 //! 2. The collector has no longest lease, so its `Expired` never comes. It needs none: by 1 no user can hold a guard and go on loading, and
 //!    what one operation holds back ends with it.
 
+use crate::cache::Loads;
 use crate::commit_clock::CommitClock;
 use crate::config::{Config, StreamConfig};
 use crate::counters::Counters;
@@ -53,6 +54,7 @@ pub(crate) struct Engine<O: Send + Sync + 'static> {
     /// Taken by the one transaction that others must be patient with.
     pub(crate) priority: CachePadded<AtomicBool>,
     pub(crate) waiters: Waiters,
+    pub(crate) loads: Loads<O>,
     pub(crate) collector: Collector,
     pub(crate) pool: Pool,
     #[cfg(feature = "steps")]
@@ -91,6 +93,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             listeners: Listeners::default(),
             priority: CachePadded::new(AtomicBool::new(false)),
             waiters: Waiters::new(),
+            loads: Loads::new(),
             collector,
             pool,
             #[cfg(feature = "steps")]

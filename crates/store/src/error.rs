@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
 use stillpoint_structures::AllocError;
 
 /// Why a write was refused.
@@ -230,3 +231,38 @@ impl<E: fmt::Display> fmt::Display for TransactionError<E> {
     }
 }
 impl<E: fmt::Debug + fmt::Display> std::error::Error for TransactionError<E> {}
+
+/// Why a value was not loaded.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum LoadError<E = Infallible> {
+    /// The loader's error, which all who waited for it share.
+    Failed(Arc<E>),
+    /// The loader asks for what waits for it: its own key, or one whose loader waits for this one.
+    Circular {
+        /// The key that was asked for.
+        key: Vec<u8>,
+    },
+}
+
+impl<E> Clone for LoadError<E> {
+    fn clone(&self) -> Self {
+        match self {
+            LoadError::Failed(error) => LoadError::Failed(Arc::clone(error)),
+            LoadError::Circular { key } => LoadError::Circular { key: key.clone() },
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for LoadError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Failed(error) => error.fmt(f),
+            LoadError::Circular { key } => {
+                let key = String::from_utf8_lossy(key);
+                write!(f, "the loader of key {key:?} waits for itself")
+            }
+        }
+    }
+}
+impl<E: fmt::Debug + fmt::Display> std::error::Error for LoadError<E> {}

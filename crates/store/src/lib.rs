@@ -12,6 +12,7 @@
 //! | `settle` | how a version stands: stamping, helping, deciding, validating |
 //! | `transaction/` | attempts, isolation, operations at the commit, savepoints |
 //! | `write`, `commit`, `descriptor` | writes of one key; commits of several |
+//! | `cache/` | what is absent is loaded, once for all who ask |
 //! | `waiters` | who sleeps until a key changes |
 //! | `prune`, `limbo` | cutting out what no snapshot needs |
 //! | `eviction`, `listener` | staying within a limit of bytes; who is told of what went |
@@ -21,6 +22,7 @@
 //! | `step` | where tests stop a thread |
 #![forbid(unsafe_code)]
 
+mod cache;
 mod commit;
 mod commit_clock;
 mod config;
@@ -61,13 +63,14 @@ mod transaction;
 mod waiters;
 mod write;
 
+pub use cache::{LoadOptions, Loaded};
 pub use config::{At, Config, PressurePolicy, Retention, StreamConfig};
 pub use db::{Db, DbIter, DbRange, DbSnapshot, DbTransaction, EncodeKey, Key, KeyBuffer};
 pub use draft::Draft;
 pub use entry::{Entry, Value, VersionStamp};
 pub use error::{
-    CommitError, HistoryError, Lagged, MergeError, MvccDisabled, SnapshotExpired, StreamOff,
-    TransactionError, WriteError,
+    CommitError, HistoryError, Lagged, LoadError, MergeError, MvccDisabled, SnapshotExpired,
+    StreamOff, TransactionError, WriteError,
 };
 pub use eviction::{Eviction, EvictionPolicy, Room, Usage};
 pub use key_range::KeyRange;

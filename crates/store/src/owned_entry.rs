@@ -5,7 +5,7 @@ use crate::entry::{Entry, Value, VersionStamp};
 use std::fmt;
 use std::sync::Arc;
 
-/// One live key with what it was when it was read, copied: iterators give it. What is borrowed instead is an [`Entry`].
+/// One live key with what it was when it was read, copied: iterators give it, and loads (with the stamp `VersionStamp(0)` if it was loaded just now). What is borrowed instead is an [`Entry`].
 pub struct OwnedEntry<O = ()> {
     key: Box<[u8]>,
     value: OwnedValue<O>,
@@ -14,7 +14,28 @@ pub struct OwnedEntry<O = ()> {
     stamp: VersionStamp,
 }
 
+impl<O> Clone for OwnedEntry<O> {
+    fn clone(&self) -> Self {
+        let OwnedEntry { key, value, kind, expire_at_ms, stamp } = self;
+        OwnedEntry::new(key.clone(), value.clone(), *kind, *expire_at_ms, *stamp)
+    }
+}
+
 impl<O> OwnedEntry<O> {
+    pub(crate) fn new(
+        key: Box<[u8]>,
+        value: OwnedValue<O>,
+        kind: u8,
+        expire_at_ms: Option<u64>,
+        stamp: VersionStamp,
+    ) -> Self {
+        OwnedEntry { key, value, kind, expire_at_ms, stamp }
+    }
+
+    pub(crate) fn value(&self) -> &OwnedValue<O> {
+        &self.value
+    }
+
     pub(crate) fn of(entry: Entry<'_, O>) -> Self {
         let value = match entry.value() {
             Value::Bytes(bytes) => OwnedValue::Bytes(bytes.to_vec()),

@@ -50,6 +50,10 @@ pub struct Stats {
     pub expired_keys: u64,
     /// Keys removed to make room.
     pub evicted_keys: u64,
+    /// Loaders that [`Store::get_or_load`] and its sisters have run.
+    pub loads: u64,
+    /// How many of them failed.
+    pub failed_loads: u64,
 }
 
 impl<O: Send + Sync + 'static> Store<O> {
@@ -64,6 +68,7 @@ impl<O: Send + Sync + 'static> Store<O> {
         let pool = engine.pool.stats();
         let reclaim = engine.collector.stats();
         let clock = engine.clock.now();
+        let (loads, failed_loads) = engine.loads.begun_and_failed();
         let keys: u64 = engine.spaces().map(|(space, _)| engine.counters.keys(space)).sum();
         Stats {
             live_bytes: sum(Figure::LiveBytes),
@@ -93,6 +98,8 @@ impl<O: Send + Sync + 'static> Store<O> {
             helps: sum(Figure::Helps),
             expired_keys: sum(Figure::ExpiredKeys),
             evicted_keys: sum(Figure::EvictedKeys),
+            loads,
+            failed_loads,
         }
     }
 

@@ -351,6 +351,7 @@ impl<O: Send + Sync + 'static> Store<O> {
     pub fn clear(&self, at: At) -> Result<(), WriteError> {
         let engine = &*self.engine;
         let index = engine.space(at.space);
+        engine.overtake_loads(at)?;
         let mut cursor = 0;
         let mut keys: Vec<Box<[u8]>> = Vec::new();
         loop {

@@ -70,11 +70,11 @@ use crate::config::{Retention, StreamConfig};
 use crate::engine::Engine;
 use crate::error::WriteError;
 pub(crate) use announce::Announcement;
+pub(crate) use signal::Signal;
 
 use announce::Slots;
 use history::History;
 use ring::Ring;
-use signal::Signal;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

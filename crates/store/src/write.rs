@@ -132,7 +132,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             let target = self.target(&guard, &place);
             let mut draft = Draft::of_version(place.index, key);
             let result = f(target.visible(at.now_ms), &mut draft);
-            let Some(new) = new_version(&place, &target, at.now_ms, draft.decision)? else {
+            let Some(new) = self.new_version(&place, &target, at.now_ms, draft.decision)? else {
                 self.saw(target.base);
                 return Ok(result);
             };
@@ -409,35 +409,38 @@ pub(crate) enum Expiring {
     Never,
 }
 
-/// The version that a decision asks for, if any.
-fn new_version<O: Send + Sync + 'static>(
-    place: &Place<'_, O>,
-    target: &Target<'_, O>,
-    now_ms: u64,
-    decision: Decision<O>,
-) -> Result<Option<NewVersion<O>>, WriteError> {
-    match decision {
-        Decision::Keep => Ok(None),
-        Decision::Refuse(error) => Err(error),
-        Decision::Install(new) => Ok(Some(new)),
-        Decision::Buffer(value) => Ok(Some(place.index.new_version(
-            place.key,
-            value.value.as_new(),
-            value.kind,
-            value.expire_at_ms,
-        )?)),
-        Decision::Remove if !target.is_value() => Ok(None),
-        Decision::Remove => {
-            Ok(Some(place.index.new_version(place.key, NewValue::Tombstone, 0, None)?))
-        }
-        Decision::Expire(expire_at_ms) => {
-            let Some(entry) = target.visible(now_ms) else { return Ok(None) };
-            Ok(Some(place.index.new_version(
+impl<O: Send + Sync + 'static> Engine<O> {
+    /// The version that a decision asks for, if any.
+    fn new_version(
+        &self,
+        place: &Place<'_, O>,
+        target: &Target<'_, O>,
+        now_ms: u64,
+        decision: Decision<O>,
+    ) -> Result<Option<NewVersion<O>>, WriteError> {
+        match decision {
+            Decision::Keep => Ok(None),
+            Decision::Refuse(error) => Err(error),
+            Decision::Install(new) => Ok(Some(new)),
+            Decision::Buffer(value) => Ok(Some(place.index.new_version(
                 place.key,
-                entry.value().as_new(),
-                entry.kind(),
-                expire_at_ms,
-            )?))
+                value.value.as_new(),
+                value.kind,
+                value.expire_at_ms,
+            )?)),
+            Decision::Remove if !self.removal_matters(place, target) => Ok(None),
+            Decision::Remove => {
+                Ok(Some(place.index.new_version(place.key, NewValue::Tombstone, 0, None)?))
+            }
+            Decision::Expire(expire_at_ms) => {
+                let Some(entry) = target.visible(now_ms) else { return Ok(None) };
+                Ok(Some(place.index.new_version(
+                    place.key,
+                    entry.value().as_new(),
+                    entry.kind(),
+                    expire_at_ms,
+                )?))
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     }
 
     /// Whether somebody has written what it read.
-    fn has_changed(&self) -> bool {
+    pub(crate) fn has_changed(&self) -> bool {
         let reader = self.reader();
         let mut read = self.keys.entries().iter().filter(|touched| touched.was_read);
         read.any(|touched| {
