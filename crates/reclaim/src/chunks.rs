@@ -9,7 +9,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// Elements of a piece: about 6 KB of aged nodes.
-const PIECE: usize = 128;
+pub(crate) const PIECE: usize = 128;
 
 pub(crate) struct Chunks<T> {
     front: Vec<T>,
@@ -53,6 +53,29 @@ impl<T> Chunks<T> {
         self.front.pop()
     }
 
+    /// Takes the first elements off, about `most` of them (whole pieces: up to one piece more).
+    ///
+    /// # Cost
+    /// O(most / piece); no element is touched but those of a piece that was begun.
+    pub(crate) fn split_front(&mut self, most: usize) -> Chunks<T> {
+        let mut taken = Chunks::default();
+        if most > 0 && !self.front.is_empty() {
+            self.front.reverse();
+            taken.take_piece(core::mem::take(&mut self.front));
+        }
+        while taken.len < most {
+            let Some(piece) = self.rest.pop_front() else { break };
+            taken.take_piece(piece);
+        }
+        self.len -= taken.len;
+        taken
+    }
+
+    fn take_piece(&mut self, piece: Vec<T>) {
+        self.len += piece.len();
+        self.rest.push_back(piece);
+    }
+
     /// The elements, from the first on.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.front.iter().rev().chain(self.rest.iter().flatten())
@@ -63,8 +86,7 @@ impl<T> Chunks<T> {
         other.front.reverse();
         for piece in core::iter::once(other.front).chain(other.rest) {
             if piece.len() * 2 > PIECE {
-                self.len += piece.len();
-                self.rest.push_back(piece);
+                self.take_piece(piece);
             } else {
                 piece.into_iter().for_each(|element| self.push_back(element));
             }
@@ -97,6 +119,20 @@ mod tests {
         assert_eq!(chunks.len(), 800);
         assert!(chunks.iter().copied().eq(300..1100));
         assert!(chunks.into_iter().eq(300..1100));
+    }
+
+    #[test]
+    fn splitting_takes_the_first_and_leaves_the_rest() {
+        let mut chunks = Chunks::default();
+        (0..1000).for_each(|n| chunks.push_back(n));
+        assert_eq!(chunks.split_front(0).len(), 0);
+        assert!((0..5).all(|n| chunks.pop_front() == Some(n)));
+        let first = chunks.split_front(300);
+        assert!((300..300 + PIECE).contains(&first.len()));
+        let (taken, left) = (first.len(), chunks.len());
+        assert_eq!(taken + left, 995);
+        assert!(first.into_iter().chain(chunks.split_front(usize::MAX)).eq(5..1000));
+        assert!(chunks.is_empty() && chunks.pop_front().is_none());
     }
 
     #[test]

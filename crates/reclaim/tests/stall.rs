@@ -122,6 +122,39 @@ fn a_slow_reader_that_keeps_loading_holds_back_no_more_than_the_formula_says() {
     });
 }
 
+/// As above, beside two writers at full speed: what the reader has let go of goes as fast as more comes, though sweeps of the two overlap.
+/// When its guard is renewed, what it held until then is still on its way, so twice the formula is what may be seen.
+#[test]
+fn beside_two_writers_a_slow_reader_holds_back_no_more_either() {
+    with_live_nodes(Collector::new(), |c, slots, drops| {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                let mut guard = c.pin();
+                for slot in slots.iter().cycle() {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    std::thread::sleep(Duration::from_micros(200));
+                    if guard.protect(slot).is_err() {
+                        assert!(guard.repin(), "the only guard of its thread");
+                    }
+                }
+            });
+            let churn = || churn(c, slots, drops, churn_rounds() * 2);
+            let writers = [s.spawn(churn), s.spawn(churn)];
+            let peaks = writers.map(|writer| writer.join().unwrap());
+            done.store(true, Ordering::Relaxed);
+            let bound = c.bound_at_cap(LIVE as u64);
+            println!("peaks {peaks:?}, formula {bound}");
+            assert!(peaks.iter().all(|&peak| peak <= 2 * bound), "{peaks:?} > 2 * {bound}");
+        });
+        c.flush();
+        c.flush();
+        assert_eq!(c.stats().unreclaimed, 0);
+    });
+}
+
 /// Operations that cannot fail, longer than the longest lease: they end, and the guard that they leave behind is a fresh one.
 #[test]
 fn an_operation_longer_than_the_longest_lease_ends() {

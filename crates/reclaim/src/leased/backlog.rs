@@ -7,15 +7,18 @@
 //!                              aged:    m ─▶ Group { nodes (r, node) … },
 //!                              ready:   free to go }
 //! ```
-//! Each sweep takes the stack, looks, and puts back what is left, so the nodes behind a stalled reader are nobody's in particular:
-//! when it goes, any thread's sweep or flush gets at them, although the thread that retired them may be idle by then.
+//! Each sweep takes the stack, splits off a piece that it can deal with, and puts the rest back before it looks at anything. So the nodes behind a
+//! stalled reader are nobody's in particular: when it goes, any thread's sweep or flush gets at them, although the thread that retired them may
+//! be idle by then; and all threads that sweep at the same time have their share of the work, however long a look takes.
 //!
 //! 1. A group holds nodes with `birth ≤ m`, each of which had a covering reader (see `bag`) of upper end `≥ m` when last looked at.
 //! 2. `covering` grows with the retire epoch, hence a group whose oldest retirement is still covered by `≥ m` is left alone, and a
 //!    node is looked at only when the readers above it have changed: no rescans.
 //! 3. A node keeps its own retire epoch, so it is held back by exactly the readers that the rule names. (Merging bags under the
 //!    later epoch would hand a node on from one long reader to the next.)
-//! 4. A look is budgeted; a group is a ring, so that a pass over it goes on where it stopped.
+//! 4. A look is budgeted; a group is a ring, so that a pass over it goes on where it stopped, whoever goes on with it.
+//! 5. Nodes are looked at with a scan of the reservations that came after they were taken from the stack: who posted them may know of readers that
+//!    an earlier scan did not see.
 //!
 //! Tags: `[post]` Release CAS of the head in `push` / Acquire swap in `take_all`: a backlog changes hands.
 
@@ -27,6 +30,9 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ptr;
 use stillpoint_primitive::sync::atomic::{AtomicPtr, Ordering};
+
+/// Bags that a sweep takes out of a backlog at most.
+const BAGS_PER_PIECE: usize = 8;
 
 struct Aged {
     retired_at: u64,
@@ -56,6 +62,22 @@ impl Group {
         self.nodes.push_back(Aged { retired_at, node });
     }
 
+    /// Takes about `looks` nodes off, those that come next in a pass over all; begins one if none is under way.
+    fn split(&mut self, looks: usize) -> Group {
+        if self.pass == 0 {
+            self.pass = self.nodes.len();
+            self.oldest_seen = u64::MAX;
+        }
+        let nodes = self.nodes.split_front(self.pass.min(looks));
+        let part = Group { nodes, oldest: self.oldest, pass: 0, oldest_seen: self.oldest };
+        self.pass = self.pass.saturating_sub(part.nodes.len());
+        if self.pass == 0 {
+            self.oldest = self.oldest_seen;
+        }
+        part
+    }
+
+    /// Takes over the nodes of `other`, as looked at in a pass that is under way here.
     fn absorb(&mut self, mut other: Group) {
         if self.nodes.len() < other.nodes.len() {
             core::mem::swap(self, &mut other);
@@ -98,7 +120,7 @@ impl Backlog {
         ready.drain(..).for_each(|node| self.ready.push_back(node));
     }
 
-    fn absorb(&mut self, mut other: Backlog) {
+    pub(crate) fn absorb(&mut self, mut other: Backlog) {
         self.waiting.append(&mut other.waiting);
         if self.ready.len() < other.ready.len() {
             core::mem::swap(&mut self.ready, &mut other.ready);
@@ -109,8 +131,38 @@ impl Backlog {
         }
     }
 
-    /// Looks at up to `budget` aged nodes and at the bags that a heavy fence has covered; what nobody holds becomes ready.
-    pub(crate) fn sift(&mut self, summary: &Summary, fenced: u64, mut budget: usize) {
+    /// Splits off what one sweep deals with: about `looks` aged nodes that are due for a look, `ready` ready ones, and some bags.
+    ///
+    /// # Cost
+    /// O(groups); no node is touched, so that the rest is soon back where others find it.
+    pub(crate) fn split(&mut self, summary: &Summary, mut looks: usize, ready: usize) -> Backlog {
+        let mut piece = Backlog::default();
+        piece.waiting.extend(self.waiting.drain(..self.waiting.len().min(BAGS_PER_PIECE)));
+        piece.ready = self.ready.split_front(ready);
+        for reader in self.due(summary) {
+            if looks == 0 {
+                break;
+            }
+            let Some(group) = self.aged.get_mut(&reader) else { continue };
+            let part = group.split(looks);
+            looks = looks.saturating_sub(part.nodes.len());
+            if group.nodes.is_empty() {
+                self.aged.remove(&reader);
+            }
+            piece.aged.insert(reader, part);
+        }
+        piece
+    }
+
+    /// The groups of which some node may be free to go.
+    fn due(&self, summary: &Summary) -> Vec<u64> {
+        let is_due =
+            |group: &Group, reader| summary.covering(group.oldest).is_none_or(|m| m < reader);
+        self.aged.iter().filter(|(m, group)| is_due(group, **m)).map(|(m, _)| *m).collect()
+    }
+
+    /// Looks at the aged nodes that are due and at the bags that a heavy fence has covered; what nobody holds becomes ready.
+    pub(crate) fn sift(&mut self, summary: &Summary, fenced: u64) {
         let mut ready = core::mem::take(&mut self.ready);
         let mut free = Vec::new();
         for bag in core::mem::take(&mut self.waiting) {
@@ -121,46 +173,22 @@ impl Backlog {
                 self.waiting.push(bag);
             }
         }
-        let due = |group: &Group, reader| summary.covering(group.oldest).is_none_or(|m| m < reader);
-        let fallen: Vec<u64> =
-            self.aged.iter().filter(|(m, group)| due(group, **m)).map(|(m, _)| *m).collect();
-        for reader in fallen {
-            self.examine(reader, summary, &mut budget, &mut ready);
+        for reader in self.due(summary) {
+            self.examine(reader, summary, &mut ready);
         }
         self.ready = ready;
     }
 
-    /// Goes on with the pass over the group of `reader`, or begins one.
-    fn examine(
-        &mut self,
-        reader: u64,
-        summary: &Summary,
-        budget: &mut usize,
-        ready: &mut Chunks<Retired>,
-    ) {
-        let Some(mut group) = self.aged.remove(&reader) else { return };
-        if group.pass == 0 {
-            group.pass = group.nodes.len();
-            group.oldest_seen = u64::MAX;
-        }
-        let looks = group.pass.min(*budget);
-        *budget -= looks;
-        group.pass -= looks;
-        for _ in 0..looks {
-            let Some(Aged { retired_at, node }) = group.nodes.pop_front() else { break };
+    /// Goes through the group of `reader`.
+    fn examine(&mut self, reader: u64, summary: &Summary, ready: &mut Chunks<Retired>) {
+        let Some(group) = self.aged.remove(&reader) else { return };
+        for Aged { retired_at, node } in group.nodes {
             match summary.covering(retired_at) {
-                Some(m) if m >= reader => group.push(retired_at, node),
                 Some(m) if node.birth.get() <= m => {
-                    self.keep(m, retired_at, core::iter::once(node));
+                    self.keep(m.min(reader), retired_at, core::iter::once(node));
                 }
                 _ => ready.push_back(node),
             }
-        }
-        if group.pass == 0 {
-            group.oldest = group.oldest_seen;
-        }
-        if !group.nodes.is_empty() {
-            self.aged.entry(reader).or_default().absorb_whole(group);
         }
     }
 
@@ -181,17 +209,6 @@ impl Backlog {
         let waiting = self.waiting.into_iter().flat_map(|bag| bag.entries);
         let aged = self.aged.into_values().flat_map(|group| group.nodes).map(|aged| aged.node);
         self.ready.into_iter().chain(waiting).chain(aged)
-    }
-}
-
-impl Group {
-    /// As `absorb`, into a group that is empty but for chance: keeps the pass of `other`.
-    fn absorb_whole(&mut self, other: Group) {
-        if self.nodes.is_empty() {
-            *self = other;
-        } else {
-            self.absorb(other);
-        }
     }
 }
 
@@ -252,5 +269,104 @@ impl BacklogStack {
             next = posted.next;
             into.absorb(posted.backlog);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Backlog, Summary};
+    use crate::chunks::PIECE;
+    use crate::epoch::Epoch;
+    use crate::retired::{Birth, Retired};
+    use alloc::collections::BTreeSet;
+    use alloc::vec::Vec;
+
+    const NODES: usize = 5_000;
+
+    unsafe fn nothing(_: *mut u8) {}
+
+    /// A node that is only a number.
+    fn node(number: usize, birth: u64) -> Retired {
+        let birth = Birth::of(Epoch::from_raw(birth));
+        Retired {
+            ptr: core::ptr::without_provenance_mut(number),
+            bytes: 1,
+            reclaim: nothing,
+            birth,
+        }
+    }
+
+    /// Nodes retired at 100, 101, …, all held back by a reader that reaches to 90.
+    fn aged() -> Backlog {
+        let mut backlog = Backlog::default();
+        for number in 0..NODES {
+            backlog.keep(90, 100 + number as u64, core::iter::once(node(number, 80)));
+        }
+        backlog
+    }
+
+    fn readers(readers: &[(u64, u64)]) -> Summary {
+        let mut summary = Summary::default();
+        summary.refill(readers.iter().copied());
+        summary
+    }
+
+    fn free(backlog: &mut Backlog) -> Vec<usize> {
+        let mut ready = Vec::new();
+        backlog.take_ready(usize::MAX, &mut ready);
+        ready.iter().map(|node| node.ptr.addr()).collect()
+    }
+
+    #[test]
+    fn a_piece_is_bounded_and_the_rest_is_left_to_others() {
+        let (mut backlog, summary) = (aged(), readers(&[]));
+        let mut pieces = Vec::new();
+        while !backlog.is_empty() {
+            let before = backlog.size().0;
+            let mut piece = backlog.split(&summary, 1_000, 10);
+            assert_eq!(backlog.size().0 + piece.size().0, before);
+            assert!(piece.size().0 <= (1_000 + PIECE) as u64);
+            piece.sift(&summary, 0);
+            pieces.push(piece);
+        }
+        assert!(pieces.len() >= NODES / (1_000 + PIECE));
+        let freed: Vec<usize> = pieces.iter_mut().flat_map(free).collect();
+        assert_eq!(freed.len(), NODES);
+        assert_eq!(freed.into_iter().collect::<BTreeSet<_>>().len(), NODES);
+    }
+
+    #[test]
+    fn what_is_still_held_is_looked_at_once() {
+        // Another reader of the same reach came at 1100: what was retired before it is free, the rest is not.
+        let (mut backlog, summary) = (aged(), readers(&[(1_100, 90)]));
+        let (mut freed, mut looks) = (Vec::new(), 0);
+        loop {
+            let mut piece = backlog.split(&summary, 500, 0);
+            if piece.is_empty() {
+                break;
+            }
+            looks += piece.size().0 as usize;
+            piece.sift(&summary, 0);
+            freed.append(&mut free(&mut piece));
+            backlog.absorb(piece);
+        }
+        freed.sort_unstable();
+        assert!(freed.into_iter().eq(0..1_000));
+        assert_eq!(backlog.size().0 as usize, NODES - 1_000);
+        assert!(looks <= NODES + 2 * PIECE, "{looks} looks at {NODES} nodes");
+        let mut rest = backlog.split(&readers(&[]), usize::MAX, 0);
+        rest.sift(&readers(&[]), 0);
+        assert_eq!(free(&mut rest).len(), NODES - 1_000);
+    }
+
+    #[test]
+    fn who_is_born_later_than_the_next_reader_reaches_goes() {
+        let (mut backlog, summary) = (aged(), readers(&[(50, 79)]));
+        backlog.keep(90, 200, core::iter::once(node(NODES, 70)));
+        let mut piece = backlog.split(&summary, usize::MAX, 0);
+        piece.sift(&summary, 0);
+        assert_eq!(free(&mut piece).len(), NODES);
+        assert_eq!(piece.size().0, 1);
+        assert!(piece.split(&summary, usize::MAX, 0).is_empty(), "held by 79, and known to be");
     }
 }

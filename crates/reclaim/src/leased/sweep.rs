@@ -158,13 +158,11 @@ impl Inner {
         self.backlogs.take_all(&mut backlog);
         if waiting > 1 || effort != Effort::Amortised || !backlog.is_empty() {
             bags.summary.refill(self.reservations());
+            if effort == Effort::Amortised {
+                backlog = self.leave_to_others(local, &mut bags, backlog);
+            }
             local.moved_out(self.sift_sealed(&mut bags, fenced, effort, &mut backlog));
-            let budget = if effort == Effort::Amortised {
-                LOOKS_PER_SWEEP * self.batch_len
-            } else {
-                usize::MAX
-            };
-            backlog.sift(&bags.summary, fenced, budget);
+            backlog.sift(&bags.summary, fenced);
             local.moved_in(self.take_ready(&mut bags, effort, &mut backlog));
         }
         if !backlog.is_empty() {
@@ -172,9 +170,26 @@ impl Inner {
         }
     }
 
+    /// Posts all of `backlog` but what this sweep can deal with, which it returns.
+    fn leave_to_others(&self, local: &Local, bags: &mut Bags, mut backlog: Backlog) -> Backlog {
+        let looks = LOOKS_PER_SWEEP * self.batch_len;
+        let piece = backlog.split(&bags.summary, looks, self.room(bags));
+        if !backlog.is_empty() {
+            self.post(local, bags, backlog);
+        }
+        piece
+    }
+
+    /// Ready nodes that invariant 3 leaves room for.
+    fn room(&self, bags: &Bags) -> usize {
+        (OWN_BAGS * self.batch_len)
+            .saturating_sub(bags.ready.len() + bags.sealed.len() * self.batch_len)
+    }
+
     /// Posts a backlog; if others are faster too often it stays here until the next time.
     fn post(&self, local: &Local, bags: &mut Bags, backlog: Backlog) {
-        if let Err(backlog) = self.backlogs.push(backlog) {
+        if let Err(mut backlog) = self.backlogs.push(backlog) {
+            backlog.absorb(bags.take_unposted(local));
             local.moved_in(backlog.size());
             bags.unposted = Some(Box::new(backlog));
         }
@@ -213,8 +228,7 @@ impl Inner {
         let room = match effort {
             Effort::Whole => usize::MAX,
             Effort::Share(nodes) => nodes.saturating_sub(bags.ready.len()),
-            Effort::Amortised => (OWN_BAGS * self.batch_len)
-                .saturating_sub(bags.ready.len() + bags.sealed.len() * self.batch_len),
+            Effort::Amortised => self.room(bags),
         };
         let before = bags.ready.len();
         backlog.take_ready(room, &mut bags.ready);
