@@ -60,7 +60,7 @@ pub(crate) fn read(args: impl Iterator<Item = String>) -> Result<Invocation, Str
                 Some((name, value)) => (name.to_owned(), vec![value.to_owned()]),
                 None => (name.to_owned(), Vec::new()),
             };
-            if crate::config::find(name.as_bytes()).is_none() {
+            if crate::config::find(name.as_bytes()).is_none() && !crate::config::is_user(&name) {
                 return Err(format!("unknown option '--{name}' (see stillpoint --help)"));
             }
             while let Some(value) = args.next_if(|a| !a.starts_with("--")) {

@@ -3,6 +3,7 @@
 //! A card is written by its own loop (a few plain stores after a batch of commands) and read by CLIENT LIST on any
 //! loop. CLIENT KILL raises the card's `killed` and sends word to its loop.
 
+use crate::acl::Account;
 use crate::command;
 use crate::counter::{Counter, Gauge};
 use crate::pubsub::Inbox;
@@ -27,6 +28,8 @@ pub(crate) struct Card {
     pub(crate) descriptor: i32,
     pub(crate) created_ms: u64,
     pub(crate) names: Mutex<Names>,
+    /// The user; the default one until it says otherwise.
+    pub(crate) account: Mutex<Option<Arc<Account>>>,
     pub(crate) active_ms: Counter,
     /// Row number of the last command, plus one.
     pub(crate) last_command: Counter,
@@ -65,18 +68,23 @@ impl Card {
     pub(crate) fn names(&self) -> std::sync::MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
+    /// The account that it has authenticated as, if it has.
+    pub(crate) fn account(&self) -> Option<Arc<Account>> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    pub(crate) fn set_account(&self, account: Option<Arc<Account>>) {
+        *self.account.lock().unwrap_or_else(PoisonError::into_inner) = account;
+    }
+    /// Its user's name.
+    pub(crate) fn user_name(&self) -> Vec<u8> {
+        self.account().map_or_else(|| b"default".to_vec(), |account| account.name().to_vec())
+    }
     /// Whether it listens to something: another class of clients.
     pub(crate) fn is_subscriber(&self) -> bool {
         self.subscribed.iter().any(|figure| figure.get() > 0)
     }
-    /// The line of CLIENT LIST and CLIENT INFO, without its end.
-    pub(crate) fn line(&self, now_ms: u64) -> String {
-        let names = self.names().clone();
-        let command = match self.last_command.get() {
-            0 => "NULL",
-            n => command::rows().nth(n as usize - 1).map_or("NULL", |(_, row)| row.name),
-        };
-        let queued = self.queued.get();
+    /// Letters for what is special about it.
+    fn flags(&self, queued: u64) -> String {
         let mut flags = String::new();
         for (raised, letter) in [
             (self.monitors.get() > 0, 'O'),
@@ -95,6 +103,17 @@ impl Card {
         if flags.is_empty() {
             flags.push('N');
         }
+        flags
+    }
+    /// The line of CLIENT LIST and CLIENT INFO, without its end.
+    pub(crate) fn line(&self, now_ms: u64) -> String {
+        let names = self.names().clone();
+        let command = match self.last_command.get() {
+            0 => "NULL",
+            n => command::rows().nth(n as usize - 1).map_or("NULL", |(_, row)| row.name),
+        };
+        let queued = self.queued.get();
+        let flags = self.flags(queued);
         let seconds = |since: u64| now_ms.saturating_sub(since) / 1000;
         let mut line = format!(
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={}",
@@ -116,11 +135,12 @@ impl Card {
         let written = write!(
             line,
             " watch={} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl={output} oll=0 omem={output} tot-mem={} \
-             events=r cmd={command} user=default redir={} resp={} lib-name={} lib-ver={} \
+             events=r cmd={command} user={} redir={} resp={} lib-name={} lib-ver={} \
              tot-net-in={} tot-net-out={} tot-cmds={}",
             self.watched.get(),
             self.queued_bytes.get(),
             input + output + self.queued_bytes.get(),
+            String::from_utf8_lossy(&self.user_name()),
             if self.tracks.get() > 0 { self.redirect.get() as i64 } else { -1 },
             2 + self.resp3.get(),
             names.library,

@@ -8,6 +8,7 @@
 //!
 //! Invariant: a loop sees changed settings at its next pass, the loop that changed them at the next command.
 
+use crate::acl::Acl;
 use crate::blocking;
 use crate::clients::{Card, Clients};
 use crate::clock;
@@ -58,6 +59,7 @@ pub struct Server {
     pub(crate) holds: Gauge,
     pub(crate) config_file: Option<PathBuf>,
     pub(crate) clients: Clients,
+    pub(crate) acl: Acl,
     pub(crate) pubsub: Registry,
     pub(crate) monitors: Monitors,
     pub(crate) tracking: Tracking,
@@ -114,6 +116,7 @@ impl Server {
             ..Config::default()
         };
         let store = Store::with_object_bytes(config, Object::bytes);
+        let acl = Acl::new(&settings.requirepass);
         let active_expire = Gauge::default();
         active_expire.set(1);
         let removed = Arc::new(Removed::default());
@@ -132,6 +135,7 @@ impl Server {
             holds: Gauge::default(),
             config_file,
             clients: Clients::default(),
+            acl,
             pubsub: Registry::default(),
             monitors: Monitors::default(),
             tracking: Tracking::default(),
@@ -189,6 +193,9 @@ impl Server {
         if next.events & (class::EXPIRED | class::EVICTED) != 0 {
             self.removed.want();
         }
+        if pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case("requirepass")) {
+            self.acl.set_password(&next.requirepass);
+        }
         *settings = Arc::new(next);
         self.generation.add(1);
         Ok(())
@@ -231,6 +238,10 @@ impl Server {
         self.stopping.set(1);
         self.wake_all();
     }
+    /// Whether only this machine's clients are let in: protected mode without a password.
+    pub(crate) fn is_protected(&self, settings: &Settings) -> bool {
+        settings.protected_mode && self.acl.default_account().now().takes_any_password()
+    }
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.get() != 0
     }
@@ -245,6 +256,7 @@ impl Server {
         let stats = self.store.stats();
         *lock(&self.removed_base) = (stats.expired_keys, stats.evicted_keys);
         self.evicted_clients.set(0);
+        self.acl.log.reset_counts();
     }
     /// Keys that have expired and been evicted since the last reset.
     pub(crate) fn removed_keys(&self) -> (u64, u64) {
@@ -322,6 +334,9 @@ impl Env {
     }
     /// Gives a connection something that it has not asked for.
     pub(crate) fn deliver(&self, card: &Card, parcel: Parcel) {
+        if card.killed.get() != 0 {
+            return;
+        }
         let hard_bytes = self.settings.pubsub_output_limit.hard_bytes;
         card.inbox.deliver(parcel, hard_bytes, self.mailbox.as_ref());
     }

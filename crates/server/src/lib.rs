@@ -9,6 +9,7 @@
 //! | `rdb`, `saving` | Redis's files: their bytes; when they are written and read |
 //! | `blocking` | clients that wait for a key |
 //! | `admin` | figures over HTTP, for Prometheus and for people |
+//! | `acl` | users and what they may do |
 //! | `listener` | sockets, event loops, the process |
 //! | `pubsub`, `event`, `monitors`, `tracking` | who listens to what; keyspace events; MONITOR; CLIENT TRACKING |
 //! | `script` | Lua |
@@ -18,6 +19,7 @@
 //! | `harness` | a session for tests |
 #![forbid(unsafe_code)]
 
+mod acl;
 mod admin;
 mod blocking;
 mod cli;

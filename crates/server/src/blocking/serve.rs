@@ -2,10 +2,11 @@
 
 use super::registry::{Registry, Table};
 use super::waiter::Waiter;
+use crate::acl::{Login, Scene};
 use crate::command::{Context, by_id};
 use crate::data::{Item, Touched};
 use crate::env::Env;
-use crate::session::{State, note_if_slow};
+use crate::session::{State, note_if_slow, rights};
 use std::collections::VecDeque;
 use std::time::Instant;
 use stillpoint_store::At;
@@ -78,13 +79,29 @@ pub(super) fn serve_ready(registry: &Registry, table: &mut Table, mut ready: Rea
 
 /// Runs a waiter's request; its reply, empty if there is still nothing for it, and the keys that it wrote.
 fn run_for(waiter: &Waiter, env: &mut Env) -> (Vec<u8>, Touched) {
-    let mut session = State::new(waiter.card.clone(), true);
+    let acl = &env.server.acl;
+    let login = match waiter.card.account() {
+        Some(account) => Login::of(acl, account),
+        None => Login::new(acl),
+    };
+    let mut session = State::new(waiter.card.clone(), login);
     session.db = waiter.db;
     session.may_wait = false;
     let mut out = waiter.blank_reply();
     let stats = env.stats.clone();
     for (id, args) in waiter.request.iter() {
         let mark = out.mark();
+        if !session.login.has_pass(&env.server.acl)
+            && let Err(denial) = rights::examine(args, (id, by_id(id)), &mut session, env)
+        {
+            let row = (id, by_id(id));
+            rights::note(args, row, &session, env, (denial, Scene::TopLevel));
+            let text = denial.text(session.login.name(), row.1, args, false);
+            out.error_bytes(&[b"NOPERM ", text.as_slice()].concat());
+            stats.command(id).rejected.add(1);
+            stats.count_error(b"NOPERM");
+            continue;
+        }
         let begun = Instant::now();
         let mut ctx = Context { args, session: &mut session, out: &mut out, env, id };
         if let Err(error) = (by_id(id).handler)(&mut ctx) {

@@ -29,36 +29,40 @@ pub(crate) const NAMES: &[&str] = &[
 
 /// The categories of one row, in Redis's order.
 pub(crate) fn of(row: &Command) -> Vec<&'static str> {
+    NAMES.iter().copied().filter(|name| has(row, name)).collect()
+}
+
+/// Whether a row is of a category.
+pub(crate) fn has(row: &Command, name: &str) -> bool {
     let is = |flags| row.has(flags);
-    let has = |category| row.acl & category != 0;
+    let also = |category| row.acl & category != 0;
     let group = |g| row.group == g;
     // A container has none but `slow`.
     let leaf = row.subcommands.is_empty();
-    let belongs = |name: &str| match name {
-        "keyspace" => group(Group::Generic) || has(acl::KEYSPACE),
+    match name {
+        "keyspace" => group(Group::Generic) || also(acl::KEYSPACE),
         "read" => {
             is(flag::READONLY) && row.keys.any() || group(Group::Generic) && is(flag::READONLY)
         }
         "write" => is(flag::WRITE),
-        "set" => group(Group::Set) || has(acl::SET),
-        "sortedset" => group(Group::SortedSet) || has(acl::SORTED_SET),
+        "set" => group(Group::Set) || also(acl::SET),
+        "sortedset" => group(Group::SortedSet) || also(acl::SORTED_SET),
         "geo" => group(Group::Geo),
         "hash" => group(Group::Hash),
-        "list" => group(Group::List) || has(acl::LIST),
+        "list" => group(Group::List) || also(acl::LIST),
         "stream" => group(Group::Stream),
         "string" => group(Group::String),
         "bitmap" => group(Group::Bitmap),
         "hyperloglog" => group(Group::HyperLogLog),
         "pubsub" => is(flag::PUBSUB),
-        "admin" => is(flag::ADMIN) || has(acl::ADMIN),
+        "admin" => is(flag::ADMIN) || also(acl::ADMIN),
         "fast" => is(flag::FAST),
         "slow" => !is(flag::FAST),
         "blocking" => is(flag::BLOCKING),
-        "dangerous" => is(flag::ADMIN) || has(acl::DANGEROUS),
-        "connection" => has(acl::CONNECTION) || (group(Group::Connection) && leaf),
+        "dangerous" => is(flag::ADMIN) || also(acl::DANGEROUS),
+        "connection" => also(acl::CONNECTION) || (group(Group::Connection) && leaf),
         "scripting" => group(Group::Scripting),
-        "transaction" => has(acl::TRANSACTION) || group(Group::Transactions),
+        "transaction" => also(acl::TRANSACTION) || group(Group::Transactions),
         _ => false,
-    };
-    NAMES.iter().copied().filter(|name| belongs(name)).collect()
+    }
 }

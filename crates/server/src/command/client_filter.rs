@@ -22,6 +22,7 @@ pub(crate) fn list(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     ctx.refresh_card();
     let mut cards = ctx.env.server.clients.all();
+    cards.retain(|card| card.killed.get() == 0);
     match args.len() {
         2 => {}
         4 if args.is(2, "type") => {
@@ -54,6 +55,7 @@ struct Filter<'a> {
     address: Option<&'a [u8]>,
     local_address: Option<&'a [u8]>,
     class: Option<fn(&Card) -> bool>,
+    user: Option<&'a [u8]>,
     max_age_s: Option<u64>,
     spares_me: bool,
 }
@@ -62,6 +64,7 @@ impl Filter<'_> {
     fn matches(&self, card: &Card, me: u64, now_ms: u64) -> bool {
         !(self.spares_me && card.id == me)
             && self.class.is_none_or(|is_wanted| is_wanted(card))
+            && self.user.is_none_or(|name| name == card.user_name())
             && self.id.is_none_or(|id| id == card.id)
             && self.address.is_none_or(|a| a == card.address.as_bytes())
             && self.local_address.is_none_or(|a| a == card.local_address.as_bytes())
@@ -87,7 +90,7 @@ fn read_filter<'a>(ctx: &Context<'a>) -> Result<Filter<'a>, CommandError> {
             b"addr" => filter.address = Some(value),
             b"laddr" => filter.local_address = Some(value),
             b"type" => filter.class = Some(class_of(value)?),
-            b"user" if value == b"default" => {}
+            b"user" if ctx.env.server.acl.find(value).is_some() => filter.user = Some(value),
             b"user" => {
                 let user = String::from_utf8_lossy(value);
                 return Err(CommandError::other(format!("No such user '{user}'")));

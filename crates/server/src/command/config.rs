@@ -108,7 +108,12 @@ fn rewrite(ctx: &mut Context<'_>) -> Outcome {
     let Some(path) = &ctx.env.server.config_file else {
         return Err(CommandError::other("The server is running without a config file"));
     };
-    config::rewrite(&ctx.env.settings, path)
+    // An ACL file has its own SAVE.
+    let users = match ctx.env.settings.text("aclfile") {
+        "" => ctx.env.server.acl.lines(),
+        _ => Vec::new(),
+    };
+    config::rewrite(&ctx.env.settings, &users, path)
         .map_err(|e| CommandError::other(format!("Rewriting config file: {e}")))?;
     ctx.out.ok();
     Ok(())

@@ -2,8 +2,10 @@
 
 use super::row::{Command, Group, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
+use crate::acl::Login;
 use crate::resp::{Protocol, strict_integer};
 use crate::session::ReplyMode;
+use crate::session::rights::note_failed_login;
 
 const BASE: u32 = NOSCRIPT | LOADING | STALE | FAST | QUICK;
 
@@ -56,25 +58,25 @@ fn select(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// Compares without telling by its duration where the difference is.
-fn same_secret(a: &[u8], b: &[u8]) -> bool {
-    let differences = a.iter().zip(b).fold(0, |sum, (x, y)| sum | (x ^ y));
-    a.len() == b.len() && std::hint::black_box(differences) == 0
-}
-
-/// Lets the client in if user and password are right. The only user is `default`.
+/// Lets the client in if user and password are right.
 fn authenticate(ctx: &mut Context<'_>, user: &[u8], password: &[u8]) -> Outcome {
-    let wanted = &ctx.env.settings.requirepass;
-    if user == b"default" && (wanted.is_empty() || same_secret(password, wanted.as_bytes())) {
-        ctx.session.authenticated = true;
+    let acl = &ctx.env.server.acl;
+    if let Some(account) = acl.find(user)
+        && account.now().accepts(password)
+    {
+        ctx.session.login = Login::of(acl, account.clone());
+        ctx.session.card.set_account(Some(account));
         return Ok(());
     }
+    ctx.session.last_command = ctx.id.index() + 1;
+    ctx.refresh_card();
+    note_failed_login(ctx.args, user, ctx.session, ctx.env);
     Err(CommandError::Coded("WRONGPASS invalid username-password pair or user is disabled.".into()))
 }
 
 fn auth(ctx: &mut Context<'_>) -> Outcome {
     match ctx.args.len() {
-        2 if ctx.env.settings.requirepass.is_empty() => {
+        2 if ctx.env.server.acl.default_account().now().takes_any_password() => {
             return Err(CommandError::other(
                 "AUTH <password> called without any password configured for the default user. Are you sure your \
                  configuration is correct?",
@@ -140,7 +142,8 @@ fn hello(ctx: &mut Context<'_>) -> Outcome {
     if let Some((user, password)) = credentials {
         authenticate(ctx, user, password)?;
     }
-    if !ctx.session.authenticated && !ctx.env.settings.requirepass.is_empty() {
+    ctx.session.login.refresh(&ctx.env.server.acl);
+    if ctx.session.login.is_stranger() {
         return Err(CommandError::Coded(MUST_AUTHENTICATE.into()));
     }
     if let Some(name) = name {
@@ -195,7 +198,8 @@ fn reset(ctx: &mut Context<'_>) -> Outcome {
     session.card.inbox.drain(ctx.out, usize::MAX);
     session.db = 0;
     session.reply_mode = ReplyMode::On;
-    session.authenticated = ctx.env.settings.requirepass.is_empty();
+    session.login = Login::new(&ctx.env.server.acl);
+    session.card.set_account(None);
     session.card.names().client.clear();
     session.card.no_evict.set(0);
     session.card.no_touch.set(0);

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::connection::REDIS_VERSION;
+use crate::acl::Reason;
 use crate::memory;
 use crate::pubsub::Kind;
 use crate::saving;
@@ -178,6 +179,14 @@ pub(super) fn stats(ctx: &Context<'_>, text: &mut String) {
     line(text, "total_error_replies", totals.errors.values().sum::<u64>());
     line(text, "total_reads_processed", totals.reads);
     line(text, "total_writes_processed", totals.writes);
+    for (name, reason) in [
+        ("auth", Reason::Auth),
+        ("cmd", Reason::Command),
+        ("key", Reason::Key),
+        ("channel", Reason::Channel),
+    ] {
+        line(text, &format!("acl_access_denied_{name}"), server.acl.log.denied(reason));
+    }
     line(text, "client_output_buffer_limit_disconnections", totals.output_limit_disconnections);
 }
 

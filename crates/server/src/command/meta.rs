@@ -3,7 +3,8 @@
 use super::category;
 use super::help::help;
 use super::row::{Command, Group, Handler, Keys, flag, flag::*};
-use super::{CommandError, Context, Outcome, all, lookup, lookup_subcommand, rows};
+use super::{CommandError, Context, Outcome, all, find, lookup, lookup_subcommand, rows};
+use crate::acl::key_flags;
 use crate::resp::Reply;
 use crate::value::glob_matches;
 
@@ -48,17 +49,6 @@ fn count(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// Finds `get` or `config|get`.
-fn find(name: &[u8]) -> Option<&'static Command> {
-    match name.iter().position(|b| *b == b'|') {
-        None => lookup(name).map(|(_, row)| row),
-        Some(bar) => {
-            let (id, _) = lookup(&name[..bar])?;
-            lookup_subcommand(id, &name[bar + 1..]).map(|(_, row)| row)
-        }
-    }
-}
-
 fn info(ctx: &mut Context<'_>) -> Outcome {
     if ctx.args.len() == 2 {
         return command(ctx);
@@ -66,7 +56,7 @@ fn info(ctx: &mut Context<'_>) -> Outcome {
     ctx.out.array(ctx.args.len() - 2);
     for name in ctx.args.iter_from(2) {
         match find(name) {
-            Some(row) => write_info(row, ctx.out),
+            Some((_, row)) => write_info(row, ctx.out),
             None => ctx.out.null_array(),
         }
     }
@@ -165,7 +155,7 @@ fn write_typed(kind: &str, figures: &[(&str, i32)], out: &mut Reply) {
 fn docs(ctx: &mut Context<'_>) -> Outcome {
     let wanted: Vec<&Command> = match ctx.args.len() {
         2 => all().collect(),
-        _ => ctx.args.iter_from(2).filter_map(find).collect(),
+        _ => ctx.args.iter_from(2).filter_map(find).map(|(_, row)| row).collect(),
     };
     ctx.out.map(wanted.len());
     wanted.iter().for_each(|row| write_docs(row, ctx.out));
@@ -272,27 +262,6 @@ fn getkeys(ctx: &mut Context<'_>) -> Outcome {
     ctx.out.array(keys.len());
     keys.iter().for_each(|key| ctx.out.bulk(key));
     Ok(())
-}
-
-/// What a command does to its key of that number, as Redis tells it.
-fn key_flags(row: &Command, number: usize) -> &'static [&'static str] {
-    match (row.name, number) {
-        ("set" | "mset" | "msetnx" | "setex" | "psetex" | "restore", _)
-        | ("sinterstore" | "sunionstore" | "sdiffstore" | "bitop" | "zrangestore", 0)
-        | ("sort" | "copy" | "rename" | "renamenx", 1) => &["OW", "update"],
-        ("sinterstore" | "sunionstore" | "sdiffstore" | "bitop" | "zrangestore" | "sort", _)
-        | ("copy", _) => &["RO", "access"],
-        ("lmove" | "blmove" | "rpoplpush" | "brpoplpush" | "rename" | "renamenx", 0) => {
-            &["RW", "access", "delete"]
-        }
-        ("lmove" | "blmove" | "rpoplpush" | "brpoplpush", _)
-        | ("lpush" | "rpush" | "lpushx" | "rpushx" | "sadd", _) => &["RW", "insert"],
-        ("migrate", _) => &["RW", "access", "delete", "incomplete"],
-        ("getset", _) => &["RW", "access", "update"],
-        ("del" | "unlink", _) => &["RM", "delete"],
-        _ if row.has(flag::WRITE) => &["RW", "update"],
-        _ => &["RO", "access"],
-    }
 }
 
 fn getkeysandflags(ctx: &mut Context<'_>) -> Outcome {

@@ -6,8 +6,9 @@
 //!
 //! A family of commands is a file with `ROWS`; `table` strings the families together.
 
+mod acl;
 mod bitmap;
-mod category;
+pub(crate) mod category;
 mod client;
 mod client_filter;
 mod client_tracking;
@@ -60,8 +61,10 @@ pub(crate) use error::CommandError;
 pub(crate) use help::{container, help};
 pub(crate) use interactive::{is_allowed_inside, overdue};
 pub(crate) use patience::{BYTES_A_STEP, Patience};
-pub(crate) use row::{Command, Group, acl, flag};
+pub(crate) use row::{Command, Group, flag};
 pub(crate) use script::busy_text;
 pub(crate) use secrets::{REDACTED, is_secret};
 pub(crate) use shrink::shrink;
-pub(crate) use table::{CommandId, all, by_id, count, lookup, lookup_subcommand, rows};
+pub(crate) use table::{
+    CommandId, all, by_id, count, find, lookup, lookup_request, lookup_subcommand, rows,
+};

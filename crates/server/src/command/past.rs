@@ -6,8 +6,8 @@
 //! ```
 //! Of which keys past versions are kept the directives `mvcc.retention_*` say.
 
-use super::row::{Command, Group, Keys, flag::*};
-use super::{CommandError, Context, Outcome, acl, by_id};
+use super::row::{Command, Group, Keys, acl, flag::*};
+use super::{CommandError, Context, Outcome, by_id};
 use crate::data::{Moment, as_of};
 use crate::resp::{Args, Reply, strict_integer};
 use crate::session::admit;

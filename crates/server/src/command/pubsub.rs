@@ -4,9 +4,10 @@
 
 use super::help::{container, help};
 use super::row::{Command, Group, Handler, Keys, flag::*};
-use super::{Context, Outcome};
+use super::{Context, Outcome, by_id};
 use crate::event::Effect;
 use crate::pubsub::Kind;
+use crate::session::rights;
 
 const HERE: u32 = PUBSUB | NOSCRIPT | LOADING | STALE | WHILE_LISTENING;
 const SEND: u32 = PUBSUB | LOADING | STALE | FAST | MAY_REPLICATE;
@@ -125,8 +126,19 @@ fn add(ctx: &mut Context<'_>, kind: Kind) -> Outcome {
         session.subscriptions.add(kind, name, &ctx.env.server.pubsub, &session.card);
         confirm(ctx, kind, true, Some(name));
     }
+    end_if_not_allowed(ctx);
     ctx.refresh_card();
     Ok(())
+}
+
+/// Ends the connection if its user has lost the channels while it subscribed: who changed the user may have looked before.
+fn end_if_not_allowed(ctx: &mut Context<'_>) {
+    let (session, env) = (&mut *ctx.session, &*ctx.env);
+    if session.login.is_stale(&env.server.acl)
+        && rights::examine(ctx.args, (ctx.id, by_id(ctx.id)), session, env).is_err()
+    {
+        session.close_after_reply = true;
+    }
 }
 
 fn remove(ctx: &mut Context<'_>, kind: Kind) -> Outcome {

@@ -164,19 +164,14 @@ impl Keys {
     }
     /// The keys among the arguments of a request; as many as there are.
     pub(crate) fn of(self, args: Args<'_>) -> Vec<&[u8]> {
-        let count = args.len() as i32;
         if let Some(word) = self.last_word
             && args.get(self.first as usize).is_some_and(<[u8]>::is_empty)
             && let Some(at) = (1..args.len() - 1).rev().find(|at| args.is(*at, word))
         {
             return args.iter_from(at + 1).collect();
         }
-        let last = if self.last < 0 { count + self.last } else { self.last.min(count - 1) };
-        let mut keys = Vec::new();
-        if self.first > 0 {
-            let positions = (self.first..=last).step_by(self.step.max(1) as usize);
-            keys.extend(positions.map(|at| args.at(at as usize)));
-        }
+        let mut keys: Vec<&[u8]> =
+            self.fixed_positions(args.len()).into_iter().map(|at| args.at(at)).collect();
         if self.count_at > 0 {
             let at = self.count_at as usize;
             let counted = args.get(at).and_then(strict_integer).unwrap_or(0).max(0);
@@ -186,6 +181,15 @@ impl Keys {
             keys.extend(args.iter_from(at + 1).take((args.len() - at - 1) / 2));
         }
         keys
+    }
+    /// Where the keys are that have their places, in a request of `count` arguments.
+    pub(crate) fn fixed_positions(self, count: usize) -> Vec<usize> {
+        if self.first <= 0 {
+            return Vec::new();
+        }
+        let count = count as i32;
+        let last = if self.last < 0 { count + self.last } else { self.last.min(count - 1) };
+        (self.first..=last).step_by(self.step.max(1) as usize).map(|at| at as usize).collect()
     }
     /// Whether there are any.
     pub(crate) fn any(self) -> bool {

@@ -1,8 +1,8 @@
-//! TIME, ROLE, LOLWUT, ACL, MODULE: the server itself, as far as it is not INFO, CONFIG or DEBUG.
+//! TIME, ROLE, LOLWUT, MODULE: the server itself, as far as it is not INFO, CONFIG or DEBUG.
 
 use super::help::{container, help};
 use super::row::{Command, Group, Handler, Keys, acl, flag::*};
-use super::{CommandError, Context, Outcome};
+use super::{Context, Outcome};
 use crate::clock;
 
 const fn row(name: &'static str, arity: i32, flags: u32, handler: Handler) -> Command {
@@ -16,9 +16,6 @@ pub(crate) static ROWS: &[Command] = &[
         .acl(acl::DANGEROUS),
     row("lolwut", -1, READONLY | FAST, lolwut).doc("5.0.0", "Displays the server's version."),
     row("module", -2, 0, container).doc("4.0.0", "A container for module commands.").with(MODULE),
-    row("acl", -2, 0, container)
-        .doc("6.0.0", "A container for Access List Control commands.")
-        .with(ACL),
 ];
 
 static MODULE: &[Command] = &[
@@ -26,20 +23,6 @@ static MODULE: &[Command] = &[
         .doc("4.0.0", "Returns all loaded modules."),
     row("module|help", 2, LOADING | STALE, module_help)
         .doc("5.0.0", "Returns helpful text about the different subcommands."),
-];
-
-const ACL_ADMIN: u32 = ADMIN | NOSCRIPT | LOADING | STALE;
-
-static ACL: &[Command] = &[
-    row("acl|whoami", 2, NOSCRIPT | LOADING | STALE, acl_whoami)
-        .doc("6.0.0", "Returns the authenticated username of the current connection."),
-    row("acl|list", 2, ACL_ADMIN, acl_list)
-        .doc("6.0.0", "Dumps the effective rules in ACL file format."),
-    row("acl|users", 2, ACL_ADMIN, acl_users).doc("6.0.0", "Lists all ACL users."),
-    row("acl|cat", -2, NOSCRIPT | LOADING | STALE, acl_cat)
-        .doc("6.0.0", "Lists the ACL categories, or the commands inside a category."),
-    row("acl|help", 2, LOADING | STALE, acl_help)
-        .doc("6.0.0", "Returns helpful text about the different subcommands."),
 ];
 
 fn time(ctx: &mut Context<'_>) -> Outcome {
@@ -78,59 +61,4 @@ fn module_list(ctx: &mut Context<'_>) -> Outcome {
 
 fn module_help(ctx: &mut Context<'_>) -> Outcome {
     help(ctx, "MODULE", &["LIST", "    Return a list of loaded modules; there never is one."])
-}
-
-fn acl_whoami(ctx: &mut Context<'_>) -> Outcome {
-    ctx.out.bulk(b"default");
-    Ok(())
-}
-
-fn acl_list(ctx: &mut Context<'_>) -> Outcome {
-    let secret = if ctx.env.settings.requirepass.is_empty() { "nopass" } else { "(requirepass)" };
-    ctx.out.array(1);
-    ctx.out.bulk(format!("user default on {secret} ~* &* +@all").as_bytes());
-    Ok(())
-}
-
-fn acl_users(ctx: &mut Context<'_>) -> Outcome {
-    ctx.out.array(1);
-    ctx.out.bulk(b"default");
-    Ok(())
-}
-
-fn acl_cat(ctx: &mut Context<'_>) -> Outcome {
-    let names: Vec<&str> = match ctx.args.len() {
-        2 => super::category::NAMES.to_vec(),
-        3 => {
-            let wanted = String::from_utf8_lossy(ctx.args.at(2)).to_ascii_lowercase();
-            if !super::category::NAMES.contains(&wanted.as_str()) {
-                return Err(CommandError::other(format!("Unknown category '{wanted}'")));
-            }
-            let rows = super::rows().map(|(_, row)| row);
-            rows.filter(|row| super::category::of(row).contains(&wanted.as_str()))
-                .map(|row| row.name)
-                .collect()
-        }
-        _ => return Err(CommandError::Arity("acl|cat")),
-    };
-    ctx.out.array(names.len());
-    for name in names {
-        ctx.out.bulk(name.as_bytes());
-    }
-    Ok(())
-}
-
-fn acl_help(ctx: &mut Context<'_>) -> Outcome {
-    let lines = [
-        "CAT [<category>]",
-        "    List all commands that belong to <category>, or all command categories",
-        "    when no category is specified.",
-        "LIST",
-        "    Show users details in config file format.",
-        "USERS",
-        "    List all the registered usernames.",
-        "WHOAMI",
-        "    Return the current connection username.",
-    ];
-    help(ctx, "ACL", &lines)
 }

@@ -1,7 +1,8 @@
 //! SORT, SORT_RO: the elements of a list, set or sorted set in another order, by their own value or by keys named after them.
 
 use super::row::{Command, Group, Keys, acl, flag::*};
-use super::{CommandError, Context, Outcome};
+use super::{CommandError, Context, Outcome, by_id};
+use crate::acl::may_read_every_key;
 use crate::data::{Data, at_one_cut, atomically};
 use crate::event::class;
 use crate::resp::{Args, strict_integer};
@@ -76,6 +77,23 @@ impl<'a> Query<'a> {
         Ok(query)
     }
 
+    /// What patterns find may be any key: only who may read every key may use them.
+    fn within_rights(&self, ctx: &mut Context<'_>) -> Outcome {
+        let finds = self.by.is_some() && !self.keeps_order();
+        if ctx.session.login.has_pass(&ctx.env.server.acl) || !finds && self.get.is_empty() {
+            return Ok(());
+        }
+        ctx.session.login.refresh(&ctx.env.server.acl);
+        let user = ctx.session.login.user();
+        if may_read_every_key(user, ctx.id, by_id(ctx.id), ctx.args) {
+            return Ok(());
+        }
+        let option = if finds { "BY" } else { "GET" };
+        Err(CommandError::other(format!(
+            "{option} option of SORT denied due to insufficient ACL permissions."
+        )))
+    }
+
     /// BY a name without a star: the order is left as it is.
     fn keeps_order(&self) -> bool {
         self.by.is_some_and(|pattern| !pattern.contains(&b'*'))
@@ -91,6 +109,7 @@ struct Item {
 
 fn sort(ctx: &mut Context<'_>) -> Outcome {
     let mut query = Query::parse(ctx.args, true)?;
+    query.within_rights(ctx)?;
     query.is_certain = query.store.is_some() || ctx.session.in_script;
     if query.store.is_none() {
         return at_one_cut(ctx, |ctx| answer(ctx, &query));
@@ -100,6 +119,7 @@ fn sort(ctx: &mut Context<'_>) -> Outcome {
 
 fn sort_ro(ctx: &mut Context<'_>) -> Outcome {
     let mut query = Query::parse(ctx.args, false)?;
+    query.within_rights(ctx)?;
     query.is_certain = ctx.session.in_script;
     at_one_cut(ctx, |ctx| answer(ctx, &query))
 }

@@ -7,10 +7,11 @@
 
 use super::row::Command;
 use super::{
-    bitmap, client, config, connection, database, debug, function, geo, hash, hyperloglog, info,
-    interactive, keys, list, meta, monitor, past, persistence, pubsub, replication, script, server,
-    set, snapshot, sort, sorted_set, stream, string, transaction, versioned, watching,
+    acl, bitmap, client, config, connection, database, debug, function, geo, hash, hyperloglog,
+    info, interactive, keys, list, meta, monitor, past, persistence, pubsub, replication, script,
+    server, set, snapshot, sort, sorted_set, stream, string, transaction, versioned, watching,
 };
+use crate::resp::Args;
 
 /// Add a family here: one line.
 static FAMILIES: &[&[Command]] = &[
@@ -35,6 +36,7 @@ static FAMILIES: &[&[Command]] = &[
     pubsub::ROWS,
     snapshot::ROWS,
     server::ROWS,
+    acl::ROWS,
     info::ROWS,
     config::ROWS,
     meta::ROWS,
@@ -153,6 +155,26 @@ pub(crate) fn lookup_subcommand(
         .position(|s| s.short_name().as_bytes().eq_ignore_ascii_case(name))?;
     let id = CommandId(id.0 + 1 + i as u16);
     Some((id, by_id(id)))
+}
+
+/// Finds `get` or `config|get`.
+pub(crate) fn find(name: &[u8]) -> Option<(CommandId, &'static Command)> {
+    match name.iter().position(|b| *b == b'|') {
+        None => lookup(name),
+        Some(bar) => {
+            let (id, _) = lookup(&name[..bar])?;
+            lookup_subcommand(id, &name[bar + 1..])
+        }
+    }
+}
+
+/// Finds the command of a request, or its subcommand.
+pub(crate) fn lookup_request(args: Args<'_>) -> Option<(CommandId, &'static Command)> {
+    let (id, command) = args.get(0).and_then(lookup)?;
+    match args.get(1) {
+        Some(name) if !command.subcommands.is_empty() => lookup_subcommand(id, name),
+        _ => Some((id, command)),
+    }
 }
 
 /// The row of a number.

@@ -15,7 +15,7 @@ const fn row(
     handler: super::row::Handler,
 ) -> Command {
     Command::new(name, arity, flags, keys, Group::Transactions, handler)
-        .acl(super::acl::TRANSACTION)
+        .acl(super::row::acl::TRANSACTION)
 }
 
 pub(crate) static ROWS: &[Command] = &[

@@ -42,9 +42,7 @@ pub(crate) fn apply_text(mut settings: Settings, text: &str) -> Result<Settings,
             continue;
         }
         let fail = |why: String| FileError::Line { number: i + 1, line: line.to_owned(), why };
-        let words = split_words(line.as_bytes()).ok_or_else(|| fail("unbalanced quotes".into()))?;
-        let words: Vec<String> =
-            words.iter().map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+        let words = words_of(line).ok_or_else(|| fail("unbalanced quotes".into()))?;
         let Some((name, values)) = words.split_first() else { continue };
         let mut values = values.to_vec();
         // Lines of save points add up; the first, and an empty one, begin anew.
@@ -59,6 +57,12 @@ pub(crate) fn apply_text(mut settings: Settings, text: &str) -> Result<Settings,
     Ok(settings)
 }
 
+/// The words of a line, if its quotation marks are balanced.
+fn words_of(line: &str) -> Option<Vec<String>> {
+    let words = split_words(line.as_bytes())?;
+    Some(words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect())
+}
+
 /// Applies one directive with its words, as a file or the command line gives it.
 ///
 /// # Errors
@@ -68,6 +72,13 @@ pub(crate) fn apply_words(
     name: &str,
     values: &[String],
 ) -> Result<Settings, SettingError> {
+    if is_user(name) {
+        // One word is a whole line: an option of the command line in quotation marks.
+        return match values {
+            [line] => settings.with_user(&words_of(line).unwrap_or_default()),
+            _ => settings.with_user(values),
+        };
+    }
     let many = find(name.as_bytes()).is_some_and(|row| {
         matches!(DIRECTIVES[row].kind, Kind::Save | Kind::OutputLimits)
             || ["bind", "latency-tracking-info-percentiles"].contains(&DIRECTIVES[row].name)
@@ -77,6 +88,11 @@ pub(crate) fn apply_words(
         return Err(SettingError::Refused { name: name.to_owned(), why });
     }
     settings.with(&[(name.to_owned(), values.join(" "))], Source::Start)
+}
+
+/// Whether lines of this name define users.
+pub(crate) fn is_user(name: &str) -> bool {
+    name.eq_ignore_ascii_case("user")
 }
 
 /// Reads and applies a file.
@@ -90,17 +106,24 @@ pub(crate) fn load(settings: Settings, path: &Path) -> Result<Settings, FileErro
 }
 
 /// Writes the settings in force into the file: known lines get the present value, what is missing and differs from
-/// its default is appended, everything else stays. The file is replaced in one step.
+/// its default is appended, everything else stays. `users` are the lines that define users. The file is replaced in one step.
 ///
 /// # Errors
 /// It cannot be read or written.
-pub(crate) fn rewrite(settings: &Settings, path: &Path) -> Result<(), FileError> {
+pub(crate) fn rewrite(
+    settings: &Settings,
+    users: &[Vec<u8>],
+    path: &Path,
+) -> Result<(), FileError> {
     let io = |error| FileError::Io { path: path.to_owned(), error };
     let old = std::fs::read_to_string(path).map_err(io)?;
     let mut written = vec![false; DIRECTIVES.len()];
     let mut out = String::new();
     for line in old.lines() {
         let name = line.split_ascii_whitespace().next().unwrap_or("");
+        if is_user(name) {
+            continue;
+        }
         match find(name.as_bytes()) {
             Some(row) if !written[row] => {
                 written[row] = true;
@@ -118,7 +141,9 @@ pub(crate) fn rewrite(settings: &Settings, path: &Path) -> Result<(), FileError>
     }
     let fresh = path.with_extension("rewrite.tmp");
     let mut file = std::fs::File::create(&fresh).map_err(io)?;
-    file.write_all(out.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+    let lines = users.iter().map(|line| [line, &b"\n"[..]].concat()).collect::<Vec<_>>().concat();
+    let text = [out.as_bytes(), &lines].concat();
+    file.write_all(&text).and_then(|()| file.sync_all()).map_err(io)?;
     std::fs::rename(&fresh, path).map_err(io)
 }
 

@@ -9,5 +9,5 @@ mod value;
 mod tests;
 
 pub(crate) use directive::{DIRECTIVES, find};
-pub(crate) use file::{apply_words, load, rewrite};
+pub(crate) use file::{apply_words, is_user, load, rewrite};
 pub(crate) use settings::{LogLevel, SettingError, Settings, Source};

@@ -38,6 +38,12 @@ pub(crate) struct Settings {
     values: Vec<String>,
     pub(crate) databases: u8,
     pub(crate) requirepass: String,
+    /// The words behind `user` of each such line, at start.
+    pub(crate) users: Vec<Vec<String>>,
+    /// New users may use every channel.
+    pub(crate) acl_all_channels: bool,
+    pub(crate) acl_log_max_len: usize,
+    pub(crate) protected_mode: bool,
     pub(crate) proto_max_bulk_len: i64,
     pub(crate) query_buffer_limit: usize,
     pub(crate) hash_max_listpack_entries: usize,
@@ -187,9 +193,23 @@ impl Settings {
         Ok(next.parsed())
     }
 
-    /// Whether only this machine's clients are let in: protected mode without a password.
-    pub(crate) fn is_protected(&self) -> bool {
-        self.requirepass.is_empty() && self.text("protected-mode") == "yes"
+    /// New settings with one more user, from the words behind `user`.
+    ///
+    /// # Errors
+    /// They make no user, or there is one of this name.
+    pub(crate) fn with_user(&self, words: &[String]) -> Result<Settings, SettingError> {
+        let refused = |why| SettingError::Refused { name: "user".to_owned(), why };
+        crate::acl::check_line(words).map_err(refused)?;
+        let name = words.first();
+        if self.users.iter().any(|known| known.first() == name) {
+            return Err(refused(format!(
+                "Error in user declaration '{}': Duplicate user found. A user can only be defined once in config files",
+                name.map_or("", String::as_str)
+            )));
+        }
+        let mut next = self.clone();
+        next.users.push(words.to_vec());
+        Ok(next)
     }
 
     /// Bytes that are given as such or, with `%`, as a part of `maxmemory`.
@@ -205,6 +225,9 @@ impl Settings {
         let size = |s: &Settings, name| s.number(name).max(0) as usize;
         self.databases = self.number("databases") as u8;
         self.requirepass = self.text("requirepass").to_owned();
+        self.acl_all_channels = self.text("acl-pubsub-default") == "allchannels";
+        self.acl_log_max_len = size(&self, "acllog-max-len");
+        self.protected_mode = yes(&self, "protected-mode");
         self.proto_max_bulk_len = self.number("proto-max-bulk-len").min(i64::from(u32::MAX) / 2);
         self.query_buffer_limit = size(&self, "client-query-buffer-limit").min(MAX_QUERY_BYTES);
         self.hash_max_listpack_entries = size(&self, "hash-max-listpack-entries");

@@ -79,9 +79,9 @@ fn a_file_is_read_and_rewritten() {
     assert_eq!(settings.requirepass, "a b");
     let changed =
         settings.with(&[("hz".into(), "20".into())], Source::Client { protected: false }).unwrap();
-    rewrite(&changed, &path).unwrap();
+    rewrite(&changed, &[b"user default on".to_vec()], &path).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(text, "# mine\nport 7000\nrequirepass \"a b\"\nsave 60 1\nhz 20\n");
+    assert_eq!(text, "# mine\nport 7000\nrequirepass \"a b\"\nsave 60 1\nhz 20\nuser default on\n");
     assert_eq!(load(Settings::defaults(), &path).unwrap().text("hz"), "20");
     std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -1,9 +1,11 @@
 //! Several keys as one: transactions around commands, and one cut for commands that read several keys.
 
 use super::{Mode, Watched, refused};
-use crate::command::{CommandError, Context, Outcome, by_id, flag};
+use crate::acl::Scene;
+use crate::command::{CommandError, CommandId, Context, Outcome, by_id, flag};
 use crate::hold::Hold;
-use crate::session::{Mobility, Queue, run, show};
+use crate::resp::Args;
+use crate::session::{Mobility, Queue, rights, run, show};
 use std::time::{Duration, Instant};
 use stillpoint_store::CommitError;
 
@@ -156,6 +158,8 @@ pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watc
         return Ok(());
     }
     let subscribes = queue.iter().any(|(id, _)| by_id(id).has(flag::PUBSUB));
+    let logs_in = queue.iter().any(|(id, _)| by_id(id).has(flag::NO_AUTH));
+    let login = logs_in.then(|| ctx.session.login.clone());
     let subscriptions = subscribes.then(|| ctx.session.subscriptions.clone());
     let mut contest = Contest::default();
     loop {
@@ -173,6 +177,9 @@ pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watc
         }
         ctx.out.rewind(mark);
         ctx.session.db = db;
+        if let Some(before) = &login {
+            ctx.session.login = before.clone();
+        }
         ctx.session.data.effects.truncate(effects);
         if let Some(before) = &subscriptions {
             let session = &mut *ctx.session;
@@ -212,9 +219,28 @@ fn show_queue(ctx: &mut Context<'_>, queue: &Queue) {
     }
 }
 
+/// Whether the user may do now what it could when the command was queued; if not, that is the command's reply.
+#[cold]
+fn may_still(ctx: &mut Context<'_>, id: CommandId, args: Args<'_>) -> bool {
+    let row = (id, by_id(id));
+    let Err(denial) = rights::examine(args, row, ctx.session, ctx.env) else { return true };
+    ctx.refresh_card();
+    rights::note(args, row, ctx.session, ctx.env, (denial, Scene::Multi));
+    ctx.out.error(&format!(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. \
+         This command is no longer allowed for the following reason: {}",
+        denial.reason()
+    ));
+    ctx.env.stats.count_error(b"NOPERM");
+    false
+}
+
 fn run_queue(ctx: &mut Context<'_>, queue: &Queue) {
     ctx.out.array(queue.len());
     for (id, args) in queue.iter() {
+        if !ctx.session.login.has_pass(&ctx.env.server.acl) && !may_still(ctx, id, args) {
+            continue;
+        }
         run(&mut Context { args, session: ctx.session, out: ctx.out, env: ctx.env, id });
         if ctx.session.mobility == Mobility::Moving {
             return;

@@ -94,7 +94,7 @@ impl Acceptor {
             (format!("{}:0", listening.name), format!("{}:0", listening.name));
         if listening.port.is_some() {
             let Some(from) = peer.and_then(tcp) else { return };
-            if is_foreign(from) && env.settings.is_protected() {
+            if is_foreign(from) && env.server.is_protected(&env.settings) {
                 return refuse(DENIED);
             }
             address = from.to_string();

@@ -36,6 +36,7 @@ fn start(args: impl Iterator<Item = String>) -> Result<(), RunError> {
     let log = Log::to_stdout();
     prepare_files(&settings, &log)?;
     let server = Arc::new(Server::with(settings, file, log));
+    crate::acl::load_at_start(&server.acl, &server.settings()).map_err(RunError::Config)?;
     saving::load(&server).map_err(|error| RunError::Load(error.to_string()))?;
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     let handle = signals.handle();

@@ -39,6 +39,7 @@ impl Running {
                 .map_err(|e| RunError::Config(e.to_string()))?;
         }
         let server = Arc::new(Server::with(settings, None, Log::silent()));
+        crate::acl::load_at_start(&server.acl, &server.settings()).map_err(RunError::Config)?;
         let serving = serve(&server)?;
         Ok(Running { port: serving.port.unwrap_or(0), serving: Some(serving), server })
     }

@@ -178,6 +178,17 @@ impl Registry {
         self.table(kind).topics.get()
     }
 
+    /// Looks at every subscription.
+    pub(crate) fn for_each_listener(&self, mut f: impl FnMut(Kind, &[u8], &Arc<Card>)) {
+        for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
+            for topics in self.table(kind).all() {
+                for (name, listeners) in topics.iter() {
+                    listeners.values().for_each(|card| f(kind, name, card));
+                }
+            }
+        }
+    }
+
     /// Whether anybody listens to anything.
     pub(crate) fn is_empty(&self) -> bool {
         [&self.channels, &self.shards, &self.patterns].iter().all(|table| table.topics.get() == 0)

@@ -8,10 +8,13 @@ use super::fault::{End, Fault};
 use super::flags::Flags;
 use super::interpreter::Shared;
 use super::to_lua::to_lua;
-use crate::command::{Command, CommandError, CommandId, Context, flag, lookup, lookup_subcommand};
+use crate::acl::Scene;
+use crate::command::{
+    Command, CommandError, CommandId, Context, flag, lookup, lookup_request, lookup_subcommand,
+};
 use crate::env::Env;
 use crate::resp::{ArgRange, Args, Protocol, Reply};
-use crate::session::{self, Mobility};
+use crate::session::{self, Mobility, rights};
 use mlua::{Lua, MultiValue, Value};
 
 /// Under which name the script calls: texts differ, as Redis's and Valkey's do.
@@ -60,6 +63,19 @@ impl Caller<'_, '_> {
         }
     }
 
+    /// `redis.acl_check_cmd`: whether the user may do that.
+    pub(super) fn may(&mut self, args: &MultiValue, api: Api) -> mlua::Result<bool> {
+        self.buffers.gather(args, api)?;
+        let args = Args::new(&self.buffers.bytes, &self.buffers.ranges);
+        let Some(row) = lookup_request(args) else {
+            let name = if api == Api::Redis { "redis" } else { "server" };
+            let text = format!("Invalid command passed to {name}.acl_check_cmd()");
+            return Err(Fault::reply(&text).into());
+        };
+        let (session, env) = (&mut *self.ctx.session, &*self.ctx.env);
+        Ok(rights::examine(args, row, session, env).is_ok())
+    }
+
     /// Leaves the reply in the buffer, if it is not an error.
     fn perform(&mut self, args: &MultiValue, api: Api) -> Result<(), Fault> {
         self.buffers.gather(args, api)?;
@@ -79,6 +95,9 @@ impl Caller<'_, '_> {
                 return Err(Fault::Reply { text, counted: true });
             }
         };
+        if !ctx.session.login.has_pass(&ctx.env.server.acl) {
+            within_rights(args, (id, command), ctx)?;
+        }
         if command.has(flag::WRITE) {
             shared.watch.write();
         }
@@ -99,6 +118,23 @@ impl Caller<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Refuses what the user may not do.
+#[cold]
+fn within_rights(
+    args: Args<'_>,
+    row: (CommandId, &Command),
+    ctx: &mut Context<'_>,
+) -> Result<(), Fault> {
+    let Err(denial) = rights::examine(args, row, ctx.session, ctx.env) else { return Ok(()) };
+    ctx.refresh_card();
+    rights::note(args, row, ctx.session, ctx.env, (denial, Scene::Script));
+    let text = denial.text(ctx.session.login.name(), row.1, args, false);
+    ctx.env.stats.command(row.0).rejected.add(1);
+    ctx.env.stats.count_error(b"ERR");
+    let text = [b"ERR ACL failure in script: ", text.as_slice()].concat();
+    Err(Fault::Reply { text, counted: true })
 }
 
 /// Which command was refused, if it is one, and the error's text.
@@ -225,29 +261,4 @@ pub(super) fn error_table(lua: &Lua, text: &[u8], counted: bool) -> mlua::Result
         table.raw_set("ignore_error_stats_update", true)?;
     }
     Ok(Value::Table(table))
-}
-
-/// `redis.acl_check_cmd`: there is one user, and it may run every command there is.
-pub(super) fn acl_check(name: &str, args: &MultiValue) -> mlua::Result<bool> {
-    let mut words = Vec::new();
-    for value in args {
-        match value {
-            Value::String(text) => words.push(text.as_bytes().to_vec()),
-            Value::Integer(n) => words.push(n.to_string().into_bytes()),
-            Value::Number(x) => words.push(super::number::argument(*x).into_bytes()),
-            _ => {
-                let text = format!("{name}.acl_check_cmd() require string arguments");
-                return Err(Fault::reply(&text).into());
-            }
-        }
-    }
-    let Some(first) = words.first() else {
-        let text = "Please specify at least one argument for this redis lib call";
-        return Err(Fault::reply(text).into());
-    };
-    if lookup(first).is_none() {
-        let text = format!("Invalid command passed to {name}.acl_check_cmd()");
-        return Err(Fault::reply(&text).into());
-    }
-    Ok(true)
 }

@@ -1,6 +1,5 @@
-//! The tables `redis` and `server`, but for what runs commands: that changes with every script (see `call`).
+//! The tables `redis` and `server`, but for what runs or checks commands: that changes with every script (see `call`).
 
-use super::call;
 use super::fault::{self, Fault};
 use super::interpreter::Shared;
 use crate::config::LogLevel;
@@ -34,8 +33,6 @@ pub(super) fn table(lua: &Lua, shared: &Arc<Shared>, name: &'static str) -> mlua
     table.raw_set("replicate_commands", lua.create_function(|_, ()| Ok(true))?)?;
     table.raw_set("breakpoint", lua.create_function(|_, ()| Ok(false))?)?;
     table.raw_set("debug", lua.create_function(|_, _: MultiValue| Ok(()))?)?;
-    let acl_check = move |_: &Lua, args: MultiValue| call::acl_check(name, &args);
-    table.raw_set("acl_check_cmd", lua.create_function(acl_check)?)?;
     for (i, (level, _)) in LEVELS.iter().enumerate() {
         table.raw_set(*level, i)?;
     }

@@ -295,6 +295,11 @@ impl Interpreter {
                     })?;
                     table.raw_set(name, run)?;
                 }
+                let may = scope.create_function(move |_, args: MultiValue| {
+                    let mut caller = caller.try_borrow_mut().map_err(|_| nested())?;
+                    caller.may(&args, api)
+                })?;
+                table.raw_set("acl_check_cmd", may)?;
             }
             self.xpcall.call((&function, &self.on_error))
         });

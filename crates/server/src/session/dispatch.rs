@@ -1,7 +1,8 @@
 //! From a request to its handler: look up, check, queue or run.
 //!
-//! The checks, in Redis's order: known? arity? allowed at all? authenticated? allowed inside MULTI? Then it is queued or run.
+//! The checks, in Redis's order: known? arity? allowed at all? may its user do it? allowed inside MULTI? Then it is queued or run.
 
+use super::rights;
 use crate::blocking::serve;
 use crate::command::{
     Command, CommandError, CommandId, Context, Group, by_id, flag, is_allowed_inside, lookup,
@@ -272,7 +273,7 @@ pub(crate) fn note_if_slow(
 /// Finds the command and checks that it may be queued or run; else the error's text.
 pub(crate) fn admit(
     args: Args<'_>,
-    session: &State,
+    session: &mut State,
     out: &Reply,
     env: &Env,
 ) -> Result<(CommandId, &'static Command), Vec<u8>> {
@@ -286,9 +287,8 @@ pub(crate) fn admit(
     if !command.accepts(args.len()) {
         return Err(text(&format!("ERR wrong number of arguments for '{}' command", command.name)));
     }
-    if !session.authenticated && !command.has(flag::NO_AUTH) && !env.settings.requirepass.is_empty()
-    {
-        return Err(text("NOAUTH Authentication required."));
+    if !session.login.has_pass(&env.server.acl) {
+        rights::admit(args, (id, command), session, out, env)?;
     }
     if session.is_listening(out) && !command.has(flag::WHILE_LISTENING) {
         return Err(only_subscriptions(command));

@@ -3,6 +3,7 @@
 use super::buffer::ReadBuffer;
 use super::dispatch::{is_held_up, reply_to};
 use super::state::{Mobility, ReplyMode, State};
+use crate::acl::Login;
 use crate::clients::Card;
 use crate::env::Env;
 use crate::resp::{ParseLimits, Parsed, Parser, Reply};
@@ -33,8 +34,8 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(card: Arc<Card>, env: &Env) -> Self {
-        let authenticated = env.settings.requirepass.is_empty();
-        Session { parser: Parser::default(), state: State::new(card, authenticated) }
+        let login = Login::new(&env.server.acl);
+        Session { parser: Parser::default(), state: State::new(card, login) }
     }
 
     /// Answers the whole requests in `input`, at most `budget` of them, until `out` holds `soft_limit` bytes.
@@ -60,7 +61,7 @@ impl Session {
             }
             let limits = ParseLimits {
                 max_bulk_bytes: env.settings.proto_max_bulk_len,
-                unauthenticated: !self.state.authenticated && !env.settings.requirepass.is_empty(),
+                unauthenticated: self.state.login.is_stranger(),
             };
             match self.parser.parse(input.unread(), limits) {
                 Ok(Parsed::Incomplete(more)) => return Progress::NeedsInput(more),

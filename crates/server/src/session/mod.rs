@@ -4,6 +4,7 @@ mod buffer;
 mod dispatch;
 mod feed;
 mod queue;
+pub(crate) mod rights;
 mod scout;
 mod state;
 

@@ -1,6 +1,7 @@
 //! [`State`]: what a connection is: its database, names, protocol, open MULTI.
 
 use super::queue::Queue;
+use crate::acl::Login;
 use crate::blocking::Waiter;
 use crate::clients::Card;
 use crate::data::DataState;
@@ -42,7 +43,8 @@ pub(crate) struct State {
     /// Requests so far.
     pub(crate) commands: u64,
     pub(crate) db: u8,
-    pub(crate) authenticated: bool,
+    /// Who it is.
+    pub(crate) login: Login,
     pub(crate) reply_mode: ReplyMode,
     /// The connection ends once what is written has been sent.
     pub(crate) close_after_reply: bool,
@@ -73,14 +75,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(card: Arc<Card>, authenticated: bool) -> Self {
+    pub(crate) fn new(card: Arc<Card>, login: Login) -> Self {
         State {
             id: card.id,
             card,
             last_command: 0,
             commands: 0,
             db: 0,
-            authenticated,
+            login,
             reply_mode: ReplyMode::On,
             close_after_reply: false,
             queue: None,
