@@ -24,6 +24,7 @@ Usage: stillpoint [serve] [FILE] [--<directive> <value>]...
   FILE                    a configuration file of lines `directive value`
   --port N                port to listen on (6379; 0 chooses one)
   --bind ADDRESS...       addresses to listen on (127.0.0.1 -::1)
+  --tls-port N            port for TLS (0: none); see tls-cert-file and its like
   --maxclients N          most connections at a time (10000)
   --io-threads N          event loops (one per core)
   --requirepass WORD      password that clients have to give

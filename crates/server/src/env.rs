@@ -18,7 +18,7 @@ use crate::data::Exports;
 use crate::disposal::Disposal;
 use crate::event::class;
 use crate::field_expiry::FieldExpiry;
-use crate::listener::Mailbox;
+use crate::listener::{Mailbox, Tls, TlsError};
 use crate::log::Log;
 use crate::monitors::Monitors;
 use crate::pubsub::{Parcel, Registry};
@@ -58,6 +58,8 @@ pub struct Server {
     /// Transactions that hold writers up.
     pub(crate) holds: Gauge,
     pub(crate) config_file: Option<PathBuf>,
+    /// None without `tls-port`.
+    tls: Mutex<Option<Tls>>,
     pub(crate) clients: Clients,
     pub(crate) acl: Acl,
     pub(crate) pubsub: Registry,
@@ -134,6 +136,7 @@ impl Server {
             held_up: Gauge::default(),
             holds: Gauge::default(),
             config_file,
+            tls: Mutex::default(),
             clients: Clients::default(),
             acl,
             pubsub: Registry::default(),
@@ -179,6 +182,12 @@ impl Server {
     ) -> Result<(), SettingError> {
         let mut settings = lock(&self.settings);
         let next = settings.with(pairs, source)?;
+        if let Some((name, _)) = pairs.iter().find(|(name, _)| is_of_tls(name)) {
+            *lock(&self.tls) = tls_of(&next).map_err(|error| SettingError::Refused {
+                name: name.clone(),
+                why: error.to_string(),
+            })?;
+        }
         for (name, value) in pairs.iter().filter(|(n, _)| n.eq_ignore_ascii_case("dir")) {
             std::env::set_current_dir(value)
                 .map_err(|e| SettingError::Refused { name: name.clone(), why: e.to_string() })?;
@@ -199,6 +208,19 @@ impl Server {
         *settings = Arc::new(next);
         self.generation.add(1);
         Ok(())
+    }
+
+    /// Reads the files that TLS needs, if it is asked for.
+    ///
+    /// # Errors
+    /// They cannot be used.
+    pub(crate) fn load_tls(&self) -> Result<(), TlsError> {
+        *lock(&self.tls) = tls_of(&self.settings())?;
+        Ok(())
+    }
+    /// What new connections under TLS begin with.
+    pub(crate) fn tls(&self) -> Option<Tls> {
+        lock(&self.tls).clone()
     }
 
     /// Begins, prolongs or ends (`Pause::default()`) a pause, and wakes every loop.
@@ -275,6 +297,14 @@ impl Server {
     fn all_totals(&self) -> Totals {
         Totals::of(lock(&self.loops).iter().map(Arc::as_ref))
     }
+}
+
+fn is_of_tls(name: &str) -> bool {
+    name.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case("tls-"))
+}
+
+fn tls_of(settings: &Settings) -> Result<Option<Tls>, TlsError> {
+    if settings.number("tls-port") == 0 { Ok(None) } else { Tls::load(settings).map(Some) }
 }
 
 impl Default for Server {

@@ -81,7 +81,8 @@ pub(crate) fn apply_words(
     }
     let many = find(name.as_bytes()).is_some_and(|row| {
         matches!(DIRECTIVES[row].kind, Kind::Save | Kind::OutputLimits)
-            || ["bind", "latency-tracking-info-percentiles"].contains(&DIRECTIVES[row].name)
+            || ["bind", "tls-protocols", "latency-tracking-info-percentiles"]
+                .contains(&DIRECTIVES[row].name)
     });
     if find(name.as_bytes()).is_some() && !many && values.len() != 1 {
         let why = "wrong number of arguments".to_owned();

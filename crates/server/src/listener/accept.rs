@@ -5,6 +5,8 @@
 use super::balance::Balance;
 use super::poller::{Arrival, Interest, Poller};
 use super::socket::Listening;
+use super::stream::Stream;
+use super::tls::TlsStream;
 use crate::clients::Card;
 use crate::env::Env;
 use rustix::io::Errno;
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 /// A connection on its way to its loop.
 pub(crate) struct Accepted {
-    pub(crate) socket: OwnedFd,
+    pub(crate) stream: Stream,
     pub(crate) card: Arc<Card>,
 }
 
@@ -82,8 +84,10 @@ impl Acceptor {
     ) {
         let clients = &env.server.clients;
         let refuse = |text: &str| {
-            // The refusal is a courtesy: a client that cannot take it is refused all the same.
-            let _sent = rustix::net::send(&socket, text.as_bytes(), SendFlags::NOSIGNAL);
+            if !listening.is_tls {
+                // The refusal is a courtesy: a client that cannot take it is refused all the same.
+                let _sent = rustix::net::send(&socket, text.as_bytes(), SendFlags::NOSIGNAL);
+            }
             clients.refused.add(1);
         };
         if clients.count() >= env.settings.maxclients {
@@ -106,6 +110,17 @@ impl Acceptor {
             let _faster = sockopt::set_tcp_nodelay(&socket, true);
             let _checked = keep_alive(&socket, env.settings.tcp_keepalive_s);
         }
+        let descriptor = socket.as_raw_fd();
+        let stream = if listening.is_tls {
+            let under = env.server.tls().and_then(|tls| TlsStream::new(socket, &tls));
+            let Some(stream) = under else {
+                clients.refused.add(1);
+                return;
+            };
+            Stream::Tls(Box::new(stream))
+        } else {
+            Stream::Plain(socket)
+        };
         let number = self.balance.emptiest();
         let home = &self.balance.homes[number];
         home.connections.add(1);
@@ -113,12 +128,12 @@ impl Acceptor {
         let card = clients.enter(Card {
             address,
             local_address: local,
-            descriptor: socket.as_raw_fd(),
+            descriptor,
             created_ms: env.now_ms,
             ..Card::default()
         });
         card.active_ms.set(env.now_ms);
-        home.mailbox.give(Arrival::New(Accepted { socket, card }));
+        home.mailbox.give(Arrival::New(Accepted { stream, card }));
     }
 }
 

@@ -11,13 +11,12 @@
 //! 2. An idle connection holds no buffer.
 
 use super::poller::Interest;
+use super::stream::{Received, Stream};
 use crate::clients::Card;
 use crate::env::Env;
 use crate::resp::Reply;
 use crate::session::{Mobility, Progress, ReadBuffer, Session};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// Bytes asked of the kernel at a time for ordinary requests; larger ones ask for what they lack.
@@ -52,7 +51,7 @@ pub(crate) enum Next {
 
 /// One client's connection.
 pub(crate) struct Connection {
-    pub(crate) socket: OwnedFd,
+    pub(crate) stream: Stream,
     pub(crate) session: Session,
     input: ReadBuffer,
     output: Reply,
@@ -74,11 +73,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: OwnedFd, card: Arc<Card>, env: &Env) -> Self {
+    pub(crate) fn new(stream: Stream, card: Arc<Card>, env: &Env) -> Self {
         let mut session = Session::new(card, env);
         session.state.mobility = Mobility::MayMove;
         Connection {
-            socket,
+            stream,
             session,
             input: ReadBuffer::default(),
             output: Reply::default(),
@@ -110,16 +109,23 @@ impl Connection {
             self.input.give_memory(spare.pop().unwrap_or_default());
         }
         let ahead = self.wanted.clamp(READ_BYTES, MAX_AHEAD_BYTES);
-        let buffer = rustix::buffer::spare_capacity(self.input.receive(ahead));
-        match rustix::net::recv(&self.socket, buffer, RecvFlags::empty()) {
-            Ok((0, _)) => self.at_end = true,
-            Ok((n, _)) => {
-                env.stats.reads.add(1);
-                env.stats.net_input_bytes.add(n as u64);
-                self.card().received_bytes.add(n as u64);
+        match self.stream.receive(&mut self.input, ahead) {
+            Received::Nothing => return false,
+            Received::Some { bytes, ended } => {
+                self.at_end |= ended;
+                if bytes > 0 {
+                    env.stats.reads.add(1);
+                    env.stats.net_input_bytes.add(bytes as u64);
+                    self.card().received_bytes.add(bytes as u64);
+                }
             }
-            Err(Errno::AGAIN | Errno::INTR) => return false,
-            Err(_) => {
+            Received::Broken(why) => {
+                if let Some(why) = why {
+                    let (from, at) = (&self.card().address, &self.card().local_address);
+                    env.server.log.verbose(&format!(
+                        "Error in a client's TLS connection: {why} (addr={from} laddr={at})"
+                    ));
+                }
                 self.at_end = true;
                 self.ending = true;
             }
@@ -211,11 +217,7 @@ impl Connection {
         let mut sent = 0;
         let most = self.output.len().min(SEND_BYTES);
         while sent < most {
-            match rustix::net::send(
-                &self.socket,
-                &self.output.as_bytes()[sent..most],
-                SendFlags::NOSIGNAL,
-            ) {
+            match self.stream.send(&self.output.as_bytes()[sent..most]) {
                 Ok(n) => {
                     env.stats.writes.add(1);
                     env.stats.net_output_bytes.add(n as u64);
@@ -230,11 +232,11 @@ impl Connection {
         if sent > 0 {
             self.output.take_front(sent);
         }
-        self.within_limits(env)
+        self.stream.flush() && self.within_limits(env)
     }
     /// Whether all that is written has been sent.
     pub(crate) fn is_drained(&self) -> bool {
-        self.output.len() == 0
+        self.output.len() == 0 && !self.stream.has_unsent()
     }
     pub(crate) fn is_ending(&self) -> bool {
         self.ending

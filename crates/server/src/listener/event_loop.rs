@@ -27,6 +27,8 @@ const BELL: u64 = LISTENING - 1;
 const TICK_MS: u64 = 100;
 /// How long a stopping loop tries to send what is written.
 const LAST_WORDS_MS: u64 = 1000;
+/// How long a client may take to agree on keys.
+const HANDSHAKE_MS: u64 = 10_000;
 
 /// One place for a connection; `turn` tells connections that used it one after the other apart.
 #[derive(Default)]
@@ -233,7 +235,7 @@ impl EventLoop {
         let Some(mut connection) = place.connection.take() else { return };
         place.turn = place.turn.wrapping_add(1) & (u32::MAX >> 1);
         self.free.push(i as u32);
-        self.poller.remove(&connection.socket);
+        self.poller.remove(connection.stream.socket());
         self.home().connections.subtract(1);
         // If the socket is gone, the loop that gets it back will notice.
         let _alive = connection.send(&self.env);
@@ -283,7 +285,7 @@ impl EventLoop {
         let wanted = connection.wanted_interest(&self.env);
         if wanted != connection.interest {
             connection.interest = wanted;
-            if self.poller.change(&connection.socket, token, wanted).is_err() {
+            if self.poller.change(connection.stream.socket(), token, wanted).is_err() {
                 self.close(token);
             }
         }
@@ -299,6 +301,7 @@ impl EventLoop {
             place.turn = place.turn.wrapping_add(1) & (u32::MAX >> 1);
             self.free.push(i as u32);
             self.home().connections.subtract(1);
+            connection.stream.say_goodbye();
             connection.session.state.leave(&self.env);
         }
     }
@@ -307,7 +310,7 @@ impl EventLoop {
         self.home().mailbox.silence();
         for arrival in self.home().mailbox.take_arrivals() {
             let connection = match arrival {
-                Arrival::New(new) => Box::new(Connection::new(new.socket, new.card, &self.env)),
+                Arrival::New(new) => Box::new(Connection::new(new.stream, new.card, &self.env)),
                 Arrival::Moved(connection) => connection,
             };
             self.take_in(connection);
@@ -333,7 +336,7 @@ impl EventLoop {
             |i| i as usize,
         );
         let token = i as u64 | u64::from(self.places[i].turn) << 32;
-        let watched = self.poller.add(&connection.socket, token, connection.interest);
+        let watched = self.poller.add(connection.stream.socket(), token, connection.interest);
         // A kill may have looked for it while it was between two loops.
         let killed = connection.card().killed.get() != 0;
         connection.card().inbox.settle(&self.balance.homes[self.me].mailbox, token);
@@ -370,7 +373,7 @@ impl EventLoop {
                 }
                 place.turn = place.turn.wrapping_add(1) & (u32::MAX >> 1);
                 self.free.push(i as u32);
-                self.poller.remove(&connection.socket);
+                self.poller.remove(connection.stream.socket());
                 let other = &self.balance.homes[self.balance.emptiest()];
                 self.home().connections.subtract(1);
                 other.connections.add(1);
@@ -400,10 +403,13 @@ impl EventLoop {
         if now_ms >= self.next_overdue_ms {
             self.next_overdue_ms = now_ms + 1000;
             // A client that does nothing holds up nobody's memory for long.
-            let _none = tokens_where(&mut self.places, |c| {
+            let overdue = tokens_where(&mut self.places, |c| {
                 c.session.state.data.end_overdue(now_ms);
-                false
+                // Nor does one that never says who it is.
+                c.stream.is_handshaking()
+                    && now_ms.saturating_sub(c.card().created_ms) > HANDSHAKE_MS
             });
+            overdue.into_iter().for_each(|token| self.close(token));
         }
         let timeout_ms = self.env.settings.timeout_s * 1000;
         let settings = &self.env.settings;

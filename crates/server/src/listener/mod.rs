@@ -16,9 +16,12 @@ mod process;
 mod running;
 mod socket;
 mod start;
+mod stream;
+mod tls;
 mod workshop;
 
 pub(crate) use poller::Mailbox;
 pub use process::run;
 pub use running::Running;
 pub use start::RunError;
+pub(crate) use tls::{Tls, TlsError};

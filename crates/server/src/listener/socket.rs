@@ -16,6 +16,8 @@ pub(crate) struct Listening {
     pub(crate) name: String,
     /// The port, if it is TCP.
     pub(crate) port: Option<u16>,
+    /// Whether its connections begin with a handshake.
+    pub(crate) is_tls: bool,
 }
 
 /// Opens all sockets that the settings ask for.
@@ -25,9 +27,15 @@ pub(crate) struct Listening {
 pub(crate) fn open_all(settings: &Settings) -> Result<Vec<Listening>, RunError> {
     let backlog = settings.number("tcp-backlog") as i32;
     let mut open = Vec::new();
-    // With a Unix socket, port 0 means none.
-    if settings.number("port") != 0 || settings.text("unixsocket").is_empty() {
-        open_tcp(settings, backlog, &mut open)?;
+    let tls_port = settings.number("tls-port") as u16;
+    // With a Unix socket, or TLS, port 0 means none.
+    if settings.number("port") != 0 || settings.text("unixsocket").is_empty() && tls_port == 0 {
+        open_tcp(settings, settings.number("port") as u16, backlog, &mut open)?;
+    }
+    if tls_port != 0 {
+        let mut tls = Vec::new();
+        open_tcp(settings, tls_port, backlog, &mut tls)?;
+        open.extend(tls.into_iter().map(|listening| Listening { is_tls: true, ..listening }));
     }
     let path = settings.text("unixsocket");
     if !path.is_empty() {
@@ -37,8 +45,12 @@ pub(crate) fn open_all(settings: &Settings) -> Result<Vec<Listening>, RunError> 
     Ok(open)
 }
 
-fn open_tcp(settings: &Settings, backlog: i32, open: &mut Vec<Listening>) -> Result<(), RunError> {
-    let mut port = settings.number("port") as u16;
+fn open_tcp(
+    settings: &Settings,
+    mut port: u16,
+    backlog: i32,
+    open: &mut Vec<Listening>,
+) -> Result<(), RunError> {
     for word in settings.text("bind").split_ascii_whitespace() {
         let (optional, host) = match word.strip_prefix('-') {
             Some(host) => (true, host),
@@ -86,7 +98,7 @@ fn listen_at(address: SocketAddr, backlog: i32) -> std::io::Result<Listening> {
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, backlog)?;
     let bound: SocketAddr = rustix::net::getsockname(&socket)?.try_into()?;
-    Ok(Listening { socket, name: bound.to_string(), port: Some(bound.port()) })
+    Ok(Listening { socket, name: bound.to_string(), port: Some(bound.port()), is_tls: false })
 }
 
 fn open_unix(path: &str, permissions: &str, backlog: i32) -> std::io::Result<Listening> {
@@ -103,5 +115,5 @@ fn open_unix(path: &str, permissions: &str, backlog: i32) -> std::io::Result<Lis
         rustix::fs::chmod(Path::new(path), Mode::from_raw_mode(mode))?;
     }
     rustix::net::listen(&socket, backlog)?;
-    Ok(Listening { socket, name: path.to_owned(), port: None })
+    Ok(Listening { socket, name: path.to_owned(), port: None, is_tls: false })
 }

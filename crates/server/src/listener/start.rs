@@ -112,6 +112,7 @@ impl Serving {
 /// A socket cannot be opened, or the system refuses a thread or a descriptor.
 pub(crate) fn serve(server: &Arc<Server>) -> Result<Serving, RunError> {
     let settings = server.settings();
+    server.load_tls().map_err(|error| RunError::Config(error.to_string()))?;
     let listening = open_all(&settings)?;
     raise_descriptor_limit(server);
     let weak = Arc::downgrade(server);
@@ -120,7 +121,7 @@ pub(crate) fn serve(server: &Arc<Server>) -> Result<Serving, RunError> {
         weak.upgrade().map_or(0, |server| server.maintenance_ms(now_ms))
     });
     let names = listening.iter().map(|l| l.name.clone()).collect();
-    let port = listening.iter().find_map(|l| l.port);
+    let port = listening.iter().find(|l| !l.is_tls).and_then(|l| l.port);
     let loops = settings.number("io-threads").max(1) as usize;
     let admin = crate::admin::start(server)?;
     let started = start_loops(server, listening, loops).inspect_err(|_| server.stop())?;
