@@ -1,7 +1,7 @@
 //! Weakenings: each rule that is left out must be found out by the play that is made for it.
 
 use crate::play::Op::{
-    Commit, Get, Kill, NaiveSnapshot, NaiveWrite, Remove, Snapshot, Tick, Write,
+    Commit, Erase, Get, Kill, NaiveSnapshot, NaiveWrite, Remove, Snapshot, Tick, Write,
 };
 use crate::play::{Play, Weakening};
 use crate::search::search;
@@ -103,4 +103,21 @@ broken! {
         absent [X, Y], by in_order, without PhantomsPass;
     verdict_in_order: "verdict without lease: walk X write Y | remove X; get Y | kill",
         [[Commit { reads: &[X], writes: &[Y] }], [Remove(X), Get(Y)], [Kill(0)]], by in_order, without VerdictWithoutLease;
+    install_unchecked: "install unchecked: read X write XY | read X write XZ",
+        [[Commit { reads: &[X], writes: &[X, Y] }], [Commit { reads: &[X], writes: &[X, Z] }]], without InstallUnchecked;
+    install_without_lease: "verdict without lease: read X write XY | remove X; get Y | kill",
+        [[Commit { reads: &[X], writes: &[X, Y] }], [Remove(X), Get(Y)], [Kill(0)]], without VerdictWithoutLease;
+    lease_before_reads: "lease before reads: read X write Y | remove X | snapshot XY; kill",
+        [[Commit { reads: &[X], writes: &[Y] }], [Remove(X)], [Snapshot(&[X, Y]), Kill(0)]], without LeaseBeforeReads;
+    pruner_passes_pinning: "pruner passes pinning: snapshot XX | write X; write X, helped",
+        [[Snapshot(&[X, X])], [Write(X), Write(X)]], by helped, without PrunerPassesPinning;
+    published_without_passing: "published without passing: snapshot XYX | write X; write Y, helped",
+        [[Snapshot(&[X, Y, X])], [Write(X), Write(Y)]], by helped, without PublishedWithoutPassing;
+    owner_ignores_published: "owner ignores published: snapshot XX | write X; write X, helped",
+        [[Snapshot(&[X, X])], [Write(X), Write(X)]], by helped, without OwnerIgnoresPublished;
+    erase_dies_unawares: "die unawares: erase XZ | write X",
+        [[Erase { reads: &[], writes: &[X, Z] }], [Write(X)]], by in_order, without DieUnawares;
+    erased_phantoms_pass: "phantoms pass: walk X erase Y | walk Y write X, X absent",
+        [[Erase { reads: &[X], writes: &[Y] }], [Commit { reads: &[Y], writes: &[X] }]],
+        absent [X], by in_order, without PhantomsPass;
 }

@@ -1,10 +1,11 @@
 //! Plays in which the whole protocol must be clean.
 //!
 //! P: snapshots, commits and GETs against each other. B: batches and updates. G: what cutting out, removal and ended leases may do to readers and
-//! validators. O: keys that come into the order and leave it, and walks. In the largest plays nothing is cut out, so that they stay within the search's
+//! validators. O: keys that come into the order and leave it, and walks. I: keys that are validated at their install only. L: leases that pruners publish. K: leases
+//! that are ended while commits are aborted. In the largest plays nothing is cut out, so that they stay within the search's
 //! limit; those that take more than a few seconds are played only where `STILLPOINT_LARGE_PLAYS` is set.
 
-use crate::play::Op::{Commit, Get, Kill, Remove, Snapshot, Tidy, Update, Write};
+use crate::play::Op::{Commit, Erase, Get, Kill, Remove, Snapshot, Tidy, Update, Write};
 use crate::play::Play;
 use crate::search::search;
 use std::time::Instant;
@@ -107,4 +108,34 @@ plays! {
         [[Commit { reads: &[], writes: &[Y, Z] }], [Write(Z), Remove(Z)]], absent [Z], by in_order;
     o9: "O9 walk X write Y | batch XZ; get Y, X absent, in order",
         [[Commit { reads: &[X], writes: &[Y] }], [Commit { reads: &[], writes: &[X, Z] }, Get(Y)]], absent [X], by in_order;
+    o10: "O10 walk XZ write Y | erase XZ; get Y, in order",
+        [[Commit { reads: &[X, Z], writes: &[Y] }], [Erase { reads: &[], writes: &[X, Z] }, Get(Y)]], by in_order;
+    o11: "O11 erase XZ | write X; snapshot XZ, in order",
+        [[Erase { reads: &[], writes: &[X, Z] }], [Write(X), Snapshot(&[X, Z])]], by in_order;
+    o12: "O12 walk X erase YZ | walk Y write X, X absent, in order",
+        [[Erase { reads: &[X], writes: &[Y, Z] }], [Commit { reads: &[Y], writes: &[X] }]], absent [X], by in_order;
+    o13: "O13 walk X erase XZ | remove X; write X, in order",
+        [[Erase { reads: &[X], writes: &[X, Z] }], [Remove(X), Write(X)]], by in_order;
+    i1: "I1 read X write XY | remove X; write X",
+        [[Commit { reads: &[X], writes: &[X, Y] }], [Remove(X), Write(X)]];
+    i2: "I2 read XZ write XY | write X; get Y | snapshot XY",
+        [[Commit { reads: &[X, Z], writes: &[X, Y] }], [Write(X), Get(Y)], [Snapshot(&[X, Y])]], by large;
+    i3: "I3 read X write XY | remove X; get Y | kill",
+        [[Commit { reads: &[X], writes: &[X, Y] }], [Remove(X), Get(Y)], [Kill(0)]];
+    l1: "L1 snapshot XX | write X; write X, helped", [[Snapshot(&[X, X])], [Write(X), Write(X)]], by helped;
+    l2: "L2 snapshot XYX | write X; write Y, helped", [[Snapshot(&[X, Y, X])], [Write(X), Write(Y)]], by helped;
+    l3: "L3 snapshot XX | write X | write X, helped", [[Snapshot(&[X, X])], [Write(X)], [Write(X)]], by helped;
+    l4: "L4 read X write Y | write X; get Y, helped",
+        [[Commit { reads: &[X], writes: &[Y] }], [Write(X), Get(Y)]], by helped;
+    l5: "L5 snapshot XX | remove X; write X, helped", [[Snapshot(&[X, X])], [Remove(X), Write(X)]], by helped;
+    l6: "L6 snapshot XX | write X; write X | kill, helped",
+        [[Snapshot(&[X, X])], [Write(X), Write(X)], [Kill(0)]], by helped;
+    k1: "K1 read X write YZ | remove X; write Y | kill",
+        [[Commit { reads: &[X], writes: &[Y, Z] }], [Remove(X), Write(Y)], [Kill(0)]];
+    k2: "K2 erase XY | write X; get Y | snapshot XY | kill",
+        [[Erase { reads: &[], writes: &[X, Y] }], [Write(X), Get(Y)], [Snapshot(&[X, Y])], [Kill(2)]], by large;
+    k3: "K3 read X write XY | write Y; remove X | kill",
+        [[Commit { reads: &[X], writes: &[X, Y] }], [Write(Y), Remove(X)], [Kill(0)]];
+    k4: "K4 read X write XY | write Y; remove X | kill; tidy Y",
+        [[Commit { reads: &[X], writes: &[X, Y] }], [Write(Y), Remove(X)], [Kill(0), Tidy(Y)]], by large;
 }

@@ -6,7 +6,7 @@
 
 use crate::play::Weakening;
 use crate::process::{Process, Step};
-use crate::state::{Ending, KEYS, NONE, Record, Stamp, Status};
+use crate::state::{ABSENT, Ending, KEYS, NONE, Record, Stamp, Status};
 use crate::write::done;
 
 /// A version and what it is on top of.
@@ -33,9 +33,14 @@ impl Process<'_> {
         Ok(record)
     }
 
+    /// What the transaction's writes set their keys to.
+    fn new_value(&self) -> u8 {
+        if self.op.removes() { ABSENT } else { self.number as u8 }
+    }
+
     /// The newest committed version must be the one that was read, when the new one is installed on top of it.
     fn commit_one(&mut self, key: u8, was_read: bool, read_timestamp: u8) -> Step<bool> {
-        let value = self.number as u8;
+        let value = self.new_value();
         let (version, base) = self.retry(|process| {
             let (head, base) = process.target(key)?;
             if was_read
@@ -100,11 +105,13 @@ impl Process<'_> {
             *installed = self.retry(|process| {
                 let (head, base) = process.target(*key)?;
                 let number = process.number;
-                if was_read && process.is_newer(base, read_timestamp) {
+                let is_checked = !process.is_weak(Weakening::InstallUnchecked);
+                if was_read && is_checked && process.is_newer(base, read_timestamp) {
                     return Ok(Some((NONE, NONE)));
                 }
                 let stamp = Stamp::pending(number);
-                let version = process.install(*key, head, number as u8, stamp)?;
+                let value = process.new_value();
+                let version = process.install(*key, head, value, stamp)?;
                 Ok((version != NONE).then_some((version, base)))
             })?;
             if installed.0 == NONE {

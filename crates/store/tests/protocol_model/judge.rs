@@ -90,7 +90,7 @@ impl<'a> Judge<'a> {
 
     fn after(&self, op: usize, record: &Record, mut values: Values) -> Values {
         if record.ending == (Ending::Done { wrote: true }) {
-            let value = if matches!(self.ops[op], Op::Remove(_)) { ABSENT } else { op as u8 };
+            let value = if self.ops[op].removes() { ABSENT } else { op as u8 };
             self.ops[op].writes().iter().for_each(|key| values[usize::from(*key)] = value);
         }
         values

@@ -19,6 +19,8 @@ pub(crate) enum Op {
     Remove(u8),
     /// Reads keys, then writes keys (ascending), all or nothing.
     Commit { reads: &'static [u8], writes: &'static [u8] },
+    /// Reads keys, then removes keys (ascending), all or nothing.
+    Erase { reads: &'static [u8], writes: &'static [u8] },
     /// Ends the lease of a process.
     Kill(u8),
     /// Cuts out of a key what no lease needs, as maintenance does.
@@ -33,13 +35,18 @@ pub(crate) enum Op {
 
 impl Op {
     pub(crate) fn takes_lease(self) -> bool {
-        matches!(self, Op::Snapshot(_) | Op::Commit { .. })
+        matches!(self, Op::Snapshot(_) | Op::Commit { .. } | Op::Erase { .. })
+    }
+
+    /// Whether its writes are removals.
+    pub(crate) fn removes(self) -> bool {
+        matches!(self, Op::Remove(_) | Op::Erase { .. })
     }
 
     pub(crate) fn writes(&self) -> &[u8] {
         match self {
             Op::Write(key) | Op::Update(key) | Op::Remove(key) => std::slice::from_ref(key),
-            Op::Commit { writes, .. } | Op::NaiveWrite(writes) => writes,
+            Op::Commit { writes, .. } | Op::Erase { writes, .. } | Op::NaiveWrite(writes) => writes,
             _ => &[],
         }
     }
@@ -92,6 +99,16 @@ pub(crate) enum Weakening {
     WalkBeforeFixed,
     /// Validation looks only at those keys of an interval that were found there.
     PhantomsPass,
+    /// A pending version is installed on whatever is there, also on what is newer than the read.
+    InstallUnchecked,
+    /// The lease is looked at before the reads are, not after.
+    LeaseBeforeReads,
+    /// Pruners pass leases by that are being taken.
+    PrunerPassesPinning,
+    /// A pruner that publishes a lease does not move the clock past it.
+    PublishedWithoutPassing,
+    /// An owner whose lease a pruner has published reads at the timestamp that it had in mind itself.
+    OwnerIgnoresPublished,
 }
 
 /// Processes with their programs, and the rules they keep.
@@ -105,6 +122,8 @@ pub(crate) struct Play {
     pub(crate) keeps_all: bool,
     /// Snapshots and commits read by walking the order of the keys, and first versions come and go in it.
     pub(crate) in_order: bool,
+    /// Pruners give leases that are being taken their timestamps, and taking one is a step more.
+    pub(crate) is_helped: bool,
     pub(crate) weakening: Option<Weakening>,
     /// It takes long.
     pub(crate) is_large: bool,
@@ -118,6 +137,7 @@ impl Play {
             absent: &[],
             keeps_all: false,
             in_order: false,
+            is_helped: false,
             weakening: None,
             is_large: false,
         }
@@ -133,6 +153,10 @@ impl Play {
 
     pub(crate) const fn in_order(self) -> Self {
         Play { in_order: true, ..self }
+    }
+
+    pub(crate) const fn helped(self) -> Self {
+        Play { is_helped: true, ..self }
     }
 
     pub(crate) const fn large(self) -> Self {

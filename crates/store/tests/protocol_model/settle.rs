@@ -113,9 +113,16 @@ impl Process<'_> {
 
     /// `met`: which keys count as met, if that is known already.
     fn validate(&mut self, commit: usize, timestamp: u8, met: u8) -> Step<bool> {
-        let reads = self.known(|shared| shared.commits[commit].reads);
-        if reads == 0 || self.is_weak(Weakening::NoValidation) {
+        let (reads, needs_lease) =
+            self.known(|shared| (shared.commits[commit].reads, shared.commits[commit].needs_lease));
+        if !needs_lease || self.is_weak(Weakening::NoValidation) {
             return Ok(true);
+        }
+        let (lease, read_timestamp) = self
+            .known(|shared| (shared.commits[commit].lease, shared.commits[commit].read_timestamp));
+        let looks_early = self.is_weak(Weakening::LeaseBeforeReads);
+        if looks_early && !self.holds(lease, read_timestamp)? {
+            return Ok(false);
         }
         for key in (0..8).filter(|key| reads & 1 << key != 0) {
             if self.is_weak(Weakening::PhantomsPass)
@@ -130,11 +137,9 @@ impl Process<'_> {
                 return Ok(false);
             }
         }
-        if self.is_weak(Weakening::VerdictWithoutLease) {
+        if looks_early || self.is_weak(Weakening::VerdictWithoutLease) {
             return Ok(true);
         }
-        let (lease, read_timestamp) = self
-            .known(|shared| (shared.commits[commit].lease, shared.commits[commit].read_timestamp));
         self.holds(lease, read_timestamp)
     }
 

@@ -124,12 +124,20 @@ pub(crate) struct Descriptor {
     pub(crate) timestamp: u8,
     pub(crate) lease: u8,
     pub(crate) read_timestamp: u8,
-    /// Keys that were read, a bit each.
+    /// Keys to be validated at the verdict, a bit each.
     pub(crate) reads: u8,
+    /// Whether anything was read, so that the lease must hold at the verdict.
+    pub(crate) needs_lease: bool,
 }
 
-const NO_DESCRIPTOR: Descriptor =
-    Descriptor { status: Status::Installing, timestamp: 0, lease: 0, read_timestamp: 0, reads: 0 };
+const NO_DESCRIPTOR: Descriptor = Descriptor {
+    status: Status::Installing,
+    timestamp: 0,
+    lease: 0,
+    read_timestamp: 0,
+    reads: 0,
+    needs_lease: false,
+};
 
 /// What all processes see.
 #[derive(Clone, Copy)]
@@ -276,7 +284,8 @@ impl Hash for Shared {
                     | u64::from(commit.timestamp) << 8
                     | u64::from(commit.lease) << 16
                     | u64::from(commit.read_timestamp) << 24
-                    | u64::from(commit.reads) << 32,
+                    | u64::from(commit.reads) << 32
+                    | u64::from(commit.needs_lease) << 40,
             );
         }
     }

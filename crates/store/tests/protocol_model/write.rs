@@ -18,7 +18,9 @@ impl Process<'_> {
             }
             Op::Snapshot(keys) => self.snapshot(keys),
             Op::Write(key) | Op::Update(key) | Op::Remove(key) => self.write(key),
-            Op::Commit { reads, writes } => self.transaction(reads, writes),
+            Op::Commit { reads, writes } | Op::Erase { reads, writes } => {
+                self.transaction(reads, writes)
+            }
             Op::Kill(slot) => {
                 self.kill_lease(slot)?;
                 Ok(done(false))
