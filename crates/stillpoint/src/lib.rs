@@ -38,11 +38,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use stillpoint_store::{
-    At, CommitError, Config, Db, DbIter, DbRange, DbSnapshot, DbTransaction, Draft, EncodeKey,
-    Entry, Held, Isolation, Key, KeyBuffer, KeyRange, LoadError, LoadOptions, Loaded, MergeError,
-    MvccDisabled, PressurePolicy, Savepoint, Snapshot, SnapshotExpired, SpaceSet, Stats, Stm,
-    StmTransaction, Stop, Store, TVar, Transaction, TransactionError, TransactionOptions, Value,
-    VersionStamp, WriteError, abort,
+    At, CommitError, Config, Db, DbIter, DbRange, DbSnapshot, DbTransaction, DbTransactionRange,
+    Draft, EncodeKey, Entry, Held, Isolation, Key, KeyBuffer, KeyRange, LoadError, LoadOptions,
+    Loaded, MergeError, MvccDisabled, PressurePolicy, Savepoint, Snapshot, SnapshotExpired,
+    SpaceSet, Stats, Stm, StmTransaction, Stop, Store, TVar, Transaction, TransactionError,
+    TransactionOptions, Value, VersionStamp, WriteError, abort,
 };
 #[cfg(feature = "durable")]
 pub use stillpoint_wal::{

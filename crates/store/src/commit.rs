@@ -162,7 +162,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 let stamp = descriptor.stamp();
                 if let Some(announcement) = &mut announcement {
                     let changes = installed.iter().map(|write| (write.place.space, write.version));
-                    announcement.publish(stamp, changes);
+                    announcement.publish(self, stamp, changes);
                 }
                 batch.finish(Some(stamp.0));
                 self.at_step(Step::Finished);

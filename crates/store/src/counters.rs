@@ -29,9 +29,11 @@ pub(crate) enum Figure {
     /// Bytes by which writes have changed the newest values, up or down, since there is a limit.
     Changed,
     ExpiredSnapshots,
+    /// Bytes of keys in ordered indexes, beside the blocks that refer to them.
+    OrderedBytes,
 }
 
-const FIGURES: usize = 13;
+const FIGURES: usize = 14;
 
 struct Cell {
     figures: [OwnerCounter; FIGURES],

@@ -13,7 +13,7 @@ mod transaction;
 
 pub use key::{EncodeKey, Key, KeyBuffer};
 pub use snapshot::{DbIter, DbRange, DbSnapshot};
-pub use transaction::DbTransaction;
+pub use transaction::{DbTransaction, DbTransactionRange};
 
 use crate::Store;
 use crate::config::{At, Config};

@@ -65,7 +65,9 @@ mod write;
 
 pub use cache::{LoadOptions, Loaded};
 pub use config::{At, Config, PressurePolicy, Retention, StreamConfig};
-pub use db::{Db, DbIter, DbRange, DbSnapshot, DbTransaction, EncodeKey, Key, KeyBuffer};
+pub use db::{
+    Db, DbIter, DbRange, DbSnapshot, DbTransaction, DbTransactionRange, EncodeKey, Key, KeyBuffer,
+};
 pub use draft::Draft;
 pub use entry::{Entry, Value, VersionStamp};
 pub use error::{

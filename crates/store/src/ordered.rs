@@ -42,6 +42,7 @@ mod presence;
 
 pub(crate) use keys::{FoundKey, KeyCursor, Side};
 
+use crate::counters::Figure;
 use crate::engine::{Engine, uncapped};
 use crate::key_range::SharedKey;
 use crate::write::Place;
@@ -50,6 +51,8 @@ use stillpoint_pool::Pool;
 use stillpoint_structures::map::{Compute, Operation};
 use stillpoint_structures::{Collector, Guard, OrderedMap, Refused};
 
+/// What a shared key takes beside its bytes: two counts.
+const SHARED_KEY_BYTES: usize = 16;
 /// An ordered map fails only past a cap on leases.
 const UNCAPPED: &str = "the store's collector does not cap leases";
 
@@ -68,33 +71,35 @@ impl OrderedIndex {
         self.map.len()
     }
 
-    /// Counts the caller as somebody who may install a first version of the key.
-    fn enter<'g>(&'g self, guard: &'g Guard<'_>, key: &[u8], hash: u64) -> &'g Presence {
+    /// Counts the caller as somebody who may install a first version of the key; and tells by how many keys there are more.
+    fn enter<'g>(&'g self, guard: &'g Guard<'_>, key: &[u8], hash: u64) -> (&'g Presence, i64) {
         loop {
             let found = self.map.get(key, guard).expect(UNCAPPED);
             if let Some(presence) = found.filter(|presence| presence.enter()) {
-                return presence;
+                return (presence, 0);
             }
             let decide = |found: Option<(_, &Presence)>| match found {
                 Some((_, presence)) if !presence.is_dead() => Operation::Abort(()),
                 _ => Operation::Insert(Presence::entered(hash)),
             };
             match self.map.compute(key.into(), decide, guard).expect(UNCAPPED) {
-                Compute::Inserted(_, presence) | Compute::Updated { new: (_, presence), .. } => {
-                    return presence;
-                }
+                Compute::Inserted(_, presence) => return (presence, 1),
+                Compute::Updated { new: (_, presence), .. } => return (presence, 0),
                 _ => {}
             }
         }
     }
 
-    /// Takes a key out that has no record, unless somebody may make one; then the last of those will come here.
-    fn retract(&self, guard: &Guard<'_>, key: &[u8], has_record: impl Fn() -> bool) {
-        let Some(presence) = self.map.get(key, guard).expect(UNCAPPED) else { return };
+    /// Takes a key out that has no record, unless somebody may make one; then the last of those will come here. Whether it did.
+    fn retract(&self, guard: &Guard<'_>, key: &[u8], has_record: impl Fn() -> bool) -> bool {
+        let Some(presence) = self.map.get(key, guard).expect(UNCAPPED) else { return false };
         // Who has died meanwhile was taken out, or will be, by who made it die; another presence in its place is not this call's.
-        if presence.die(has_record) {
-            self.map.remove_if(key, |_, presence| presence.is_dead(), guard).expect(UNCAPPED);
-        }
+        presence.die(has_record)
+            && self
+                .map
+                .remove_if(key, |_, presence| presence.is_dead(), guard)
+                .expect(UNCAPPED)
+                .is_some()
     }
 }
 
@@ -112,10 +117,11 @@ impl<O: Send + Sync + 'static> Engine<O> {
         #[cfg(stillpoint_loom)]
         if self.lacks(crate::Mutation::EnterLate) {
             let result = install();
-            ordered.enter(guard, place.key, place.hash).leave();
+            ordered.enter(guard, place.key, place.hash).0.leave();
             return result;
         }
-        let presence = ordered.enter(guard, place.key, place.hash);
+        let (presence, more) = ordered.enter(guard, place.key, place.hash);
+        self.count_ordered(place.key, more);
         #[cfg(stillpoint_loom)]
         if self.lacks(crate::Mutation::LeaveEarly) {
             presence.leave();
@@ -133,6 +139,15 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let Some(ordered) = self.ordered(space) else { return };
         let index = self.space(space);
         let guard = self.collector.pin();
-        ordered.retract(&guard, key, || uncapped(index.find(&guard, hash, key)).is_some());
+        if ordered.retract(&guard, key, || uncapped(index.find(&guard, hash, key)).is_some()) {
+            self.count_ordered(key, -1);
+        }
+    }
+
+    fn count_ordered(&self, key: &[u8], more: i64) {
+        if more != 0 {
+            let bytes = (key.len() + SHARED_KEY_BYTES) as i64;
+            self.counters.own().add(Figure::OrderedBytes, more * bytes);
+        }
     }
 }

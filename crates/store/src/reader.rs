@@ -4,7 +4,7 @@
 //! 1. A read looks at the lease after the walk. If the lease still holds, every version that the read needed was linked during the walk; if not,
 //!    the answer is thrown away and the reader is told.
 
-use crate::engine::{Engine, uncapped};
+use crate::engine::{Engine, Version, uncapped};
 use crate::entry::Entry;
 use crate::error::SnapshotExpired;
 use crate::lease::Lease;
@@ -54,6 +54,29 @@ impl<O: Send + Sync + 'static> Reader<O> {
         key: &[u8],
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
+        self.look_at(space, hash, key, |version| self.engine.touch(version, self.now_ms), f)
+    }
+
+    /// As `get_hashed`, but it is not noted as a use of the key.
+    pub(crate) fn peek_hashed<R>(
+        &self,
+        space: u8,
+        hash: u64,
+        key: &[u8],
+        f: impl FnOnce(Option<Entry<'_, O>>) -> R,
+    ) -> Result<R, SnapshotExpired> {
+        self.look_at(space, hash, key, |_| (), f)
+    }
+
+    #[inline(always)]
+    fn look_at<R>(
+        &self,
+        space: u8,
+        hash: u64,
+        key: &[u8],
+        note: impl FnOnce(Version<'_, O>),
+        f: impl FnOnce(Option<Entry<'_, O>>) -> R,
+    ) -> Result<R, SnapshotExpired> {
         let index = self.engine.space(space);
         let guard = self.engine.collector.pin();
         let head = uncapped(index.find(&guard, hash, key));
@@ -62,7 +85,7 @@ impl<O: Send + Sync + 'static> Reader<O> {
         });
         self.check()?;
         if let Some((version, _)) = found {
-            self.engine.touch(version, self.now_ms);
+            note(version);
         }
         Ok(f(found.and_then(|(version, stamp)| Entry::of(version, stamp, self.now_ms))))
     }

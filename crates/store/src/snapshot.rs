@@ -69,6 +69,23 @@ impl<O: Send + Sync + 'static> Snapshot<O> {
         self.reader.get_with(space, key, f)
     }
 
+    /// As [`get_with`](Snapshot::get_with), but it is not noted as a use of the key.
+    ///
+    /// # Errors
+    /// The snapshot was ended.
+    ///
+    /// # Panics
+    /// If the store has no such space.
+    pub fn peek_with<R>(
+        &self,
+        space: u8,
+        key: &[u8],
+        f: impl FnOnce(Option<Entry<'_, O>>) -> R,
+    ) -> Result<R, SnapshotExpired> {
+        let hash = self.reader.engine.space(space).hash(key);
+        self.reader.peek_hashed(space, hash, key, f)
+    }
+
     /// One step of an iteration over the cut: visits about `count` keys from `cursor` (0 = start), in no order, and returns the next cursor
     /// (0 = done). Each key of the cut is visited exactly once, also if the index grows meanwhile.
     ///

@@ -30,6 +30,8 @@ pub struct Stats {
     pub index_bytes: u64,
     /// Keys in ordered indexes.
     pub ordered_keys: u64,
+    /// Bytes that those take once more for their order; the blocks that refer to them are the pool's.
+    pub ordered_bytes: u64,
     /// Bytes that the pool has from the system.
     pub pool_bytes: u64,
     /// Live snapshots (transactions' own included).
@@ -54,6 +56,14 @@ pub struct Stats {
     pub loads: u64,
     /// How many of them failed.
     pub failed_loads: u64,
+    /// Changes that the stream has made final: those that feeds and logs could read.
+    pub published_changes: u64,
+    /// Bytes of changes that the stream keeps, final or not.
+    pub stream_bytes: u64,
+    /// Times that a feed found that something it wanted was gone.
+    pub lagged_feeds: u64,
+    /// How far the slowest consumer that must not miss anything is behind, in clock ticks; 0 without one.
+    pub log_lag: u64,
 }
 
 impl<O: Send + Sync + 'static> Store<O> {
@@ -68,6 +78,7 @@ impl<O: Send + Sync + 'static> Store<O> {
         let pool = engine.pool.stats();
         let reclaim = engine.collector.stats();
         let clock = engine.clock.now();
+        let stream = engine.stream.as_ref().map(|stream| stream.0.figures()).unwrap_or_default();
         let (loads, failed_loads) = engine.loads.begun_and_failed();
         let keys: u64 = engine.spaces().map(|(space, _)| engine.counters.keys(space)).sum();
         Stats {
@@ -88,6 +99,7 @@ impl<O: Send + Sync + 'static> Store<O> {
                 .filter_map(|(space, _)| engine.ordered(space))
                 .map(|ordered| ordered.len() as u64)
                 .sum(),
+            ordered_bytes: sum(Figure::OrderedBytes),
             pool_bytes: pool.slab_bytes + pool.large_bytes,
             snapshots,
             oldest_snapshot_age: oldest.map_or(0, |oldest| clock.saturating_sub(oldest)),
@@ -100,13 +112,18 @@ impl<O: Send + Sync + 'static> Store<O> {
             evicted_keys: sum(Figure::EvictedKeys),
             loads,
             failed_loads,
+            published_changes: stream.published,
+            stream_bytes: stream.bytes,
+            lagged_feeds: stream.lagged,
+            log_lag: stream.slowest.map_or(0, |next| (clock + 1).saturating_sub(next)),
         }
     }
 
-    /// The memory of keys, versions, newest objects and index in use, in bytes: blocks as their classes round them up.
+    /// The memory of keys, versions, newest objects and indexes in use, in bytes: blocks as their classes round them up.
     pub fn used_bytes(&self) -> u64 {
-        let objects = self.engine.counters.sum(Figure::LiveObjectBytes);
-        self.engine.pool.stats().bytes + objects + self.engine.index_bytes()
+        let sum = |figure| self.engine.counters.sum(figure);
+        let beside = sum(Figure::LiveObjectBytes) + sum(Figure::OrderedBytes);
+        self.engine.pool.stats().bytes + beside + self.engine.index_bytes()
     }
 
     /// Gives memory that is not used back to the system; how many bytes.

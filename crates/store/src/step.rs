@@ -5,6 +5,7 @@
 //!  a write of one     Unstamped ─▶ Stamped                                      installed without a stamp; stamped, the old versions not looked after
 //!  a commit of many   Installed(1) … Installed(n) ─▶ Prepared ─▶ Fixed ─▶ Validated ─▶ Decided ─▶ Finished
 //!                                                               └── helpers too ──┘
+//!  a stream           Announced, before the first install; Publishing ─▶ Published, after Stamped or Decided
 //! ```
 //! Built only with the feature `steps`, which this crate's own tests switch on; without it every step is nothing at all.
 
@@ -33,6 +34,12 @@ pub enum Step {
     Decided,
     /// They do; what they superseded is not looked after yet.
     Finished,
+    /// The stream knows that a write is coming; nothing is installed.
+    Announced,
+    /// The write is committed; its thread holds its own buffer of the stream, and has recorded nothing.
+    Publishing,
+    /// It is recorded, and the announcement not withdrawn.
+    Published,
 }
 
 /// What tests put into a store.

@@ -32,10 +32,12 @@
 //! 5. A record whose timestamp is the clock's value is not final; a pump that finds such ones moves the clock on, as a snapshot does, and looks again.
 //!
 //! # Bounds
-//! A thread's buffer is at most a slice (1/64 of the budget, 4 KiB to 256 KiB) and one write; past that its owner pumps. Final and pending bytes
+//! A thread's buffer is at most a slice (1/64 of the budget, 4 KiB to 256 KiB) and one write; past that its owner pumps. If another thread is just pumping, it goes
+//! on instead, so while that one is preempted buffers grow by what is written meanwhile. Final and pending bytes
 //! together are at most the budget, and a slice per thread: above it the oldest groups go, and who had not read them is told (`floor`). If a
-//! lossless consumer has not read them, or history wants what is pending, writers wait instead. A writer that is stopped between announcement and withdrawal holds the stream
-//! back, never another writer or reader; what piles up behind it counts as pending, and is given up as a whole above the budget.
+//! lossless consumer has not read them, or history wants what is pending, writers wait instead. A writer that is stopped between announcement and withdrawal, also where it
+//! holds its own buffer, holds the stream back, never another writer or reader: a feed finds nothing new, each look at the price of a millisecond; what piles up
+//! behind it counts as pending, and is given up as a whole above the budget.
 //!
 //! # Orderings
 //! | tag | sites |
@@ -72,7 +74,7 @@ use crate::error::WriteError;
 pub(crate) use announce::Announcement;
 pub(crate) use signal::Signal;
 
-use announce::Slots;
+use announce::{Slots, lock_soon};
 use history::History;
 use ring::Ring;
 use std::sync::{Arc, Weak};
@@ -93,6 +95,16 @@ const WRITERS_NAP: Duration = Duration::from_millis(10);
 const SLICES: usize = 64;
 const SLICE_LEAST: usize = 4 << 10;
 const SLICE_MOST: usize = 256 << 10;
+
+/// What `Stats` tells of a stream.
+#[derive(Default)]
+pub(crate) struct StreamFigures {
+    pub(crate) published: u64,
+    pub(crate) bytes: u64,
+    pub(crate) lagged: u64,
+    /// Up to where the slowest lossless consumer has read.
+    pub(crate) slowest: Option<u64>,
+}
 
 pub(crate) struct Stream<O> {
     slots: Slots<O>,
@@ -194,8 +206,10 @@ impl<O: Send + Sync + 'static> Stream<O> {
         // The second time with the clock moved on.
         for _ in 0..2 {
             let now = clock.map_or(u64::MAX, CommitClock::now);
-            let low = self.slots.lowest().map_or(now, |announced| announced.min(now));
-            self.slots.take_buffers(|buffer| ring.take(buffer));
+            let low = self.slots.lowest(now);
+            // What a thread holds that is stopped in its buffer may be anything, so nothing is final then.
+            let is_all = self.slots.take_buffers(|buffer| ring.take(buffer));
+            let Some(low) = low.filter(|_| is_all) else { break };
             ring.finish(low);
             match clock {
                 Some(clock) if low == now && ring.has_pending() => clock.pass(now),
@@ -307,6 +321,17 @@ impl<O: Send + Sync + 'static> Stream<O> {
         self.closed.store(true, Ordering::Release);
         self.published.notify();
         self.durable.notify();
+    }
+
+    /// Figures of this moment; none if a thread is stopped while it makes changes final.
+    pub(crate) fn figures(&self) -> StreamFigures {
+        let Some(ring) = lock_soon(&self.ring) else { return StreamFigures::default() };
+        StreamFigures {
+            published: ring.published,
+            bytes: (ring.bytes() + self.slots.bytes()) as u64,
+            lagged: ring.lagged,
+            slowest: ring.slowest(),
+        }
     }
 
     fn is_closed(&self) -> bool {

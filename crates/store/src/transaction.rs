@@ -141,6 +141,28 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         self.get_at(at, f)
     }
 
+    /// As [`get_with`](Transaction::get_with), validated like it, but not noted as a use of the key.
+    ///
+    /// # Errors
+    /// The transaction's snapshot was ended.
+    ///
+    /// # Panics
+    /// If the store has no such space.
+    pub fn peek_with<R>(
+        &mut self,
+        space: u8,
+        key: &[u8],
+        f: impl FnOnce(Option<Entry<'_, O>>) -> R,
+    ) -> Result<R, SnapshotExpired> {
+        let at = self.touch(space, key);
+        if self.keys.entries()[at].write.is_some() {
+            return self.get_at(at, f);
+        }
+        self.keys.entries_mut()[at].was_read = true;
+        let touched = &self.keys.entries()[at];
+        self.reader().peek_hashed(touched.space, touched.hash, &touched.key, f)
+    }
+
     /// Reads the key of an entry.
     fn get_at<R>(
         &mut self,

@@ -252,7 +252,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         if self.lacks(crate::Mutation::AnnounceAfterInstall) {
             let publish = |version, stamp| {
                 if let Ok(Some(announcement)) = self.announce() {
-                    announcement.publish_one(place.space, version, stamp);
+                    announcement.publish_one(self, place.space, version, stamp);
                 }
                 then();
             };
@@ -263,7 +263,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             Ok(None) => Ok(self.write_quietly(guard, place, target, new, |_, _| then())?),
             Ok(Some(announcement)) => {
                 let publish = |version, stamp| {
-                    announcement.publish_one(place.space, version, stamp);
+                    announcement.publish_one(self, place.space, version, stamp);
                     then();
                 };
                 Ok(self.write_quietly(guard, place, target, new, publish)?)
@@ -323,7 +323,9 @@ impl<O: Send + Sync + 'static> Engine<O> {
     pub(crate) fn announce(&self) -> Result<Option<Announcement<'_, O>>, WriteError> {
         let Some(Published(stream)) = &self.stream else { return Ok(None) };
         stream.admit(&self.clock)?;
-        Ok(Some(stream.announce(&self.clock)))
+        let announcement = stream.announce(&self.clock);
+        self.at_step(Step::Announced);
+        Ok(Some(announcement))
     }
 
     /// Tells the stream what an operation that writes nothing depends on: it is as good as done only when that is safe.

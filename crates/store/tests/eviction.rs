@@ -168,7 +168,11 @@ fn usage_is_told_noted_and_kept_over_writes() {
     store.set(AT, b"k", 0, b"v", None).unwrap();
     assert_eq!(idle(&store, later(100)), Some(100));
     store.peek_with(later(100), b"k", |entry| assert!(entry.is_some()));
-    assert_eq!(idle(&store, later(100)), Some(100));
+    let at = later(100);
+    let cut = store.snapshot(at.now_ms);
+    cut.peek_with(0, b"k", |entry| assert!(entry.is_some())).unwrap();
+    store.begin(at.now_ms).peek_with(0, b"k", |entry| assert!(entry.is_some())).unwrap();
+    assert_eq!(idle(&store, later(100)), Some(100), "a peek in a cut or a transaction is no use");
     store.get_with(later(100), b"k", |entry| assert!(entry.is_some()));
     assert_eq!(idle(&store, later(101)), Some(1));
     store.set_usage(later(101), b"k", Usage { idle_seconds: Some(5_000), frequency: None });

@@ -168,6 +168,9 @@ fn a_feed_tells_that_it_lagged_once_as_an_iterator_and_goes_on_after_a_restart()
     let batch = feed.next().unwrap().unwrap();
     let change = batch.changes().next().unwrap();
     assert_eq!((change.space(), change.key(), change.kind()), (1, &b"k"[..], 5));
+    let stats = store.stats();
+    assert_eq!((stats.lagged_feeds, stats.log_lag), (1, 0));
+    assert!(stats.published_changes > 0 && stats.stream_bytes <= 16 << 10, "{stats:?}");
 }
 
 #[test]

@@ -320,3 +320,19 @@ fn a_range_of_a_snapshot_that_was_ended_says_so_once() {
 fn a_range_of_a_space_without_order_is_refused() {
     ordered().range(At { space: 0, ..AT }, ..);
 }
+
+#[test]
+fn bytes_of_keys_in_order_are_counted_and_go_with_the_keys() {
+    let store = ordered();
+    let used = store.used_bytes();
+    for number in 0..1_000u64 {
+        store.set(AT, &number.to_be_bytes(), 0, b"v", None).unwrap();
+        store.set(AT, &number.to_be_bytes(), 0, b"w", None).unwrap();
+    }
+    // Eight bytes and two counts.
+    assert_eq!((store.stats().ordered_keys, store.stats().ordered_bytes), (1_000, 24_000));
+    assert!(store.used_bytes() >= used + 24_000);
+    (0..1_000u64).for_each(|number| assert!(store.remove(AT, &number.to_be_bytes()).unwrap()));
+    while store.collect(1_000) > 0 {}
+    assert_eq!((store.stats().ordered_keys, store.stats().ordered_bytes), (0, 0));
+}

@@ -1,15 +1,22 @@
 //! One thread is stopped at each step of the protocol, in a snapshot, a write of one key, a commit of one key and a commit of several. All others go on,
 //! on the very same keys, and memory stays within what one stopped thread may hold back.
 //!
+//! The same with a stream, where a thread may also be stopped in the publication: the feed that reads along gets an answer each time, is held back or told that it
+//! lags, and misses nothing unless it was told.
+//!
 //! `STILLPOINT_STOPPED_OPS=1000000` sets how many operations the others finish at each step (default 60,000, a million together).
 #![cfg(not(stillpoint_loom))]
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use stillpoint_store::{At, CommitError, Config, Snapshot, Stats, Step, Store};
+use std::time::{Duration, Instant};
+use stillpoint_store::{
+    At, Batch, CommitError, Config, Feed, Lagged, Snapshot, Stats, Step, Store, StreamConfig,
+};
 use stillpoint_testkit::Random;
 
 const AT: At = At { space: 0, now_ms: 1 };
@@ -58,8 +65,34 @@ fn key(number: u64) -> [u8; 8] {
     number.to_be_bytes()
 }
 
-fn filled() -> Store {
-    let store = Store::new(Config::default());
+/// Of the stream, if there is one.
+const BUDGET: usize = 1 << 20;
+
+/// Where a thread that publishes may be stopped.
+const PUBLISHING: [(Deed, &[Step]); 4] = [
+    (
+        Deed::Set,
+        &[Step::Announced, Step::Unstamped, Step::Stamped, Step::Publishing, Step::Published],
+    ),
+    (Deed::Remove, &[Step::Announced, Step::Publishing, Step::Published]),
+    (Deed::CommitOfOne, &[Step::Announced, Step::Publishing, Step::Published]),
+    (
+        Deed::CommitOfThree,
+        &[
+            Step::Announced,
+            Step::Installed(2),
+            Step::Prepared,
+            Step::Decided,
+            Step::Publishing,
+            Step::Published,
+            Step::Finished,
+        ],
+    ),
+];
+
+fn filled(has_stream: bool) -> Store {
+    let stream = has_stream.then_some(StreamConfig { budget_bytes: BUDGET });
+    let store = Store::new(Config { stream, ..Config::default() });
     (0..KEYS).for_each(|number| store.set(AT, &key(number), 0, &[1; VALUE], None).unwrap());
     store
 }
@@ -130,12 +163,87 @@ fn assert_bounded(stats: &Stats, what: &str) {
     assert!(stats.old_versions <= leases * KEYS + under_way, "{what}: {stats:?}");
     assert!(stats.unreclaimed <= 60_000, "{what}: {stats:?}");
     assert!(stats.pool_bytes <= 32 << 20, "{what}: {stats:?}");
+    // The budget, and a slice and a write for each thread; and what is written while a thread that pumps is preempted.
+    assert!(stats.stream_bytes <= 3 * BUDGET as u64, "{what}: {stats:?}");
+}
+
+type State = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// A feed that reads along, and what it makes of it.
+struct Reader {
+    feed: Feed,
+    state: State,
+    lagged: u64,
+    /// The longest look.
+    longest: Duration,
+}
+
+fn state_of(snapshot: &Snapshot) -> State {
+    let mut state = State::new();
+    let mut cursor = 0;
+    loop {
+        let visit = |entry: stillpoint_store::Entry<'_, ()>| {
+            state.insert(entry.key().to_vec(), entry.bytes().unwrap().to_vec());
+        };
+        cursor = snapshot.scan(0, cursor, 1_000, visit).unwrap();
+        if cursor == 0 {
+            return state;
+        }
+    }
+}
+
+impl Reader {
+    fn new(store: &Store) -> Option<Self> {
+        let snapshot = store.snapshot(1);
+        let feed = store.watch_all().ok()?.after(&snapshot);
+        Some(Reader { feed, state: state_of(&snapshot), lagged: 0, longest: Duration::ZERO })
+    }
+
+    fn apply(&mut self, batch: &Batch) {
+        for change in batch.changes() {
+            match change.value_bytes() {
+                Some(value) => self.state.insert(change.key().to_vec(), value.to_vec()),
+                None => self.state.remove(change.key()),
+            };
+        }
+    }
+
+    /// Takes what there is; begins anew if it has missed something.
+    fn read(&mut self, store: &Store) {
+        for _ in 0..20_000 {
+            let start = Instant::now();
+            let next = self.feed.try_next();
+            self.longest = self.longest.max(start.elapsed());
+            match next {
+                Ok(Some(batch)) => self.apply(&batch),
+                Ok(None) => return,
+                Err(Lagged { .. }) => {
+                    let snapshot = store.snapshot(1);
+                    self.state = state_of(&snapshot);
+                    self.feed.restart(snapshot.timestamp());
+                    self.lagged += 1;
+                }
+            }
+        }
+    }
+
+    /// Reads to the end, which must be what the store is.
+    fn end(mut self, store: &Store, what: &str) {
+        let snapshot = store.snapshot(1);
+        while self.feed.through() < snapshot.timestamp() {
+            self.read(store);
+        }
+        assert_eq!(self.state, state_of(&snapshot), "{what}");
+        assert!(self.longest < Duration::from_secs(5), "{what}: a look took {:?}", self.longest);
+        assert_eq!(store.stats().lagged_feeds, self.lagged, "{what}");
+    }
 }
 
 /// Runs all others while one thread is stopped; the most that was unreclaimed.
-fn stop_at(deed: Deed, step: Step) -> u64 {
+fn stop_at(deed: Deed, step: Step, has_stream: bool) -> u64 {
     let what = format!("{deed:?} stopped at {step:?}");
-    let store = filled();
+    let store = filled(has_stream);
+    let mut reader = Reader::new(&store);
     let (stopped, is_stopped) = channel();
     let (go_on, may_go_on) = channel::<()>();
     let may_go_on = Mutex::new(may_go_on);
@@ -172,7 +280,10 @@ fn stop_at(deed: Deed, step: Step) -> u64 {
             let stats = store.stats();
             most = most.max(stats.unreclaimed);
             assert_bounded(&stats, &what);
-            thread::sleep(std::time::Duration::from_millis(2));
+            if let Some(reader) = &mut reader {
+                reader.read(&store);
+            }
+            thread::sleep(Duration::from_millis(2));
         }
         others.into_iter().for_each(|other| other.join().unwrap());
         go_on.send(()).unwrap();
@@ -191,6 +302,9 @@ fn stop_at(deed: Deed, step: Step) -> u64 {
     });
     // Each key once more, for an aborted version stays on top until then; then nothing old is left.
     (0..KEYS).for_each(|number| store.set(AT, &key(number), 0, &[7; VALUE], None).unwrap());
+    if let Some(reader) = reader {
+        reader.end(&store, &what);
+    }
     while store.collect(1000) > 0 {}
     assert_eq!((store.stats().old_versions, store.len(0)), (0, KEYS), "{what}");
     most
@@ -201,7 +315,7 @@ fn while_one_thread_is_stopped_at_any_step_all_others_go_on() {
     let mut steps = 0;
     for (deed, at) in DEEDS {
         for &step in at {
-            let most = stop_at(deed, step);
+            let most = stop_at(deed, step, false);
             println!(
                 "{deed:?} stopped at {step:?}: {} operations, at most {most} unreclaimed",
                 operations()
@@ -210,4 +324,15 @@ fn while_one_thread_is_stopped_at_any_step_all_others_go_on() {
         }
     }
     println!("{} operations while somebody was stopped at {steps} steps", steps * operations());
+}
+
+#[test]
+fn while_a_thread_is_stopped_that_publishes_others_and_feeds_go_on() {
+    for (deed, at) in PUBLISHING {
+        for &step in at {
+            let start = Instant::now();
+            let most = stop_at(deed, step, true);
+            println!("{deed:?} stopped at {step:?}: {most} unreclaimed, {:?}", start.elapsed());
+        }
+    }
 }

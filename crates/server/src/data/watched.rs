@@ -69,7 +69,13 @@ impl Data<'_> {
         let result = match &mut self.state.mode {
             Mode::Direct if self.untouched => self.store.peek_with(at, key, f),
             Mode::Direct => self.store.get_with(at, key, f),
+            Mode::Cut(snapshot) if self.untouched => {
+                snapshot.peek_with(self.db, key, f).map_err(expired)?
+            }
             Mode::Cut(snapshot) => snapshot.get_with(self.db, key, f).map_err(expired)?,
+            Mode::Transaction(transaction) if self.untouched => {
+                transaction.peek_with(self.db, key, f).map_err(expired)?
+            }
             Mode::Transaction(transaction) => {
                 transaction.get_with(self.db, key, f).map_err(expired)?
             }

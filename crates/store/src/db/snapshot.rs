@@ -57,9 +57,8 @@ impl<K: Key, V: Send + Sync + 'static> DbSnapshot<K, V> {
     /// # Panics
     /// If the map keeps no order: see [`Config::ordered`](crate::Config::ordered).
     pub fn range(&self, keys: impl RangeBounds<K>) -> DbRange<'_, K, V> {
-        let bytes = |bound: Bound<&K>| bound.map(|key| key.with_bytes(<[u8]>::to_vec));
-        let range = KeyRange::from((bytes(keys.start_bound()), bytes(keys.end_bound())));
-        DbRange { range: self.snapshot.range(SPACE, range), has_failed: false, keys: PhantomData }
+        let range = self.snapshot.range(SPACE, bounds(&keys));
+        DbRange { range, has_failed: false, keys: PhantomData }
     }
 
     /// How many keys there are in the cut.
@@ -133,8 +132,14 @@ pub struct DbRange<'s, K, V: Send + Sync + 'static> {
     keys: PhantomData<fn(K) -> K>,
 }
 
+/// An interval of keys as bytes.
+pub(super) fn bounds<K: Key>(keys: &impl RangeBounds<K>) -> KeyRange {
+    let bytes = |bound: Bound<&K>| bound.map(|key| key.with_bytes(<[u8]>::to_vec));
+    KeyRange::from((bytes(keys.start_bound()), bytes(keys.end_bound())))
+}
+
 /// An entry of a `Db` in its own types.
-fn pair<K: Key, V>(entry: Entry<'_, V>) -> Option<(K, Arc<V>)> {
+pub(super) fn pair<K: Key, V>(entry: Entry<'_, V>) -> Option<(K, Arc<V>)> {
     Some((K::decode(entry.key())?, Arc::clone(object(entry)?)))
 }
 

@@ -1,11 +1,13 @@
 //! [`DbTransaction`]: several keys of a [`Db`](crate::Db) as one.
 
+use super::snapshot::{bounds, pair};
 use super::{SPACE, object};
 use crate::db::key::{EncodeKey, Key};
 use crate::error::SnapshotExpired;
-use crate::transaction::{Stop, Transaction};
+use crate::transaction::{Stop, Transaction, TransactionRange};
 use std::borrow::Borrow;
 use std::marker::PhantomData;
+use std::ops::RangeBounds;
 use std::sync::Arc;
 
 /// What a closure of [`Db::transaction`](crate::Db::transaction) reads and writes through. All that it reads in one run is of one moment.
@@ -90,6 +92,37 @@ impl<'t, K: Key, V: Send + Sync + 'static> DbTransaction<'t, K, V> {
         })
     }
 
+    /// The keys and values of an interval, in the order of the keys, from either end: the snapshot overlaid with own writes. What was walked is validated at the
+    /// commit: see [`Transaction::range`].
+    ///
+    /// # Panics
+    /// If the map keeps no order: see [`Config::ordered`](crate::Config::ordered).
+    ///
+    /// # Examples
+    /// ```
+    /// use stillpoint_store::{Config, Db, SpaceSet, Stop};
+    ///
+    /// let config = Config { ordered: SpaceSet::ALL, ..Config::default() };
+    /// let lots: Db<u32, i64> = Db::new(config, || 0);
+    /// lots.insert(&1, 10)?;
+    /// lots.insert(&2, 20)?;
+    /// // No lot that somebody adds meanwhile is left out.
+    /// lots.transaction(|tx| {
+    ///     let mut sum = 0;
+    ///     for lot in tx.range(..1_000) {
+    ///         sum += *lot?.1;
+    ///     }
+    ///     tx.insert(&1_000, sum);
+    ///     Ok::<_, Stop>(())
+    /// })?;
+    /// assert_eq!(lots.get(&1_000).as_deref(), Some(&30));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn range(&mut self, keys: impl RangeBounds<K>) -> DbTransactionRange<'_, K, V> {
+        let range = self.transaction.range(SPACE, bounds(&keys));
+        DbTransactionRange { range, has_failed: false, keys: PhantomData }
+    }
+
     /// Gives this run up until a key that it has read changes: see [`Transaction::retry`].
     ///
     /// # Errors
@@ -120,5 +153,49 @@ impl<'t, K: Key, V: Send + Sync + 'static> DbTransaction<'t, K, V> {
     /// The transaction below, for savepoints and what is to run at the end.
     pub fn transaction(&mut self) -> &mut Transaction<V> {
         self.transaction
+    }
+}
+
+/// The keys and values of an interval as a transaction sees them, in order: see [`DbTransaction::range`].
+pub struct DbTransactionRange<'t, K, V: Send + Sync + 'static> {
+    range: TransactionRange<'t, V>,
+    has_failed: bool,
+    keys: PhantomData<fn(K) -> K>,
+}
+
+/// What a step of a range found; an entry that somebody else put into the store below, of other types, is none.
+type Found<K, V> = Result<Option<Option<(K, Arc<V>)>>, SnapshotExpired>;
+
+impl<'t, K: Key, V: Send + Sync + 'static> DbTransactionRange<'t, K, V> {
+    fn item(
+        &mut self,
+        step: impl Fn(&mut TransactionRange<'t, V>) -> Found<K, V>,
+    ) -> Option<Result<(K, Arc<V>), SnapshotExpired>> {
+        while !self.has_failed {
+            match step(&mut self.range) {
+                Ok(None) => return None,
+                Ok(Some(None)) => {}
+                Ok(Some(Some(pair))) => return Some(Ok(pair)),
+                Err(error) => {
+                    self.has_failed = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl<K: Key, V: Send + Sync + 'static> Iterator for DbTransactionRange<'_, K, V> {
+    type Item = Result<(K, Arc<V>), SnapshotExpired>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.item(|range| range.next_with(pair))
+    }
+}
+
+impl<K: Key, V: Send + Sync + 'static> DoubleEndedIterator for DbTransactionRange<'_, K, V> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.item(|range| range.next_back_with(pair))
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!  slot   announced  0 = nothing in flight | a clock value not later than the stamps to come
 //!         last       timestamp of the latest commit
-//!         buffer     records, under a lock that only its owner and a pump take
+//!         buffer     records, under a lock that only its owner and a pump take; a pump does not wait for an owner that is stopped in it
 //! ```
 //! # Invariants
 //! 1. A slot has one writer: the thread with its number. Threads past their exit have none; their announcements are in a list under a lock.
@@ -21,12 +21,47 @@
 use super::group::Buffer;
 use super::{Stream, lock};
 use crate::commit_clock::CommitClock;
-use crate::engine::Version;
+use crate::engine::{Engine, Version};
 use crate::entry::VersionStamp;
 use crate::segments::Segments;
-use stillpoint_primitive::sync::Mutex;
+use crate::step::Step;
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
+use std::sync::TryLockError;
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
+use std::time::{Duration, Instant};
 use stillpoint_primitive::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
+use stillpoint_primitive::sync::thread;
+use stillpoint_primitive::sync::{Mutex, MutexGuard};
 use stillpoint_primitive::{CachePadded, thread_slot};
+
+/// How long a pump waits for a thread that records, which takes a moment unless the thread is stopped.
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// Takes a lock that its holders keep for a moment; `None` if one has been stopped in it.
+#[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
+pub(super) fn lock_soon<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    let mut since = None;
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                if since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
+                    return None;
+                }
+                thread::yield_now();
+            }
+        }
+    }
+}
+
+/// A model has no clock, and stops nobody for ever.
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
+pub(super) fn lock_soon<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    Some(lock(mutex))
+}
 
 /// Nothing in flight.
 const NONE: u64 = 0;
@@ -84,23 +119,38 @@ impl<O: Send + Sync + 'static> Slots<O> {
         (0..self.used.load(Ordering::SeqCst)).map(|number| &**self.slots.at(number))
     }
 
-    /// The lowest announcement.
-    pub(super) fn lowest(&self) -> Option<u64> {
-        let stray = lock(&self.strays).0.iter().copied().min();
+    /// The lowest announcement, and none later than `now`; nothing if a thread is stopped where it tells.
+    pub(super) fn lowest(&self, now: u64) -> Option<u64> {
+        let stray = lock_soon(&self.strays)?.0.iter().copied().min();
         self.used()
             // SeqCst [announce]: after the clock
             .map(|slot| slot.announced.load(Ordering::SeqCst))
             .filter(|announced| *announced != NONE)
             .chain(stray)
+            .chain([now])
             .min()
     }
 
-    /// Takes what has been published, in exchange for an empty buffer each.
-    pub(super) fn take_buffers(&self, mut take: impl FnMut(&mut Buffer<O>)) {
+    /// Takes what has been published, in exchange for an empty buffer each. Whether it is all: not if a thread is stopped while it records.
+    pub(super) fn take_buffers(&self, mut take: impl FnMut(&mut Buffer<O>)) -> bool {
+        let mut is_all = true;
         for slot in self.used() {
-            take(&mut lock(&slot.buffer));
+            match lock_soon(&slot.buffer) {
+                Some(mut buffer) => take(&mut buffer),
+                None => is_all = false,
+            }
         }
-        take(&mut lock(&self.strays).1);
+        match lock_soon(&self.strays) {
+            Some(mut strays) => take(&mut strays.1),
+            None => is_all = false,
+        }
+        is_all
+    }
+
+    /// Bytes of what has been published and not been taken, as far as it can be seen.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |slot: &Slot<O>| lock_soon(&slot.buffer).map_or(0, |buffer| buffer.footprint());
+        self.used().map(of).sum()
     }
 
     /// Lets the calling thread wait for that timestamp as for a commit of its own.
@@ -155,18 +205,26 @@ impl<'s, O: Send + Sync + 'static> Announcement<'s, O> {
 
     /// Records the one version of a write, and withdraws.
     #[inline(never)]
-    pub(crate) fn publish_one(mut self, space: u8, version: Version<'_, O>, stamp: VersionStamp) {
-        self.publish(stamp, [(space, version)].into_iter());
+    pub(crate) fn publish_one(
+        mut self,
+        engine: &Engine<O>,
+        space: u8,
+        version: Version<'_, O>,
+        stamp: VersionStamp,
+    ) {
+        self.publish(engine, stamp, [(space, version)].into_iter());
     }
 
     /// Records committed versions: of one commit, all at once.
     #[inline]
     pub(crate) fn publish<'g>(
         &mut self,
+        engine: &Engine<O>,
         stamp: VersionStamp,
         changes: impl Iterator<Item = (u8, Version<'g, O>)>,
     ) {
         let record = |buffer: &mut Buffer<O>| {
+            engine.at_step(Step::Publishing);
             changes.for_each(|(space, version)| buffer.push(space, version, stamp));
             buffer.footprint()
         };
@@ -178,6 +236,7 @@ impl<'s, O: Send + Sync + 'static> Announcement<'s, O> {
             }
             None => record(&mut lock(&self.stream.slots.strays).1),
         };
+        engine.at_step(Step::Published);
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Feed<O: Send + Sync + 'static = ()> {
     next: u64,
     read: VecDeque<Batch<O>>,
     told: bool,
+    /// It has found out that it lags, which counts once.
+    lags: bool,
 }
 
 impl<O: Send + Sync + 'static> Feed<O> {
@@ -74,7 +76,7 @@ impl<O: Send + Sync + 'static> Feed<O> {
         next: u64,
     ) -> Self {
         let (stream, engine) = (Arc::clone(stream), Arc::downgrade(engine));
-        Feed { stream, engine, wanted, next, read: VecDeque::new(), told: false }
+        Feed { stream, engine, wanted, next, read: VecDeque::new(), told: false, lags: false }
     }
 
     /// Every change with a timestamp up to this one that was wanted has been handed out.
@@ -86,7 +88,7 @@ impl<O: Send + Sync + 'static> Feed<O> {
     pub fn restart(&mut self, timestamp: u64) {
         self.read.clear();
         self.next = timestamp + 1;
-        self.told = false;
+        (self.told, self.lags) = (false, false);
     }
 
     /// The next changes if there are any, without waiting.
@@ -150,8 +152,9 @@ impl<O: Send + Sync + 'static> Feed<O> {
         self.stream.pump_by(&self.engine, closed);
         // Until something is wanted, or all is read.
         loop {
-            let ring = lock(&self.stream.ring);
+            let mut ring = lock(&self.stream.ring);
             if self.next < ring.floor {
+                ring.lagged += u64::from(!std::mem::replace(&mut self.lags, true));
                 return Err(Lagged { since: self.next.saturating_sub(1) });
             }
             let (groups, through) = ring.read(self.next, MOST_BYTES);

@@ -37,6 +37,10 @@ pub(super) struct Ring<O> {
     consumers: u64,
     pub(super) failed: bool,
     pub(super) history: Option<History<O>>,
+    /// Changes that have become final.
+    pub(super) published: u64,
+    /// Times that a feed found out that it lagged.
+    pub(super) lagged: u64,
 }
 
 impl<O> Ring<O> {
@@ -54,6 +58,8 @@ impl<O> Ring<O> {
             consumers: 0,
             failed: false,
             history,
+            published: 0,
+            lagged: 0,
         }
     }
 
@@ -78,6 +84,7 @@ impl<O> Ring<O> {
             debug_assert!(
                 self.groups.back().is_none_or(|last| last.timestamp() < group.timestamp())
             );
+            self.published += group.len() as u64;
             if let Some(history) = &mut self.history {
                 history.add(&group);
             }
@@ -97,7 +104,7 @@ impl<O> Ring<O> {
 
     /// Brings the bytes down to the budget, as far as may be.
     pub(super) fn trim(&mut self) {
-        let unread = self.lossless.iter().map(|consumer| consumer.next).min().unwrap_or(u64::MAX);
+        let unread = self.slowest().unwrap_or(u64::MAX);
         while self.is_over()
             && let Some(oldest) = self.groups.pop_front_if(|group| group.timestamp() < unread)
         {
@@ -114,7 +121,17 @@ impl<O> Ring<O> {
     }
 
     fn is_over(&self) -> bool {
-        self.group_bytes + self.pending_bytes > self.budget_bytes
+        self.bytes() > self.budget_bytes
+    }
+
+    /// Bytes of what is kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.group_bytes + self.pending_bytes
+    }
+
+    /// Up to where the slowest lossless consumer has read, if there is one.
+    pub(super) fn slowest(&self) -> Option<u64> {
+        self.lossless.iter().map(|consumer| consumer.next).min()
     }
 
     /// Whether writers have to wait for a lossless consumer, or for history.
