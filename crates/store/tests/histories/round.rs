@@ -1,12 +1,17 @@
 //! One round: a fresh store, its threads, its maintenance; and what all rounds were together.
 
+use crate::heard::Heard;
 use crate::stops::{self, Stopped};
 use crate::workload::{Shared, Worker};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
-use stillpoint_store::{Config, Isolation, PressurePolicy, SpaceSet, Store};
+use stillpoint_store::{
+    Config, Eviction, EvictionPolicy, Isolation, PressurePolicy, RemovalReason, SpaceSet, Store,
+    StreamConfig,
+};
 use stillpoint_testkit::Random;
 use stillpoint_testkit::serializability::{History, Outcome, Recorder, Report, check};
 
@@ -25,7 +30,19 @@ pub(crate) struct Round {
     presses: bool,
     /// Whether lists are kept in order, and walked.
     is_ordered: bool,
+    /// By which policy keys that expire are evicted, if any are.
+    evicts: Option<EvictionPolicy>,
+    /// Whether a feed reads along.
+    is_heard: bool,
 }
+
+const POLICIES: [EvictionPolicy; 5] = [
+    EvictionPolicy::Lru,
+    EvictionPolicy::Lfu,
+    EvictionPolicy::S3Fifo,
+    EvictionPolicy::Ttl,
+    EvictionPolicy::Random,
+];
 
 impl Round {
     /// So many rounds have each number of keys, each kind of stops, each pressure once.
@@ -37,7 +54,11 @@ impl Round {
         let keys = [3, 8, 200][(seed % 3) as usize];
         let stops = [0, 4, 20, 100][(seed / 3 % 4) as usize];
         let is_ordered = (seed / 5).is_multiple_of(2);
-        Round { seed, threads: 8 + seed % 5, keys, stops, presses: seed % 4 == 3, is_ordered }
+        let policy = POLICIES[(seed / 4 % 5) as usize];
+        let evicts = (seed / 2).is_multiple_of(2).then_some(policy);
+        let is_heard = seed.is_multiple_of(2);
+        let (threads, presses) = (8 + seed % 5, seed % 4 == 3);
+        Round { seed, threads, keys, stops, presses, is_ordered, evicts, is_heard }
     }
 
     pub(crate) fn run(&self, isolation: Isolation, total: &mut Total) -> History {
@@ -49,15 +70,24 @@ impl Round {
         if self.is_ordered {
             config.ordered = SpaceSet::ALL;
         }
+        if self.is_heard {
+            config.stream = Some(StreamConfig::default());
+        }
         let (store, shared, recorder) = (
             Store::new(config),
-            Shared::new(self.keys, isolation, self.is_ordered),
+            Shared::new(self.keys, isolation, self.is_ordered, self.evicts.is_some()),
             Recorder::new(),
         );
+        let removed = listen_to_removals(&store);
         stops::put_into(&store, self.stops, self.seed, &total.stopped);
         let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            let maintainer = scope.spawn(|| maintain(&store, &shared, &done));
+        let feed = self.is_heard.then(|| store.watch_all().unwrap().from(0));
+        let heard = thread::scope(|scope| {
+            let maintainer = scope.spawn(|| maintain(&store, &shared, self.evicts, &done));
+            let listener = feed.map(|feed| {
+                let (store, shared, done) = (&store, &shared, &done);
+                scope.spawn(move || Heard::listen(feed, store, shared.now_ms(), done))
+            });
             let workers: Vec<_> = (0..self.threads)
                 .map(|number| {
                     let (store, shared, log) = (&store, &shared, recorder.log());
@@ -71,20 +101,49 @@ impl Round {
             done.store(true, Ordering::Relaxed);
             maintainer.join().unwrap();
             ends.into_iter().for_each(|end| end.unwrap());
+            listener.map(|listener| listener.join().unwrap())
         });
         shared.read_all(&store, &mut recorder.log());
-        let stats = store.stats();
+        let (history, stats) = (recorder.history(), store.stats());
+        if let Some(heard) = heard {
+            heard.check(&history);
+            total.heard += heard.changes;
+        }
+        let removed = removed.each_ref().map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(removed, [stats.expired_keys, stats.evicted_keys]);
         total.rounds += 1;
         total.helps += stats.helps;
         total.expired_keys += stats.expired_keys;
+        total.evicted_keys += stats.evicted_keys;
         total.expired_snapshots += stats.expired_snapshots;
-        recorder.history()
+        history
     }
 }
 
+/// Counts the keys that the store itself removes: expired ones, evicted ones.
+fn listen_to_removals(store: &Store) -> Arc<[AtomicU64; 2]> {
+    let removed = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+    let counts = Arc::clone(&removed);
+    store.on_removal(move |removal| {
+        assert!(removal.key.starts_with(b"volatile:"), "{removal:?}");
+        let is_evicted = removal.reason == RemovalReason::Evicted;
+        counts[usize::from(is_evicted)].fetch_add(1, Ordering::Relaxed);
+    });
+    removed
+}
+
 /// What a maintenance thread does, and more often.
-fn maintain(store: &Store, shared: &Shared, done: &AtomicBool) {
+fn maintain(store: &Store, shared: &Shared, evicts: Option<EvictionPolicy>, done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
+        if let Some(policy) = evicts {
+            // Always a little less than there is, so that writers and maintenance evict all the while.
+            let stats = store.stats();
+            let limit = (stats.live_bytes + stats.index_bytes).saturating_sub(64);
+            let rules =
+                Eviction { policy, volatile_only: true, refuse: false, ..Eviction::default() };
+            store.set_limit(Some(limit), &rules);
+            store.make_room(shared.now_ms(), 1);
+        }
         store.expire_due(shared.now_ms(), 256);
         store.collect(256);
         thread::sleep(Duration::from_micros(300));
@@ -102,7 +161,10 @@ pub(crate) struct Total {
     second_opinions: usize,
     helps: u64,
     expired_keys: u64,
+    evicted_keys: u64,
     expired_snapshots: u64,
+    /// Changes that feeds handed out.
+    heard: u64,
     stopped: Stopped,
 }
 
@@ -126,9 +188,11 @@ impl Total {
         self.second_opinions += lists.count(Outcome::Committed);
     }
 
-    pub(crate) fn assert_stopped_everywhere(&self) {
+    /// Threads were stopped at each kind of step, keys went by themselves, and feeds read along.
+    pub(crate) fn assert_much_happened(&self) {
+        assert!(self.expired_keys > 0 && self.evicted_keys > 0 && self.heard > 0, "{self}");
         let stopped = self.stopped.lock().unwrap();
-        assert_eq!(stopped.len(), 9, "{stopped:?}");
+        assert_eq!(stopped.len(), 12, "{stopped:?}");
     }
 }
 
@@ -137,7 +201,7 @@ impl fmt::Display for Total {
         write!(
             f,
             "{} rounds: {} transactions committed, {} aborted, {} operations, {} edges, 0 anomalies; {} of them with a second opinion; {} helps, \
-             {} keys expired, {} snapshots ended; stops: {:?}",
+             {} keys expired, {} evicted, {} snapshots ended; {} changes heard by feeds; stops: {:?}",
             self.rounds,
             self.committed,
             self.aborted,
@@ -146,7 +210,9 @@ impl fmt::Display for Total {
             self.second_opinions,
             self.helps,
             self.expired_keys,
+            self.evicted_keys,
             self.expired_snapshots,
+            self.heard,
             self.stopped.lock().unwrap()
         )
     }

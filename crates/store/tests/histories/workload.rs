@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     isolation: Isolation,
     /// Whether what lasts is kept in order, so that it can be walked.
     is_ordered: bool,
+    /// Whether keys that expire may be evicted, so that what lasts must not.
+    evicts: bool,
     started: AtomicU64,
     start: Instant,
 }
@@ -61,9 +63,23 @@ impl Key {
     }
 }
 
+/// The number in the history of the key at a place.
+pub(crate) fn number_of(space: u8, name: &[u8]) -> u64 {
+    let name = std::str::from_utf8(name).unwrap();
+    let (kind, number) = name.split_once(':').unwrap();
+    let number = number.parse().unwrap();
+    match (space, kind) {
+        (LASTING, "list") => Key::List(number).number(),
+        (LASTING, "register") => Key::Register(number).number(),
+        (VOLATILE, "volatile") => Key::Volatile(number).number(),
+        _ => panic!("no such key: {name}"),
+    }
+}
+
 impl Shared {
-    pub(crate) fn new(keys: u64, isolation: Isolation, is_ordered: bool) -> Self {
-        Shared { keys, isolation, is_ordered, started: AtomicU64::new(0), start: Instant::now() }
+    pub(crate) fn new(keys: u64, isolation: Isolation, is_ordered: bool, evicts: bool) -> Self {
+        let (started, start) = (AtomicU64::new(0), Instant::now());
+        Shared { keys, isolation, is_ordered, evicts, started, start }
     }
 
     /// The clock by which values expire.
@@ -163,7 +179,7 @@ impl Worker<'_> {
         // Some of what lasts expires too, but not before the test ends.
         match key {
             Key::Volatile(_) => Some(self.shared.now_ms() + self.random.below(4)),
-            _ => self.random.percent(20).then_some(1 << 40),
+            _ => (!self.shared.evicts && self.random.percent(20)).then_some(1 << 40),
         }
     }
 
