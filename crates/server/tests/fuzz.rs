@@ -30,11 +30,29 @@ const SEEDS: &[&[u8]] = &[
     b"COMMAND DOCS get\r\nCOMMAND GETKEYS mset a b\r\n",
     b"EXPIRE k 100\r\nOBJECT ENCODING k\r\nCOPY k c\r\nRENAME c d\r\nDEL d\r\n",
     b"\r\n\n*0\r\n*-1\r\n",
+    b"RPUSH l a b c\r\nLINSERT l BEFORE b x\r\nLRANGE l 0 -1\r\nLMOVE l m LEFT RIGHT\r\nLPOS l b RANK -1\r\nLTRIM l 1 1\r\n",
+    b"SADD s 1 2 x\r\nSINTERCARD 2 s t LIMIT 1\r\nSMISMEMBER s 1 9\r\nSDIFFSTORE t s u\r\n",
+    b"ZADD z NX 1 a 2 b\r\nZRANGE z (1 +inf BYSCORE LIMIT 0 5 WITHSCORES\r\nZUNION 2 z y WEIGHTS 2 3 AGGREGATE MAX\r\n",
+    b"ZADD z 3 c\r\nZRANGESTORE y z [a [c BYLEX REV\r\nZMPOP 1 z MIN COUNT 2\r\nZINCRBY z 1e300 a\r\n",
+    b"XADD x 1-1 f v\r\nXGROUP CREATE x g 0\r\nXREADGROUP GROUP g c COUNT 1 STREAMS x >\r\nXRANGE x - +\r\nXTRIM x MAXLEN ~ 1\r\n",
+    b"GEOADD p 13.3 38.1 a 15.0 37.5 b\r\nGEOSEARCH p FROMMEMBER a BYRADIUS 200 km ASC WITHCOORD\r\n",
+    b"SETBIT k 7 1\r\nBITFIELD k OVERFLOW SAT INCRBY u8 0 300 GET i5 #1\r\nBITPOS k 1 0 -1 BIT\r\nBITOP NOT d k\r\n",
+    b"PFADD q a b c\r\nPFMERGE r q\r\nPFCOUNT q r\r\n",
+    b"EVAL \"return {KEYS[1],ARGV[1],redis.call('incr',KEYS[1])}\" 1 n v\r\nSCRIPT EXISTS 0\r\n",
+    b"FUNCTION LOAD \"#!lua name=f\\nredis.register_function('g',function(k,a) return a end)\"\r\nFCALL g 0 x\r\n",
+    b"HEXPIRE h 100 FIELDS 1 f\r\nHPERSIST h FIELDS 1 f\r\nHGETDEL h FIELDS 1 g\r\n",
+    b"BEGIN SERIALIZABLE\r\nINCR k\r\nCOMMIT\r\nBEGIN\r\nROLLBACK\r\nGETV k\r\n",
+    b"SORT l BY w_* GET # GET v_* LIMIT 0 2 ALPHA DESC STORE d\r\nDUMP k\r\nRESTORE r 0 abc\r\n",
+    b"ACL SETUSER u on >p ~a* %R~b* +@read -get +config|get (+set ~c*)\r\nACL GETUSER u\r\nACL DRYRUN u get b\r\nAUTH u p\r\nset k v\r\n",
+    b"SUBSCRIBE a b\r\nPSUBSCRIBE c*\r\nUNSUBSCRIBE\r\nSSUBSCRIBE s\r\nPUBLISH a m\r\nRESET\r\n",
+    b"PING\r\nCLIENT TRACKING ON BCAST PREFIX a\r\nCLIENT NO-EVICT ON\r\n",
 ];
 
 /// Commands whose answer differs from server to server: by the order of keys, by the time, by chance.
-const VARYING: &[&[u8]] =
-    &[b"scan", b"keys", b"rand", b"time", b"info", b"role", b"stat", b"log", b"latency", b"debug"];
+const VARYING: &[&[u8]] = &[
+    b"scan", b"keys", b"rand", b"time", b"info", b"role", b"stat", b"log", b"latency", b"debug",
+    b"pop", b"acl", b"client", b"getv", b"setv",
+];
 
 /// Pieces that parsers stumble over.
 const NASTY: &[&[u8]] = &[
