@@ -38,7 +38,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.writes > 100 || options.value_bytes > MAX_VALUE_BYTES || options.value_bytes < 8 {
         return Err(format!("--writes is 0 to 100, --value-bytes 8 to {MAX_VALUE_BYTES}"));
     }
-    for &threads in &options.threads {
+    for &threads in options.threads(&[2, 8, 96]) {
         for &keys in if options.keys.is_empty() { &[100_000][..] } else { &options.keys } {
             let case = Case {
                 name: format!("writes{}", options.writes),

@@ -1,7 +1,7 @@
 //! Stillpoint beside its rivals, in the same run.
 //!
 //! ```text
-//! stillpoint-bench-compare reclaim | stall | structure | pool | map | cache | memory | server | docs   [--quick] [--json] …
+//! stillpoint-bench-compare reclaim | stall | structure | pool | map | cache | memory | store | server | docs   [--quick] [--json] …
 //! ```
 //! | suite | who | what |
 //! |---|---|---|
@@ -12,6 +12,7 @@
 //! | `pool` | the pool, a thread's own list, glibc, mimalloc, jemalloc | a block's cost: at once, in batches, across threads; what a spike leaves |
 //! | `map` | our maps, papaya, dashmap, scc, flurry, kovan-map, crossbeam-skiplist, maps behind a lock | reads, writes, ranges, growth |
 //! | `memory` | the store | bytes per key and version, by its own account and the system's |
+//! | `store` | the store, surrealmx, skipdb, redb, kovan-mvcc, maps | YCSB, transactions, Smallbank, snapshots held, growth, bytes per key |
 //! | `server` | the server, and redis-server or what `--peer` names | CPU per operation, bytes per key, waits beside heavy commands, saving and loading, expiry |
 //!
 //! How it measures: every sample is a process of its own, so no subject inherits another's heap; samples of a case are taken in rounds
@@ -19,6 +20,7 @@
 
 mod cache;
 mod crew;
+mod gates;
 mod map;
 mod memory;
 mod options;
@@ -30,6 +32,7 @@ mod reclaim;
 mod report;
 mod server;
 mod stall;
+mod store;
 mod structure;
 
 use options::{Options, Suite};
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Suite::Pool => pool::run(&options),
         Suite::Map => map::run(&options),
         Suite::Memory => memory::run(&options),
+        Suite::Store => store::run(&options),
         Suite::Server => server::run(&options),
         Suite::Sample(sample) => take(sample),
     });
@@ -78,6 +82,7 @@ fn take(sample: &Sample) -> Outcome {
         "pool" => pool::sample(sample)?,
         "map" => map::sample(sample)?,
         "memory" => memory::sample(sample)?,
+        "store" => store::sample(sample)?,
         other => return Err(format!("there are no samples of suite {other:?}")),
     };
     figures.iter().for_each(|figure| println!("{figure}"));

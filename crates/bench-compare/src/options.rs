@@ -20,18 +20,19 @@ stillpoint-bench-compare SUITE [OPTIONS]
   cache     the store, dashmap (64 shards) and papaya as a cache
   map       concurrent maps, hashed and ordered
   memory    bytes per key and version of the store
+  store     the store beside other stores in memory: YCSB, transactions, snapshots, growth, bytes
   server    the server beside another one: CPU and bytes, waits beside heavy commands, saving (needs redis-benchmark)
   pool      blocks of 64 bytes: the pool and allocators
   docs      runs the suites of the libraries, and writes their tables and pictures into --into
 
   --quick             a short run, to see that everything works (ends within 40 s)
   --json              one JSON object a line instead of tables
-  --rounds N          samples of each figure (5)
-  --seconds S         length of a sample (0.5; cache and stalls 2; server: operations instead)
-  --threads N[,N]     cache, map: worker threads (2,8,96)
+  --rounds N          samples of each figure (5; store: growth 1, values of 1 KB 3)
+  --seconds S         length of a sample (0.5; cache and stalls 2; store 0.12; server: operations instead)
+  --threads N[,N]     cache, map: worker threads (2,8,96); store: (1,2,8,96)
   --writes PERCENT    cache: share of writes (30)
-  --keys K[,K]        cache, map: keys (100k); memory: keys (1m,10m); server: keys (1m)
-  --value-bytes B     cache: bytes of a value (64)
+  --keys K[,K]        cache, map, store: keys (100k); memory: keys (1m,10m); server: keys (1m)
+  --value-bytes B     cache, store: bytes of a value (64)
   --no-thp            tell mimalloc not to ask for transparent huge pages
   --only WORD[,WORD]  only cases whose name contains one of the words
   --stall-seconds S   stall: how long the reader stays (30; a tenth of it where it comes back)
@@ -53,9 +54,28 @@ pub(crate) enum Suite {
     Cache,
     Map,
     Memory,
+    Store,
     Server,
     /// One sample, asked for by the parent process.
     Sample(Sample),
+}
+
+impl Suite {
+    fn named(name: &str) -> Outcome<Suite> {
+        Ok(match name {
+            "reclaim" => Suite::Reclaim,
+            "stall" => Suite::Stall,
+            "structure" => Suite::Structure,
+            "docs" => Suite::Docs,
+            "cache" => Suite::Cache,
+            "pool" => Suite::Pool,
+            "map" => Suite::Map,
+            "memory" => Suite::Memory,
+            "store" => Suite::Store,
+            "server" => Suite::Server,
+            other => return Err(format!("there is no suite {other:?}")),
+        })
+    }
 }
 
 /// The command line, read.
@@ -67,7 +87,7 @@ pub(crate) struct Options {
     pub(crate) no_thp: bool,
     pub(crate) rounds: Option<usize>,
     pub(crate) seconds: Option<f64>,
-    pub(crate) threads: Vec<u64>,
+    threads: Vec<u64>,
     pub(crate) writes: u64,
     pub(crate) keys: Vec<u64>,
     pub(crate) value_bytes: u64,
@@ -96,7 +116,7 @@ impl Options {
             no_thp: false,
             rounds: None,
             seconds: None,
-            threads: vec![2, 8, 96],
+            threads: Vec::new(),
             writes: 30,
             keys: Vec::new(),
             value_bytes: 64,
@@ -128,21 +148,12 @@ impl Options {
                 Long("ours") => options.ours = Some(args.value()?.into()),
                 Value(word) if matches!(options.suite, Suite::Help) => {
                     options.suite = match word.string()?.as_str() {
-                        "reclaim" => Suite::Reclaim,
-                        "stall" => Suite::Stall,
-                        "structure" => Suite::Structure,
-                        "docs" => Suite::Docs,
-                        "cache" => Suite::Cache,
-                        "pool" => Suite::Pool,
-                        "map" => Suite::Map,
-                        "memory" => Suite::Memory,
-                        "server" => Suite::Server,
                         "sample" => {
                             let words = args.raw_args()?.map(|word| word.string());
                             let words = words.collect::<Result<Vec<_>, _>>()?;
                             Suite::Sample(Sample::from_words(&words)?)
                         }
-                        other => return Err(format!("there is no suite {other:?}").into()),
+                        name => Suite::named(name)?,
                     };
                 }
                 other => return Err(other.unexpected()),
@@ -154,6 +165,11 @@ impl Options {
     /// How many samples of each figure.
     pub(crate) fn rounds(&self) -> usize {
         self.rounds.unwrap_or(5).max(1)
+    }
+
+    /// The numbers of threads: as asked for, else these.
+    pub(crate) fn threads<'o>(&'o self, default: &'o [u64]) -> &'o [u64] {
+        if self.threads.is_empty() { default } else { &self.threads }
     }
 
     /// The length of a sample in milliseconds: as asked for, else one of these.

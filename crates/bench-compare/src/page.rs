@@ -6,22 +6,24 @@
 //! ```
 //! Whatever is outside of the marks is the author's and stays.
 
+use crate::gates;
 use crate::options::Options;
 use crate::plot::{Line, Plot};
 use crate::report::{Report, short};
-use crate::{Outcome, map, pool, reclaim, stall, structure};
+use crate::{Outcome, map, pool, reclaim, stall, store, structure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 type Run = fn(&Options) -> Outcome;
-const SUITES: [(&str, Run); 5] = [
+const SUITES: [(&str, Run); 6] = [
     ("reclaim", reclaim::run),
     ("stall", stall::run),
     ("pool", pool::run),
     ("structure", structure::run),
     ("map", map::run),
+    ("store", store::run),
 ];
 
 /// Runs the suites and writes the page.
@@ -40,7 +42,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
         let lines = reports.iter().flat_map(Report::lines).filter(|line| !line.contains('@'));
         let lines: String = lines.map(|line| line + "\n").collect();
         fs::write(folder.join(format!("{name}.jsonl")), lines).map_err(told)?;
-        let mut body = tables(&reports);
+        let mut body = if name == "store" { gates::STORE.table(&reports) } else { String::new() };
+        body += &tables(&reports);
         for (file, alt) in pictures(name, &reports, &folder)? {
             let link = Path::new(folder.file_name().unwrap_or_default()).join(file);
             let _ = writeln!(body, "![{alt}]({})\n", link.display());
@@ -62,7 +65,7 @@ fn replaced(page: &str, name: &str, body: &str) -> Outcome<String> {
 }
 
 /// Metrics that get a table, the better the smaller or the larger.
-const TABLES: [(&str, &str, bool); 11] = [
+const TABLES: [(&str, &str, bool); 18] = [
     ("ns_per_op", "CPU ns an operation, one thread", false),
     ("ns_per_block", "CPU ns a block", false),
     ("rss_over_live_after_trim", "resident over live bytes after a spike and a trim", false),
@@ -74,9 +77,16 @@ const TABLES: [(&str, &str, bool); 11] = [
     ("return_read_worst_us", "worst read of a returning reader, CPU µs", false),
     ("peak_rss_bytes", "peak resident bytes", false),
     ("other_worst_ms", "longest stall of another writer during growth, ms", false),
+    ("other_worst_cpu_ms", "the same by that writer's CPU clock, ms", false),
+    ("inserter_worst_ms", "longest insertion during growth, ms", false),
+    ("bytes_per_key", "resident bytes a key", false),
+    ("held_over_free", "CPU time with a snapshot held over without", false),
+    ("extra_versions_per_key", "versions beside the newest, a key", false),
+    ("aborts_per_1000", "attempts in vain, of 1000 transactions", false),
+    ("helps_per_1000", "steps done for another thread, of 1000 operations", false),
 ];
 
-/// A table a metric and set of subjects: a row a case, the best in bold, and the first, if it is ours, beside the best of the others.
+/// A table a metric and set of subjects: a row a case, the best in bold, and the first, if it is ours, beside the best rival (a floor is none).
 fn tables(reports: &[Report]) -> String {
     let mut text = String::new();
     for (metric, title, larger) in TABLES {
@@ -111,7 +121,8 @@ fn table_row(report: &Report, row: &[(&str, f64)], larger: bool) -> String {
     let better = |a: f64, b: f64| if larger { a.max(b) } else { a.min(b) };
     let is_ours = |name: &str| name.starts_with("stillpoint");
     let ours = row.first().filter(|(name, _)| is_ours(name)).map(|(_, value)| *value);
-    let rivals = row.iter().filter(|(name, _)| !is_ours(name)).map(|(_, value)| *value);
+    let is_rival = |name: &str| !is_ours(name) && !name.starts_with("floor");
+    let rivals = row.iter().filter(|(name, _)| is_rival(name)).map(|(_, value)| *value);
     let rival = rivals.reduce(better);
     let best = row.iter().map(|(_, value)| *value).reduce(better);
     let mut text = format!("| {} / {} |", report.case(), report.threads());

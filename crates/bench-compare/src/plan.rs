@@ -90,16 +90,35 @@ impl Case {
         if !options.wants(&self.name) {
             return Ok(());
         }
-        let mut report = Report::new(suite, &self.name, self.threads, &self.subjects);
+        let mut reports = Vec::new();
         for round in 0..self.rounds {
             for turn in 0..self.subjects.len() {
                 let subject = self.subjects[(round + turn) % self.subjects.len()];
-                report.add(subject, self.sample(suite, subject, options)?);
+                self.divide(suite, subject, self.sample(suite, subject, options)?, &mut reports);
             }
         }
-        report.print(options.json);
-        options.reports.borrow_mut().push(report);
+        for report in &reports {
+            report.print(options.json);
+        }
+        options.reports.borrow_mut().append(&mut reports);
         Ok(())
+    }
+
+    /// Gives figures to the reports of their parts; one whose name is `part/metric` is of the part, any other of the case itself.
+    fn divide(&self, suite: &str, subject: &str, figures: Vec<Figure>, reports: &mut Vec<Report>) {
+        for mut figure in figures {
+            let mut case = self.name.clone();
+            if let Some((part, metric)) = figure.metric.split_once('/') {
+                case = format!("{case}_{part}");
+                figure.metric = metric.to_owned();
+            }
+            let at = reports.iter().position(|report| report.case() == case);
+            let at = at.unwrap_or_else(|| {
+                reports.push(Report::new(suite, &case, self.threads, &self.subjects));
+                reports.len() - 1
+            });
+            reports[at].add(subject, vec![figure]);
+        }
     }
 
     fn sample(&self, suite: &str, subject: &str, options: &Options) -> Outcome<Vec<Figure>> {
