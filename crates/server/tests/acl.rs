@@ -212,6 +212,9 @@ fn who_waits_is_served_only_if_it_still_may() {
     setuser(&mut admin, &["al", "resetkeys"]);
     admin.run(&["LPUSH", "l", "x"]);
     assert_eq!(c.send(b""), NO_KEY.as_bytes());
+    let stats = admin.run(&["INFO", "commandstats"]);
+    let line = stats.lines().find(|line| line.starts_with("cmdstat_blpop:calls=0,usec=0,"));
+    assert!(line.is_some_and(|line| line.ends_with("rejected_calls=1,failed_calls=0")), "{stats}");
     assert_eq!(admin.run(&["LLEN", "l"]), ":1\r\n");
 }
 
@@ -277,6 +280,7 @@ fn a_dry_run_tells_what_would_be() {
         "PING",
         "MEMORY USAGE w",
         "LMPOP 1 b LEFT",
+        "DELIFEQ w v",
     ] {
         assert_eq!(dry(words), "+OK\r\n", "{words}");
     }
@@ -293,6 +297,9 @@ fn a_dry_run_tells_what_would_be() {
         ("LMPOP 2 b r LEFT", "r"),
         ("XREAD COUNT 1 STREAMS r w 0 0", "w"),
         ("LMOVE w b LEFT LEFT", "w"),
+        ("MIGRATE h 1 r 0 1", "r"),
+        ("MIGRATE h 1  0 1 AUTH KEYS KEYS b w", "w"),
+        ("MIGRATE h 1  0 1", ""),
     ] {
         assert_eq!(dry(words), key(wrong), "{words}");
     }

@@ -52,7 +52,7 @@ pub(crate) fn key_flags(command: &Command, number: usize) -> Flags {
 fn key_flags_of_all(command: &Command) -> Flags {
     match command.name {
         "set" | "mset" | "psetex" | "setex" | "restore" => OVERWRITE,
-        "del" | "unlink" => &["RM", "delete"],
+        "del" | "unlink" | "delifeq" => &["RM", "delete"],
         "exists" | "hexists" | "hlen" | "hstrlen" | "llen" | "memory|usage" | "object|encoding"
         | "object|freq" | "object|idletime" | "object|refcount" | "scard" | "sismember"
         | "strlen" | "touch" | "type" | "watch" | "xlen" | "zcard" => EXISTENCE,
@@ -89,7 +89,7 @@ fn names_channels(command: &Command) -> bool {
     command.group == Group::PubSub
 }
 
-/// Where the keys are among the arguments. A count that the arguments do not bear out counts none, as in Redis: the command refuses it.
+/// Where the keys are among the arguments. With a count that the arguments do not bear out there are none, as in Redis: the command refuses it.
 pub(crate) fn key_positions(command: &Command, args: Args<'_>) -> Vec<usize> {
     if names_channels(command) {
         return Vec::new();
@@ -102,9 +102,10 @@ pub(crate) fn key_positions(command: &Command, args: Args<'_>) -> Vec<usize> {
     if keys.count_at > 0 {
         let at = keys.count_at as usize;
         let counted = args.get(at).and_then(strict_integer).unwrap_or(0);
-        if (1..=(args.len() - at - 1) as i64).contains(&counted) {
-            found.extend(at + 1..=at + counted as usize);
+        if !(1..args.len().saturating_sub(at) as i64).contains(&counted) {
+            return Vec::new();
         }
+        found.extend(at + 1..=at + counted as usize);
     }
     match command.name {
         "sort" => found.extend(destinations(args, 2, &["STORE"])),
@@ -166,7 +167,7 @@ fn migrated(args: Args<'_>) -> Vec<usize> {
             () => 1,
         };
     }
-    Vec::new()
+    vec![3]
 }
 
 /// What the request needs of its key of that number.

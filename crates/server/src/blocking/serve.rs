@@ -109,7 +109,10 @@ fn run_for(waiter: &Waiter, env: &mut Env) -> (Vec<u8>, Touched) {
             error.write(ctx.out);
         }
         if ctx.out.len() > 0 {
-            note_if_slow(args, by_id(id), begun.elapsed(), &ctx);
+            let elapsed = begun.elapsed();
+            stats.command(id).calls.add(1);
+            stats.command(id).took(elapsed.as_nanos() as u64, 1);
+            note_if_slow(args, by_id(id), elapsed, &ctx);
         }
         for effect in std::mem::take(&mut session.data.effects) {
             effect.happen(env);

@@ -2,6 +2,7 @@
 
 use super::wish::{Awaited, Nothing};
 use crate::clients::Card;
+use crate::command::CommandId;
 use crate::listener::Mailbox;
 use crate::resp::{Protocol, Reply};
 use crate::session::Queue;
@@ -80,6 +81,11 @@ impl Waiter {
     /// Takes the reply if it is there.
     pub(crate) fn take_reply(&self) -> Option<Vec<u8>> {
         self.place().bytes.take()
+    }
+
+    /// The command that it waits in.
+    pub(crate) fn command(&self) -> Option<CommandId> {
+        self.request.iter().next().map(|(id, _)| id)
     }
 
     /// An empty reply in the client's protocol.

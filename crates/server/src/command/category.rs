@@ -37,13 +37,15 @@ pub(crate) fn has(row: &Command, name: &str) -> bool {
     let is = |flags| row.has(flags);
     let also = |category| row.acl & category != 0;
     let group = |g| row.group == g;
-    // A container has none but `slow`.
-    let leaf = row.subcommands.is_empty();
+    // A container has none but `slow`, unless it does something itself.
+    if !row.subcommands.is_empty() && row.name != "command" {
+        return name == "slow";
+    }
     match name {
-        "keyspace" => group(Group::Generic) || also(acl::KEYSPACE),
-        "read" => {
-            is(flag::READONLY) && row.keys.any() || group(Group::Generic) && is(flag::READONLY)
+        "keyspace" => {
+            group(Group::Generic) && !also(acl::CONNECTION | acl::LIST) || also(acl::KEYSPACE)
         }
+        "read" => is(flag::READONLY) && !group(Group::Scripting) && row.short_name() != "help",
         "write" => is(flag::WRITE),
         "set" => group(Group::Set) || also(acl::SET),
         "sortedset" => group(Group::SortedSet) || also(acl::SORTED_SET),
@@ -60,7 +62,7 @@ pub(crate) fn has(row: &Command, name: &str) -> bool {
         "slow" => !is(flag::FAST),
         "blocking" => is(flag::BLOCKING),
         "dangerous" => is(flag::ADMIN) || also(acl::DANGEROUS),
-        "connection" => also(acl::CONNECTION) || (group(Group::Connection) && leaf),
+        "connection" => also(acl::CONNECTION) || group(Group::Connection),
         "scripting" => group(Group::Scripting),
         "transaction" => also(acl::TRANSACTION) || group(Group::Transactions),
         _ => false,

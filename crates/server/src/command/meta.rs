@@ -2,7 +2,7 @@
 
 use super::category;
 use super::help::help;
-use super::row::{Command, Group, Handler, Keys, flag, flag::*};
+use super::row::{Command, Group, Handler, Keys, acl, flag, flag::*};
 use super::{CommandError, Context, Outcome, all, find, lookup, lookup_subcommand, rows};
 use crate::acl::key_flags;
 use crate::resp::Reply;
@@ -11,11 +11,13 @@ use crate::value::glob_matches;
 const fn sub(name: &'static str, arity: i32, handler: Handler, summary: &'static str) -> Command {
     Command::new(name, arity, LOADING | STALE, Keys::NONE, Group::Server, handler)
         .doc("2.8.13", summary)
+        .acl(acl::CONNECTION)
 }
 
 pub(crate) static ROWS: &[Command] =
     &[Command::new("command", -1, LOADING | STALE, Keys::NONE, Group::Server, command)
         .doc("2.8.13", "Returns detailed information about all commands.")
+        .acl(acl::CONNECTION)
         .with(SUBCOMMANDS)];
 
 static SUBCOMMANDS: &[Command] = &[

@@ -13,7 +13,7 @@ pub(crate) static ROWS: &[Command] = &[
     row("time", 1, LOADING | STALE | FAST, time).doc("2.6.0", "Returns the server time."),
     row("role", 1, NOSCRIPT | LOADING | STALE | FAST, role)
         .doc("2.8.12", "Returns the replication role.")
-        .acl(acl::DANGEROUS),
+        .acl(acl::ADMIN | acl::DANGEROUS),
     row("lolwut", -1, READONLY | FAST, lolwut).doc("5.0.0", "Displays the server's version."),
     row("module", -2, 0, container).doc("4.0.0", "A container for module commands.").with(MODULE),
 ];

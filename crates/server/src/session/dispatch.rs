@@ -133,13 +133,7 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
     let (id, args) = (ctx.id, ctx.args);
     let command = crate::command::by_id(id);
     ctx.env.tick = ctx.env.tick.wrapping_add(1);
-    let weight = match command.has(flag::QUICK) && !ctx.env.settings.times_all {
-        // The first ones all are: whoever tries a command out finds it in LATENCY HISTOGRAM.
-        true if ctx.env.stats.command(id).calls.get() < u64::from(TIMED_EVERY) => 1,
-        true if !ctx.env.tick.is_multiple_of(TIMED_EVERY) => 0,
-        true => TIMED_EVERY,
-        false => 1,
-    };
+    let weight = weight_of(id, command, ctx.env);
     // Of a script, what its commands read counts.
     let reads = command.has(flag::READONLY) && command.group != Group::Scripting;
     if reads && ctx.session.tracking.is_some() {
@@ -176,20 +170,36 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
     }
     let stats = &ctx.env.stats;
     stats.processed.add(1);
-    stats.command(id).calls.add(1);
+    // Of a command that waits, what it does in the end counts.
+    if ctx.session.waiter.is_none() {
+        stats.command(id).calls.add(1);
+    }
     if let Some(code) = ctx.out.error_since(mark) {
         stats.command(id).failed.add(1);
         if !std::mem::take(&mut ctx.session.error_is_counted) {
             stats.count_error(code);
         }
     }
-    if let Some(begun) = begun {
+    if let Some(begun) = begun
+        && ctx.session.waiter.is_none()
+    {
         let elapsed = begun.elapsed();
         stats.command(id).took(elapsed.as_nanos() as u64, weight);
-        // Of a command that waits, what it does in the end counts.
-        if !command.has(flag::SKIP_SLOWLOG) && ctx.session.waiter.is_none() {
+        if !command.has(flag::SKIP_SLOWLOG) {
             note_if_slow(args, command, elapsed, ctx);
         }
+    }
+}
+
+/// How many runs the time that this one takes stands for; 0: it is not measured.
+#[inline]
+fn weight_of(id: CommandId, command: &Command, env: &Env) -> u32 {
+    match command.has(flag::QUICK) && !env.settings.times_all {
+        // The first ones all are: whoever tries a command out finds it in LATENCY HISTOGRAM.
+        true if env.stats.command(id).calls.get() < u64::from(TIMED_EVERY) => 1,
+        true if !env.tick.is_multiple_of(TIMED_EVERY) => 0,
+        true => TIMED_EVERY,
+        false => 1,
     }
 }
 

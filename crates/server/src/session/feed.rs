@@ -107,6 +107,9 @@ impl Session {
         let is_late = waiter.deadline_ms.is_some_and(|deadline| deadline <= env.now_ms);
         if reply.is_none() && is_late {
             let still_waited = env.server.blocking.leave(waiter);
+            if still_waited && let Some(id) = waiter.command() {
+                env.stats.command(id).calls.add(1);
+            }
             reply = if still_waited { Some(waiter.nothing()) } else { waiter.take_reply() };
         }
         let Some(reply) = reply else { return false };

@@ -64,6 +64,11 @@ fn alike(ours: &Reply, theirs: &Reply) -> bool {
     }
 }
 
+/// The text, with the user of ACL DRYRUN by its name.
+fn named(reply: &Reply) -> String {
+    String::from_utf8_lossy(reply.text()).replacen("This user", "User acl:u", 1)
+}
+
 /// Whether the replies to this command agree.
 pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
     if ours == theirs {
@@ -81,6 +86,8 @@ pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
         return ranged && nothing && ours.text().starts_with(b"ERR ");
     }
     match &request[0].to_ascii_lowercase()[..] {
+        // Newer servers name the user.
+        b"acl" => named(ours) == named(theirs),
         b"ttl" | b"expiretime" => near(ours, theirs, SLACK_MS / 1000),
         b"httl" | b"hexpiretime" => all_near(ours, theirs, SLACK_MS / 1000),
         b"hpttl" | b"hpexpiretime" => all_near(ours, theirs, SLACK_MS),

@@ -37,6 +37,27 @@ pub(crate) fn show(request: &Request) -> String {
 
 /// How often, template.
 const TEMPLATES: &[(u32, &str)] = &[
+    (3, "acl setuser acl:u ~acl"),
+    (1, "acl setuser acl:u ~acl ~acl"),
+    (1, "acl deluser acl:u acl:v"),
+    (2, "acl dryrun acl:u get K"),
+    (1, "acl dryrun acl:u set K V ~set"),
+    (1, "acl dryrun acl:u mget K K"),
+    (1, "acl dryrun acl:u exists K"),
+    (1, "acl dryrun acl:u copy K K"),
+    (1, "acl dryrun acl:u sunionstore K K K"),
+    (1, "acl dryrun acl:u zunionstore K 2 K K"),
+    (1, "acl dryrun acl:u lmove K K left right"),
+    (1, "acl dryrun acl:u sort K get x store K"),
+    (1, "acl dryrun acl:u georadius K 1 1 1 m store K"),
+    (1, "acl dryrun acl:u bitfield K ~bitfieldacl"),
+    (1, "acl dryrun acl:u xread count 1 streams K K 0 0"),
+    (1, "acl dryrun acl:u eval return 1 K K"),
+    (1, "acl dryrun acl:u publish K V"),
+    (1, "acl dryrun acl:u psubscribe K"),
+    (1, "acl dryrun acl:u config get K"),
+    (1, "acl dryrun acl:u select D"),
+    (1, "acl dryrun acl:u nothing K"),
     (8, "set K V"),
     (12, "set K V ~set"),
     (6, "get K"),
@@ -290,6 +311,8 @@ const TEMPLATES: &[(u32, &str)] = &[
 ];
 
 const OPTIONS: &[(&str, &[&str])] = &[
+    ("~acl", ACL_RULES),
+    ("~bitfieldacl", &["get u8 0", "set u8 0 1", "overflow wrap", "nothing"]),
     ("~set", &["EX S", "PX M", "EXAT A", "PXAT B", "NX", "XX", "GET", "KEEPTTL", "EX J", "PX"]),
     ("~getex", &["EX S", "PX M", "EXAT A", "PXAT B", "PERSIST", "EX J", "PXAT J"]),
     ("~expire", &["NX", "XX", "GT", "LT", "nx", "soon"]),
@@ -360,6 +383,32 @@ const OPTIONS: &[(&str, &[&str])] = &[
     ("~hrandfield", &["N", "N WITHVALUES", "J", "WITHVALUES"]),
 ];
 
+const ACL_RULES: &[&str] = &[
+    "on nopass",
+    ">x",
+    "<x",
+    "+@all",
+    "-@all",
+    "+@read",
+    "+@write -@string",
+    "+get +set -exists",
+    "+select|0",
+    "+config|get -select",
+    "+@nothing",
+    "allkeys",
+    "resetkeys",
+    "~a %R~b %W~c",
+    "%RW~key:[12]",
+    "%R~key:?",
+    "%~",
+    "&a &key:?",
+    "allchannels",
+    "resetchannels",
+    "(+@all ~[a-d] )",
+    "(+get",
+    "clearselectors",
+    "reset",
+];
 const KEYS: &[&str] = &["a", "b", "c", "d", "key:1", "key:2", "", "h", "i"];
 const FIELDS: &[&str] = &[
     "f",
