@@ -96,6 +96,8 @@ pub(crate) struct Data<'c> {
     pub(crate) patience: Patience,
     /// Reads are not noted as uses of their keys.
     pub(crate) untouched: bool,
+    /// CLIENT PAUSE: what has expired is not seen, but stays.
+    pub(crate) paused: bool,
 }
 
 impl<'c> Data<'c> {
@@ -113,15 +115,16 @@ impl<'c> Data<'c> {
             Mode::Cut(snapshot) => snapshot.now_ms(),
             Mode::Transaction(transaction) => transaction.now_ms(),
         };
-        let untouched = false;
+        let (untouched, paused) = (false, false);
         let store = &server.store;
-        Data { state, store, db, now_ms, stats, events, server, patience, untouched }
+        Data { state, store, db, now_ms, stats, events, server, patience, untouched, paused }
     }
 
     /// The same in another database.
     pub(crate) fn in_db(&mut self, db: u8) -> Data<'_> {
-        let Data { store, now_ms, stats, events, server, patience, untouched, .. } = *self;
-        Data { state: self.state, store, db, now_ms, stats, events, server, patience, untouched }
+        let Data { store, now_ms, stats, events, server, patience, untouched, paused, .. } = *self;
+        let state = &mut *self.state;
+        Data { state, store, db, now_ms, stats, events, server, patience, untouched, paused }
     }
 
     /// Remembers a key that has been written if it may matter to somebody who waits for it, or has read it.
@@ -169,7 +172,7 @@ impl<'c> Data<'c> {
             figure.add(1);
             f(found)
         };
-        if self.untouched || self.events & class::KEY_MISS != 0 {
+        if self.untouched || self.paused || self.events & class::KEY_MISS != 0 {
             return self.read_watched(key, f);
         }
         match &mut self.state.mode {

@@ -287,8 +287,8 @@ impl Server {
     }
     /// The time by which the store's maintenance goes.
     pub(crate) fn maintenance_ms(&self, now_ms: u64) -> u64 {
-        // At the beginning of time nothing is due.
-        if self.active_expire.get() == 0 { 0 } else { now_ms }
+        // At the beginning of time nothing is due; nor is it while clients are paused, who may be on their way to another server.
+        if self.active_expire.get() == 0 || self.pause().until_ms > now_ms { 0 } else { now_ms }
     }
     /// Commands since the start, resets notwithstanding.
     pub(crate) fn processed(&self) -> u64 {
@@ -408,14 +408,17 @@ impl Env {
     /// Evicts, if there is too much; if nothing may go, that is noted.
     fn weigh(&mut self) {
         let store = &self.server.store;
-        self.out_of_memory =
-            store.is_full() && store.make_room(self.now_ms, EVICTIONS_PER_PASS) == Room::None;
+        self.out_of_memory = self.pause_left_ms().is_none()
+            && store.is_full()
+            && store.make_room(self.now_ms, EVICTIONS_PER_PASS) == Room::None;
     }
     /// Whether commands that need memory are to be refused; evicts, if there is too much.
     #[inline]
     pub(crate) fn is_out_of_memory(&self) -> bool {
         let store = &self.server.store;
         self.out_of_memory
-            || store.is_full() && store.make_room(self.now_ms, EVICTIONS_PER_COMMAND) == Room::None
+            || store.is_full()
+                && self.pause_left_ms().is_none()
+                && store.make_room(self.now_ms, EVICTIONS_PER_COMMAND) == Room::None
     }
 }

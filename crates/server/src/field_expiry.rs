@@ -6,15 +6,20 @@
 //! ```
 //! A note may be wrong (the key is gone, or a transaction was rolled back): then there is nothing to take out. Readers do not depend on it.
 
+use crate::counter::Gauge;
+use crate::data::Item;
 use crate::env::{Env, Server};
 use crate::event::{class, publish_event};
-use crate::value::{Hash, HashEdit};
+use crate::value::{Hash, HashEdit, Object, kind};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use stillpoint_store::At;
+use stillpoint_store::{At, Store};
 
 /// Keys that are looked at in one tick.
 const KEYS_PER_TICK: usize = 10_000;
+
+/// Notes that are looked into to tell how many of them are true.
+const MAX_LOOKED_AT: usize = 4096;
 
 type Key = (u8, Box<[u8]>);
 
@@ -22,15 +27,21 @@ type Key = (u8, Box<[u8]>);
 struct Table {
     times: HashMap<Key, u64>,
     due: BTreeSet<(u64, Key)>,
+    /// Keys in `times` by database.
+    counts: HashMap<u8, usize>,
 }
 
 /// The server's notes.
 #[derive(Default)]
-pub(crate) struct FieldExpiry(Mutex<Table>);
+pub(crate) struct FieldExpiry {
+    table: Mutex<Table>,
+    /// Fields that went at their time.
+    pub(crate) expired: Gauge,
+}
 
 impl FieldExpiry {
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a field of the key will expire.
@@ -42,7 +53,7 @@ impl FieldExpiry {
             Some(known) => {
                 table.due.remove(&(known, key.clone()));
             }
-            None => {}
+            None => *table.counts.entry(db).or_default() += 1,
         }
         table.times.insert(key.clone(), time_ms);
         table.due.insert((time_ms, key));
@@ -56,7 +67,27 @@ impl FieldExpiry {
         }
         let (_, key) = table.due.pop_first()?;
         table.times.remove(&key);
+        if let Some(count) = table.counts.get_mut(&key.0) {
+            *count -= 1;
+        }
         Some(key)
+    }
+
+    /// Keys of a database whose fields expire; if there are many, as many as are noted.
+    pub(crate) fn keys(&self, db: u8, store: &Store<Object>) -> usize {
+        let table = self.lock();
+        let noted = table.counts.get(&db).copied().unwrap_or(0);
+        if table.times.len() > MAX_LOOKED_AT {
+            return noted;
+        }
+        let mut keys: Vec<Key> = table.times.keys().cloned().collect();
+        drop(table);
+        // At the beginning of time nothing has expired yet.
+        let at = At { space: db, now_ms: 0 };
+        let is_timed =
+            |entry: Option<Item<'_>>| entry.is_some_and(|e| e.kind() == kind::TIMED_HASH);
+        keys.retain(|(of, key)| *of == db && store.peek_with(at, key, is_timed));
+        keys.len()
     }
 }
 
@@ -76,19 +107,21 @@ fn purge(server: &Server, env: &Env, db: u8, key: &[u8]) {
     let outcome = server.store.update(At { space: db, now_ms }, key, |entry, draft| {
         let entry = entry?;
         let Ok(Hash::Timed(timed, _)) = Hash::of(entry, now_ms) else { return None };
-        if timed.due_count(now_ms) == 0 {
-            return Some((false, false, timed.next_due_ms()));
+        let due = timed.due_count(now_ms);
+        if due == 0 {
+            return Some((0, false, timed.next_due_ms()));
         }
         let edit = HashEdit::of(Some(entry), now_ms).ok()?;
         let (is_empty, next) = (edit.view().len() == 0, edit.next_due_ms());
         edit.put(draft, entry.expire_at_ms());
-        Some((true, is_empty, next))
+        Some((due, is_empty, next))
     });
-    let Ok(Some((has_changed, is_gone, next))) = outcome else { return };
+    let Ok(Some((due, is_gone, next))) = outcome else { return };
+    server.field_expiry.expired.add(due as u64);
     if let Some(next) = next {
         server.field_expiry.note(db, key, next);
     }
-    if !has_changed {
+    if due == 0 {
         return;
     }
     if env.settings.events & class::HASH != 0 {

@@ -101,7 +101,7 @@ fn other_kinds_of_transactions_have_no_place_inside() {
     assert!(a.run(&["BEGIN"]).starts_with("-ERR BEGIN calls can not be nested"));
     assert_eq!(a.run(&["COMMIT"]), OK);
     a.run(&["MULTI"]);
-    assert!(a.run(&["BEGIN"]).starts_with("-ERR Command not allowed inside a transaction"));
+    assert!(a.run(&["BEGIN"]).starts_with("-ERR Command 'begin' not allowed inside a transaction"));
 }
 
 #[test]

@@ -201,3 +201,38 @@ fn databases_are_emptied_one_or_all() {
     assert_eq!(c.run(&["FLUSHALL"]), "+OK\r\n");
     assert_eq!(c.run(&["DBSIZE"]), ":0\r\n");
 }
+
+#[test]
+fn several_strings_are_set_with_a_time_if_a_condition_holds() {
+    let mut c = TestClient::new();
+    assert_eq!(c.run(&["MSETEX", "2", "a", "1", "b", "2", "EX", "100"]), ":1\r\n");
+    assert_eq!(c.run(&["TTL", "b"]), ":100\r\n");
+    assert_eq!(c.run(&["MSETEX", "2", "a", "9", "c", "9", "NX"]), ":0\r\n");
+    assert_eq!(c.run(&["MSETEX", "2", "a", "9", "c", "9", "XX"]), ":0\r\n");
+    assert_eq!(c.run(&["MSETEX", "2", "a", "3", "b", "4", "XX", "KEEPTTL"]), ":1\r\n");
+    assert_eq!(c.run(&["MGET", "a", "b", "c"]), "*3\r\n$1\r\n3\r\n$1\r\n4\r\n$-1\r\n");
+    assert_eq!(c.run(&["TTL", "a"]), ":100\r\n");
+    for words in [
+        &["MSETEX", "2", "a", "1"][..],
+        &["MSETEX", "0", "a", "1"],
+        &["MSETEX", "1", "a", "1", "EX"],
+    ] {
+        assert!(c.run(words).starts_with("-ERR"), "{words:?}");
+    }
+    let keys = c.run(&["COMMAND", "GETKEYS", "MSETEX", "2", "a", "1", "b", "2", "EX", "1"]);
+    assert_eq!(keys, "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+}
+
+#[test]
+fn keys_are_watched_once_however_many_there_are() {
+    let mut c = TestClient::new();
+    let keys: Vec<String> = (0..50_000).map(|n| format!("key:{n}")).collect();
+    let words: Vec<&str> = ["WATCH"].into_iter().chain(keys.iter().map(String::as_str)).collect();
+    assert_eq!(c.run(&words), "+OK\r\n");
+    assert_eq!(c.run(&words), "+OK\r\n");
+    assert!(c.run(&["CLIENT", "INFO"]).contains(" watch=50000 "));
+    c.run(&["MULTI"]);
+    c.another().run(&["SET", "key:7", "x"]);
+    c.run(&["PING"]);
+    assert_eq!(c.run(&["EXEC"]), "*-1\r\n");
+}

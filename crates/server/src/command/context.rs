@@ -41,7 +41,7 @@ impl Context<'_> {
         let State { data, db, .. } = &mut *self.session;
         let Env { server, stats, now_ms, .. } = &*self.env;
         let mut data = Data::new(data, server, *db, *now_ms, stats, events, patience);
-        data.untouched = untouched;
+        (data.untouched, data.paused) = (untouched, self.env.pause_left_ms().is_some());
         (data, self.out)
     }
 

@@ -68,6 +68,15 @@ pub(super) fn clients(ctx: &Context<'_>, text: &mut String) {
     let (keys, keys_to_their_end) = ctx.env.server.blocking.count_keys();
     line(text, "total_blocking_keys", keys);
     line(text, "total_blocking_keys_on_nokey", keys_to_their_end);
+    let left_ms = ctx.env.pause_left_ms();
+    let (reason, actions) = match (left_ms, ctx.env.pause.all) {
+        (None, _) => ("none", "none"),
+        (Some(_), true) => ("client_pause", "all"),
+        (Some(_), false) => ("client_pause", "write"),
+    };
+    line(text, "paused_reason", reason);
+    line(text, "paused_actions", actions);
+    line(text, "paused_timeout_milliseconds", left_ms.unwrap_or(0));
 }
 
 pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
@@ -161,6 +170,7 @@ pub(super) fn stats(ctx: &Context<'_>, text: &mut String) {
     line(text, "sync_full", 0);
     let (expired, evicted) = server.removed_keys();
     line(text, "expired_keys", expired);
+    line(text, "expired_fields", server.field_expiry.expired.get());
     line(text, "evicted_keys", evicted);
     line(text, "evicted_clients", server.evicted_clients.get());
     line(text, "evicted_scripts", server.scripting.scripts.evicted.get());
@@ -296,7 +306,10 @@ pub(super) fn keyspace(ctx: &Context<'_>, text: &mut String) {
         if cursor != 0 {
             expires = expires * keys / seen.max(1);
         }
-        text.push_str(&format!("db{space}:keys={keys},expires={expires},avg_ttl={average}\r\n"));
+        let timed = ctx.env.server.field_expiry.keys(space, &ctx.env.server.store);
+        text.push_str(&format!(
+            "db{space}:keys={keys},expires={expires},avg_ttl={average},keys_with_volatile_items={timed}\r\n"
+        ));
     }
 }
 

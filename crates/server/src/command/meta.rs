@@ -73,13 +73,14 @@ fn write_info(row: &Command, out: &mut Reply) {
         flag::NAMES.iter().filter(|(bit, _)| row.has(*bit)).map(|(_, name)| *name).collect();
     out.set(flags.len());
     flags.iter().for_each(|name| out.simple(name));
-    for position in [row.keys.first, row.keys.last, row.keys.step] {
+    let step = if row.keys.first == 0 { 0 } else { row.keys.step };
+    for position in [row.keys.first, row.keys.last, step] {
         out.integer(i64::from(position));
     }
     let categories = category::of(row);
     out.set(categories.len());
     categories.iter().for_each(|name| out.simple(&format!("@{name}")));
-    out.array(0);
+    out.set(0);
     write_key_specs(row, out);
     out.array(row.subcommands.len());
     row.subcommands.iter().for_each(|sub| write_info(sub, out));
@@ -88,7 +89,7 @@ fn write_info(row: &Command, out: &mut Reply) {
 fn write_key_specs(row: &Command, out: &mut Reply) {
     let keys = row.keys;
     let has = [keys.first != 0, keys.count_at != 0, keys.word.is_some(), keys.last_word.is_some()];
-    out.array(has.into_iter().map(usize::from).sum());
+    out.set(has.into_iter().map(usize::from).sum());
     if keys.first != 0 {
         // Here the last key is told from the first one on, unless it is told from the end.
         let last = if keys.last >= 0 { keys.last - keys.first } else { keys.last };
@@ -96,7 +97,7 @@ fn write_key_specs(row: &Command, out: &mut Reply) {
         write_key_spec(row, Begin::At(keys.first), "range", &range, out);
     }
     if keys.count_at != 0 {
-        let counted = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
+        let counted = [("keynumidx", 0), ("firstkey", 1), ("keystep", keys.step.max(1))];
         write_key_spec(row, Begin::At(keys.count_at), "keynum", &counted, out);
     }
     if let Some(word) = keys.word {
@@ -230,7 +231,9 @@ fn keys<'a>(ctx: &Context<'a>) -> Result<(&'static Command, Vec<&'a [u8]>), Comm
         let counted = args.get(at).and_then(crate::resp::strict_integer);
         let counted = counted.filter(|n| (0..(args.len() - at) as i64).contains(n));
         let invalid = || CommandError::other("Invalid arguments specified for command");
-        keys.extend(args.iter_from(at + 1).take(counted.ok_or_else(invalid)? as usize));
+        let positions = (at + 1..args.len()).step_by(row.keys.step.max(1) as usize);
+        let counted = counted.ok_or_else(invalid)? as usize;
+        keys.extend(positions.map(|at| args.at(at)).take(counted));
     }
     keys.extend(destination(row.name, args));
     Ok((row, keys))

@@ -175,7 +175,8 @@ impl Keys {
         if self.count_at > 0 {
             let at = self.count_at as usize;
             let counted = args.get(at).and_then(strict_integer).unwrap_or(0).max(0);
-            keys.extend(args.iter_from(at + 1).take(counted as usize));
+            let positions = (at + 1..args.len()).step_by(self.step.max(1) as usize);
+            keys.extend(positions.map(|at| args.at(at)).take(counted as usize));
         }
         if let Some(at) = self.word.and_then(|word| (1..args.len()).find(|at| args.is(*at, word))) {
             keys.extend(args.iter_from(at + 1).take((args.len() - at - 1) / 2));

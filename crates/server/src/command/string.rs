@@ -4,14 +4,15 @@ mod counter;
 mod lcs;
 mod range;
 mod set;
+mod several;
 
 use super::expiry::Unit;
 use super::row::{Command, Group, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
-use crate::data::{atomically, read_keys};
+use crate::data::read_keys;
 use crate::event::class;
 use crate::resp::Args;
-use crate::value::{kind, string_of};
+use crate::value::string_of;
 
 const READ: u32 = READONLY | FAST | QUICK;
 const CHANGE: u32 = WRITE | DENYOOM | FAST | QUICK;
@@ -46,10 +47,12 @@ pub(crate) static ROWS: &[Command] = &[
         .doc("6.2.0", "Returns the value of a key after setting its expiry."),
     row("mget", -2, READONLY | FAST, Keys::ALL, mget)
         .doc("1.0.0", "Returns the values of several keys, as of one moment."),
-    row("mset", -3, WRITE | DENYOOM, Keys::at(1, -1, 2), mset)
+    row("mset", -3, WRITE | DENYOOM, Keys::at(1, -1, 2), several::mset)
         .doc("1.0.1", "Sets several keys at once."),
-    row("msetnx", -3, WRITE | DENYOOM, Keys::at(1, -1, 2), msetnx)
+    row("msetnx", -3, WRITE | DENYOOM, Keys::at(1, -1, 2), several::msetnx)
         .doc("1.0.1", "Sets several keys if none of them exists."),
+    row("msetex", -4, WRITE | DENYOOM, Keys::at(0, 0, 2).counted(1), several::msetex)
+        .doc("9.1.0", "Sets several keys and when they expire, if a condition holds."),
     row("strlen", 2, READ, Keys::ONE, strlen).doc("2.2.0", "Returns the length of a string value."),
     row("append", 3, CHANGE, Keys::ONE, range::append)
         .doc("2.0.0", "Appends to the value of a key, or creates it."),
@@ -216,50 +219,6 @@ fn mget(ctx: &mut Context<'_>) -> Outcome {
                 _ => out.null(),
             })?;
         }
-        Ok(())
-    })
-}
-
-fn mset(ctx: &mut Context<'_>) -> Outcome {
-    let args = ctx.args;
-    if args.len().is_multiple_of(2) {
-        return Err(CommandError::Arity("mset"));
-    }
-    if args.len() == 3 {
-        let mut data = ctx.data();
-        data.set(args.at(1), kind::STRING, args.at(2), None)?;
-        data.notify(class::STRING, "set", args.at(1));
-    } else {
-        atomically(ctx, set_pairs)?;
-    }
-    ctx.out.ok();
-    Ok(())
-}
-
-fn set_pairs(ctx: &mut Context<'_>) -> Outcome {
-    let args = ctx.args;
-    let mut data = ctx.data();
-    for at in (1..args.len()).step_by(2) {
-        data.set(args.at(at), kind::STRING, args.at(at + 1), None)?;
-        data.notify(class::STRING, "set", args.at(at));
-    }
-    Ok(())
-}
-
-fn msetnx(ctx: &mut Context<'_>) -> Outcome {
-    let args = ctx.args;
-    if args.len().is_multiple_of(2) {
-        return Err(CommandError::Arity("msetnx"));
-    }
-    atomically(ctx, |ctx| {
-        for at in (1..args.len()).step_by(2) {
-            if ctx.data().read(args.at(at), |entry| entry.is_some())? {
-                ctx.out.integer(0);
-                return Ok(());
-            }
-        }
-        set_pairs(ctx)?;
-        ctx.out.integer(1);
         Ok(())
     })
 }

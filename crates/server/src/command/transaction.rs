@@ -4,6 +4,7 @@ use super::row::{Command, Group, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
 use crate::data::{Watched, commit_queue};
 use crate::session::{Mobility, Queue};
+use std::collections::HashSet;
 
 const HERE: u32 = NOSCRIPT | LOADING | STALE | FAST | NOT_QUEUED | ALLOW_BUSY;
 
@@ -19,21 +20,17 @@ const fn row(
 }
 
 pub(crate) static ROWS: &[Command] = &[
-    row("multi", 1, HERE, Keys::NONE, multi).doc("1.2.0", "Starts a transaction."),
+    row("multi", 1, HERE | NO_MULTI, Keys::NONE, multi).doc("1.2.0", "Starts a transaction."),
     row("exec", 1, NOSCRIPT | LOADING | STALE | NOT_QUEUED | SKIP_SLOWLOG, Keys::NONE, exec)
         .doc("1.2.0", "Executes all commands of a transaction."),
     row("discard", 1, HERE, Keys::NONE, discard).doc("2.0.0", "Discards a transaction."),
-    row("watch", -2, HERE, Keys::ALL, watch)
+    row("watch", -2, HERE | NO_MULTI, Keys::ALL, watch)
         .doc("2.2.0", "Watches keys: if one changes, the transaction is not executed."),
     row("unwatch", 1, NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, Keys::NONE, unwatch)
         .doc("2.2.0", "Forgets about watched keys."),
 ];
 
 fn multi(ctx: &mut Context<'_>) -> Outcome {
-    if ctx.session.queue.is_some() {
-        ctx.session.queue_failed = true;
-        return Err(CommandError::other("MULTI calls can not be nested"));
-    }
     ctx.session.queue = Some(Queue::default());
     ctx.session.queue_failed = false;
     ctx.out.ok();
@@ -69,19 +66,16 @@ fn discard(ctx: &mut Context<'_>) -> Outcome {
 }
 
 fn watch(ctx: &mut Context<'_>) -> Outcome {
-    if ctx.session.queue.is_some() {
-        ctx.session.queue_failed = true;
-        return Err(CommandError::other("WATCH inside MULTI is not allowed"));
-    }
     let (args, db) = (ctx.args, ctx.session.db);
-    for key in args.iter_from(1) {
-        let known =
-            ctx.session.data.watched.iter().any(|watched| watched.db == db && *watched.key == *key);
-        if !known {
-            let stamp = ctx.data().present_stamp(key);
-            ctx.session.data.watched.push(Watched { db, key: key.into(), stamp });
-        }
-    }
+    let before = std::mem::take(&mut ctx.session.data.watched);
+    let mut known: HashSet<(u8, &[u8])> =
+        before.iter().map(|watched| (watched.db, &*watched.key)).collect();
+    let new: Vec<&[u8]> = args.iter_from(1).filter(|key| known.insert((db, key))).collect();
+    let stamps: Vec<_> = new.iter().map(|key| ctx.data().present_stamp(key)).collect();
+    drop(known);
+    let new =
+        new.into_iter().zip(stamps).map(|(key, stamp)| Watched { db, key: key.into(), stamp });
+    ctx.session.data.watched = before.into_iter().chain(new).collect();
     ctx.out.ok();
     Ok(())
 }

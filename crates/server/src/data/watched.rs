@@ -47,6 +47,7 @@ impl Data<'_> {
     /// Removes the key if its value has expired; the store tells who listens.
     pub(crate) fn shed(&mut self, key: &[u8]) {
         if self.state.is_direct()
+            && !self.paused
             && self.store.expire(self.at(), key)
             && self.server.blocking.is_needed()
         {

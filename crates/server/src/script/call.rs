@@ -189,6 +189,9 @@ impl Permissions {
         if command.has(flag::WRITE) && env.server.saving.refuses_writes(&env.settings) {
             return refused(session::UNSAVED.as_bytes().to_vec());
         }
+        if command.has(flag::WRITE) && env.settings.min_replicas > 0 {
+            return refused(session::NO_REPLICAS.as_bytes().to_vec());
+        }
         if command.has(flag::DENYOOM)
             && env.is_out_of_memory()
             && !self.flags.has(Flags::ALLOW_OOM)

@@ -58,7 +58,7 @@ pub(crate) fn of_script(body: &[u8]) -> Result<(Flags, usize), String> {
     let mut words = line.split_ascii_whitespace();
     let engine = words.next().unwrap_or("");
     if engine != "lua" {
-        return Err(format!("Unexpected engine in script shebang: {engine}"));
+        return Err(format!("Could not find scripting engine '{engine}'"));
     }
     let mut flags = Flags::default();
     for word in words {

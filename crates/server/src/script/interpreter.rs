@@ -21,9 +21,11 @@ use crate::command::{CommandError, Context, Outcome};
 use crate::counter::Gauge;
 use crate::data::{Ending, as_transaction, at_one_cut};
 use crate::env::Server;
-use crate::session::{self, Mobility, UNSAVED};
+use crate::session::{self, Mobility, NO_REPLICAS, UNSAVED};
 use mlua::chunk::ChunkMode;
-use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
+use mlua::{
+    Function, HookTriggers, Lua, LuaOptions, MultiValue, RegistryKey, StdLib, Table, Value, VmState,
+};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -78,7 +80,7 @@ pub(crate) struct Interpreter {
     pub(super) library_environment: Table,
     pub(super) set_loading: Function,
     /// The libraries that this interpreter has loaded, with their functions by name in lower case.
-    pub(super) libraries: Vec<(Arc<Library>, HashMap<String, Function>)>,
+    pub(super) libraries: Vec<(Arc<Library>, HashMap<String, RegistryKey>)>,
     chunks: HashMap<Digest, Function>,
     flushes_seen: u64,
     buffers: Buffers,
@@ -184,6 +186,10 @@ impl Interpreter {
             && server.saving.refuses_writes(settings)
         {
             return Err(CommandError::Coded(UNSAVED.into()));
+        }
+        let may_write = !flags.has(Flags::SAYS_NOTHING) && !flags.has(Flags::NO_WRITES);
+        if may_write && settings.min_replicas > 0 {
+            return Err(CommandError::Coded(NO_REPLICAS.into()));
         }
         if job.kind == Kind::Function {
             let command = ctx.args.iter_from(0).map(<[u8]>::to_vec).collect();

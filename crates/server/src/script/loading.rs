@@ -58,7 +58,7 @@ impl Interpreter {
         let functions: Vec<FunctionInfo> =
             registered.iter().map(|found| found.info.clone()).collect();
         let library = Arc::new(Library { name, text: text.into(), functions });
-        self.keep(library.clone(), registered);
+        self.keep(library.clone(), registered)?;
         Ok(library)
     }
 
@@ -88,18 +88,23 @@ impl Interpreter {
         }
     }
 
-    /// Gives up the functions of libraries that the server has no more: Lua keeps a few thousand of them at most.
+    /// Gives up the functions of libraries that the server has no more.
     fn forget_replaced(&mut self) {
         let now = self.shared.server.scripting.libraries.now();
         self.libraries.retain(|(known, _)| now.contains(known));
+        self.lua.expire_registry_values();
     }
 
-    fn keep(&mut self, library: Arc<Library>, registered: Vec<Registered>) {
-        let functions: HashMap<String, Function> = registered
-            .into_iter()
-            .map(|found| (found.info.name.to_ascii_lowercase(), found.function))
-            .collect();
+    /// Keeps functions in Lua's registry, which has room for any number; there is a limit to those that are held.
+    fn keep(&mut self, library: Arc<Library>, registered: Vec<Registered>) -> Result<(), String> {
+        let mut functions = HashMap::with_capacity(registered.len());
+        for found in registered {
+            let key = self.lua.create_registry_value(found.function);
+            let key = key.map_err(|error| error.to_string())?;
+            functions.insert(found.info.name.to_ascii_lowercase(), key);
+        }
         self.libraries.push((library, functions));
+        Ok(())
     }
 
     /// A function of a library that the server has.
@@ -115,7 +120,7 @@ impl Interpreter {
         let known = |this: &Self| {
             let (_, functions) =
                 this.libraries.iter().find(|(known, _)| Arc::ptr_eq(known, library))?;
-            functions.get(&name).cloned()
+            this.lua.registry_value::<Function>(functions.get(&name)?).ok()
         };
         if let Some(function) = known(self) {
             return Ok(function);
@@ -123,7 +128,7 @@ impl Interpreter {
         self.forget_replaced();
         let (_, code_from) = of_library(&library.text)?;
         let registered = self.run_code(&library.text[code_from..])?;
-        self.keep(library.clone(), registered);
+        self.keep(library.clone(), registered)?;
         known(self).ok_or_else(|| "Function not found".to_owned())
     }
 }

@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::flags::Flags;
 use super::interpreter::Shared;
-use super::libraries::{BAD_NAME, FunctionInfo, is_name};
+use super::libraries::{FunctionInfo, is_name};
 use mlua::{Function, Lua, MultiValue, Table, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -76,6 +76,8 @@ fn text_of(value: &Value) -> Option<Vec<u8>> {
         _ => None,
     }
 }
+
+const BAD_NAME: &str = "Function names can only contain letters, numbers, or underscores(_) and must be at least one character long";
 
 fn checked(name: &[u8]) -> Result<String, Fault> {
     match is_name(name) {

@@ -310,7 +310,8 @@ pub(crate) fn admit(
         return Err(text(crate::command::busy_text(kind)));
     }
     if session.queue.is_some() && command.has(flag::NO_MULTI) {
-        return Err(text("ERR Command not allowed inside a transaction"));
+        let name = command.name;
+        return Err(text(&format!("ERR Command '{name}' not allowed inside a transaction")));
     }
     if let Some(open) = session.data.interactive {
         within_interactive(command, open.stage, session)?;
@@ -360,7 +361,7 @@ fn within_memory(command: &Command, session: &State) -> Result<(), Vec<u8>> {
 }
 
 /// What a write is told while `min-replicas-to-write` asks for replicas: there are none.
-const NO_REPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
+pub(crate) const NO_REPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
 
 /// What a write is told while what it changes could not be saved.
 pub(crate) const UNSAVED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands \

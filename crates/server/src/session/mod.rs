@@ -9,7 +9,7 @@ mod scout;
 mod state;
 
 pub(crate) use buffer::ReadBuffer;
-pub(crate) use dispatch::{UNSAVED, admit, note_if_slow, note_shown, run, show};
+pub(crate) use dispatch::{NO_REPLICAS, UNSAVED, admit, note_if_slow, note_shown, run, show};
 pub(crate) use feed::{Progress, Session};
 pub(crate) use queue::Queue;
 pub(crate) use scout::Scout;

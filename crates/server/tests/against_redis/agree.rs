@@ -76,6 +76,12 @@ pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
     }
     if ours.is_error() || theirs.is_error() {
         let texts = [ours.text(), theirs.text()];
+        // Redis 7.4, whose words ours are, and Valkey 9 say it differently.
+        let name = &request[0];
+        let about_fields = [&b"expire"[..], b"expireat", b"ttl", b"expiretime", b"persist"];
+        if name.starts_with(b"h") && about_fields.iter().any(|end| name.ends_with(end)) {
+            return ours.is_error() && theirs.is_error();
+        }
         // Redis 7.2 says it better than 7.0.
         if texts.iter().all(|text| text.starts_with(b"ERR Unbalanced")) {
             return true;

@@ -122,10 +122,10 @@ fn multi_and_watch_inside_multi_abort_it() {
         &mut c,
         &[
             ("MULTI", "+OK"),
-            ("WATCH k", "-ERR WATCH inside MULTI is not allowed"),
+            ("WATCH k", "-ERR Command 'watch' not allowed inside a transaction"),
             ("EXEC", "-EXECABORT Transaction discarded because of previous errors."),
             ("MULTI", "+OK"),
-            ("MULTI", "-ERR MULTI calls can not be nested"),
+            ("MULTI", "-ERR Command 'multi' not allowed inside a transaction"),
             ("EXEC", "-EXECABORT Transaction discarded because of previous errors."),
         ],
     );

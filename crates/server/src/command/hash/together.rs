@@ -105,6 +105,8 @@ impl<'a> Asked<'a> {
 #[derive(Default)]
 struct Done {
     changed: bool,
+    /// Fields whose time was over.
+    expired: usize,
     is_gone: bool,
     next_due_ms: Option<u64>,
 }
@@ -116,6 +118,8 @@ fn tell(ctx: &mut Context<'_>, done: &Done, names: &[&'static str]) {
     if let Some(time) = done.next_due_ms {
         data.note_field_expiry(key, time);
     }
+    ctx.env.server.field_expiry.expired.add(done.expired as u64);
+    let mut data = ctx.data();
     if done.changed {
         names.iter().for_each(|name| data.notify(class::HASH, name, key));
     }
@@ -156,10 +160,11 @@ pub(crate) fn hsetex(ctx: &mut Context<'_>) -> Outcome {
                 }
             }
         }
+        let expired = if is_over { pairs().count() } else { 0 };
         let is_gone = edit.view().len() == 0;
         let next_due_ms = edit.next_due_ms();
         edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
-        Ok::<_, CommandError>(Some(Done { changed: true, is_gone, next_due_ms }))
+        Ok::<_, CommandError>(Some(Done { changed: true, expired, is_gone, next_due_ms }))
     })??;
     if let Some(done) = &done {
         let names: &[&str] = match (until, is_over) {
@@ -179,7 +184,7 @@ pub(crate) fn hgetex(ctx: &mut Context<'_>) -> Outcome {
     let now_ms = ctx.data().now_ms();
     let until = asked.moment(now_ms, "hgetex")?;
     let is_over = until.is_some_and(|until| until <= now_ms);
-    let done = take(ctx, asked.first, |edit, field| {
+    let mut done = take(ctx, asked.first, |edit, field| {
         let is_timed = edit.view().time_of(field).is_some();
         match (asked.times, until) {
             _ if is_over => edit.remove(field),
@@ -194,6 +199,9 @@ pub(crate) fn hgetex(ctx: &mut Context<'_>) -> Outcome {
             _ => false,
         }
     })?;
+    if !is_over {
+        done.expired = 0;
+    }
     let name = match (asked.times, is_over) {
         (_, true) => "hexpired",
         (Times::Ended, _) => "hpersist",
@@ -209,7 +217,8 @@ pub(crate) fn hgetdel(ctx: &mut Context<'_>) -> Outcome {
         return Err(CommandError::Syntax);
     }
     let asked = Asked::of(ctx.args, false, 1)?;
-    let done = take(ctx, asked.first, HashEdit::remove)?;
+    let mut done = take(ctx, asked.first, HashEdit::remove)?;
+    done.expired = 0;
     tell(ctx, &done, &["hdel"]);
     Ok(())
 }
@@ -226,7 +235,7 @@ fn take(
     data.update(args.at(1), |entry, draft| {
         out.rewind(mark);
         let mut edit = HashEdit::of(entry, now_ms)?;
-        let mut changed = false;
+        let mut touched = 0;
         out.array(args.len() - first);
         for field in args.iter_from(first) {
             let is_there = match edit.view().get(field) {
@@ -239,13 +248,14 @@ fn take(
                     false
                 }
             };
-            changed |= is_there && f(&mut edit, field);
+            touched += usize::from(is_there && f(&mut edit, field));
         }
+        let changed = touched > 0;
         let next_due_ms = edit.next_due_ms();
         let is_gone = changed && edit.view().len() == 0;
         if changed {
             edit.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         }
-        Ok(Done { changed, is_gone, next_due_ms })
+        Ok(Done { changed, expired: touched, is_gone, next_due_ms })
     })?
 }
