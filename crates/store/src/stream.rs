@@ -33,7 +33,8 @@
 //!
 //! # Bounds
 //! A thread's buffer is at most a slice (1/64 of the budget, 4 KiB to 256 KiB) and one write; past that its owner pumps. If another thread is just pumping, it goes
-//! on instead, so while that one is preempted buffers grow by what is written meanwhile. Final and pending bytes
+//! on instead, up to eight slices; from there on each of its writes gives that one up to a millisecond to end. So a thread that is preempted while it pumps costs others
+//! a little memory or time, and one that is stopped there for ever, as only a debugger does it, lets buffers grow by a write a millisecond. Final and pending bytes
 //! together are at most the budget, and a slice per thread: above it the oldest groups go, and who had not read them is told (`floor`). If a
 //! lossless consumer has not read them, or history wants what is pending, writers wait instead. A writer that is stopped between announcement and withdrawal, also where it
 //! holds its own buffer, holds the stream back, never another writer or reader: a feed finds nothing new, each look at the price of a millisecond; what piles up
@@ -93,6 +94,8 @@ const FAILED: u32 = 2;
 const WRITERS_NAP: Duration = Duration::from_millis(10);
 /// Slices of the budget that threads collect before they pump, and the limits of one.
 const SLICES: usize = 64;
+/// Slices that a thread collects beside somebody else's pump before each write gives it a moment.
+const SLICES_AHEAD: usize = 8;
 const SLICE_LEAST: usize = 4 << 10;
 const SLICE_MOST: usize = 256 << 10;
 
@@ -180,10 +183,15 @@ impl<O: Send + Sync + 'static> Stream<O> {
 
     /// What follows the end of an announcement.
     fn withdrawn(&self, clock: &CommitClock, buffered_bytes: usize) {
-        if buffered_bytes >= self.slice_bytes
-            && let Ok(ring) = self.ring.try_lock()
-        {
-            self.pump_into(ring, Some(clock));
+        if buffered_bytes >= self.slice_bytes {
+            let ring = if buffered_bytes < SLICES_AHEAD * self.slice_bytes {
+                self.ring.try_lock().ok()
+            } else {
+                lock_soon(&self.ring)
+            };
+            if let Some(ring) = ring {
+                self.pump_into(ring, Some(clock));
+            }
         }
         self.published.notify();
     }

@@ -97,9 +97,11 @@ fn all_who_wait_get_the_error_and_the_next_call_loads_again() {
             let (store, loads, begun) = (&store, &loads, &begun);
             scope.spawn(move || {
                 let loader = || {
-                    loads.fetch_add(1, Ordering::Relaxed);
-                    begun.wait();
-                    thread::sleep(KEEP);
+                    if loads.fetch_add(1, Ordering::Relaxed) == 0 {
+                        begun.wait();
+                        // Long enough for all others to come, however busy the machine.
+                        thread::sleep(10 * KEEP);
+                    }
                     Err("no network")
                 };
                 if number > 0 {
@@ -538,26 +540,33 @@ fn nobody_reads_what_was_invalidated_before_the_call() {
     };
     thread::scope(|scope| {
         let world = &world;
-        let workers: Vec<_> = (0..6)
+        let invalidators: Vec<_> = (0..2)
             .map(|seed| {
                 scope.spawn(move || {
                     let mut random = Random::new(seed);
-                    for _ in 0..4_000 {
-                        match seed {
-                            0 | 1 => world.invalidate(&mut random),
-                            _ => world.ask(&mut random),
-                        }
+                    (0..1_500).for_each(|_| world.invalidate(&mut random));
+                })
+            })
+            .collect();
+        let askers: Vec<_> = (2..6)
+            .map(|seed| {
+                scope.spawn(move || {
+                    let mut random = Random::new(seed);
+                    while !world.done.load(Ordering::Relaxed) {
+                        world.ask(&mut random);
+                        thread::yield_now();
                     }
                 })
             })
             .collect();
         scope.spawn(|| world.press());
-        let ends: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+        let mut ends: Vec<_> = invalidators.into_iter().map(|thread| thread.join()).collect();
         world.done.store(true, Ordering::Relaxed);
+        ends.extend(askers.into_iter().map(|thread| thread.join()));
         ends.into_iter().for_each(|end| end.unwrap());
     });
     let stats = world.store.stats();
-    assert!(stats.loads > 1_000 && stats.failed_loads > 0, "{stats:?}");
+    assert!(stats.loads > 300 && stats.failed_loads > 0, "{stats:?}");
     assert!(stats.evicted_keys > 0 && stats.expired_keys > 0, "{stats:?}");
 }
 

@@ -163,8 +163,9 @@ fn assert_bounded(stats: &Stats, what: &str) {
     assert!(stats.old_versions <= leases * KEYS + under_way, "{what}: {stats:?}");
     assert!(stats.unreclaimed <= 60_000, "{what}: {stats:?}");
     assert!(stats.pool_bytes <= 32 << 20, "{what}: {stats:?}");
-    // The budget, and a slice and a write for each thread; and what is written while a thread that pumps is preempted.
-    assert!(stats.stream_bytes <= 3 * BUDGET as u64, "{what}: {stats:?}");
+    // The budget, and for each thread what it may be ahead of another one's pump.
+    let ahead = (THREADS + 2) as usize * 10 * BUDGET / 64;
+    assert!(stats.stream_bytes <= (BUDGET + ahead) as u64, "{what}: {stats:?}");
 }
 
 type State = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -239,6 +240,17 @@ impl Reader {
     }
 }
 
+/// Nothing old is left in the end, and who read along has it all.
+fn tidy_up(store: &Store, reader: Option<Reader>, what: &str) {
+    // Each key once more, for an aborted version stays on top until then; then nothing old is left.
+    (0..KEYS).for_each(|number| store.set(AT, &key(number), 0, &[7; VALUE], None).unwrap());
+    if let Some(reader) = reader {
+        reader.end(store, what);
+    }
+    while store.collect(1000) > 0 {}
+    assert_eq!((store.stats().old_versions, store.len(0)), (0, KEYS), "{what}");
+}
+
 /// Runs all others while one thread is stopped; the most that was unreclaimed.
 fn stop_at(deed: Deed, step: Step, has_stream: bool) -> u64 {
     let what = format!("{deed:?} stopped at {step:?}");
@@ -300,13 +312,7 @@ fn stop_at(deed: Deed, step: Step, has_stream: bool) -> u64 {
             _ => assert!(result.is_ok(), "{what}: {result:?}"),
         }
     });
-    // Each key once more, for an aborted version stays on top until then; then nothing old is left.
-    (0..KEYS).for_each(|number| store.set(AT, &key(number), 0, &[7; VALUE], None).unwrap());
-    if let Some(reader) = reader {
-        reader.end(&store, &what);
-    }
-    while store.collect(1000) > 0 {}
-    assert_eq!((store.stats().old_versions, store.len(0)), (0, KEYS), "{what}");
+    tidy_up(&store, reader, &what);
     most
 }
 
