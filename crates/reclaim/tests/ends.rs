@@ -49,6 +49,46 @@ fn the_last_handle_reclaims_everything_though_threads_are_just_exiting() {
     }
 }
 
+/// Who hands over what it has retired, and retires nothing after it: a flush by another thread gets at it.
+#[test]
+fn what_is_handed_over_goes_without_its_thread() {
+    let collector = Collector::new();
+    let drops = Arc::new(AtomicU64::new(0));
+    let both = std::sync::Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let guard = collector.pin();
+            (0..5).for_each(|_| retire_new(&guard, &drops));
+            guard.hand_over();
+            drop(guard);
+            both.wait();
+            both.wait();
+        });
+        both.wait();
+        collector.flush();
+        let dropped = drops.load(Ordering::Relaxed);
+        both.wait();
+        assert_eq!(dropped, 5);
+    });
+}
+
+/// Large nodes do not wait for hundreds of their kind.
+#[test]
+fn large_nodes_fill_a_bag_of_their_own() {
+    struct Large {
+        _bytes: [u8; 1 << 20],
+    }
+    let collector = Collector::new();
+    for round in 0..100 {
+        let guard = collector.pin();
+        let node = Box::into_raw(Box::new(Large { _bytes: [0; 1 << 20] }));
+        // SAFETY: never published.
+        unsafe { guard.retire_box(node, guard.birth()) };
+        drop(guard);
+        assert!(collector.stats().unreclaimed <= 16, "round {round}");
+    }
+}
+
 #[test]
 fn nodes_may_refer_to_what_outlives_only_the_collector() {
     for _ in 0..200 {

@@ -31,6 +31,8 @@ const INBOXES: usize = 64;
 const FULL: usize = 1 << 16;
 /// A page of the calendar spans 64 ms.
 const PAGE_BITS: u32 = 6;
+/// Records of a piece of a page: 4 KiB.
+const PIECE: usize = 256;
 const SPACE_BITS: u32 = 8;
 /// Later than any caller's clock: such values never expire by themselves.
 const FOR_EVER: u64 = 1 << (64 - SPACE_BITS);
@@ -52,9 +54,57 @@ impl Due {
     }
 }
 
+/// The records of one span of time, in pieces that do not move as it grows: most stay as they are until they are due.
+#[derive(Default)]
+struct Page {
+    /// All full but the last; none empty.
+    pieces: Vec<Vec<Due>>,
+}
+
+impl Page {
+    fn push(&mut self, record: Due) {
+        match self.pieces.last_mut() {
+            Some(piece) if piece.len() < PIECE => {
+                // Half as much again: many pages have few records.
+                if piece.len() == piece.capacity() {
+                    piece.reserve_exact((piece.len() / 2).clamp(1, PIECE - piece.len()));
+                }
+                piece.push(record);
+            }
+            last => {
+                let mut piece = Vec::with_capacity(if last.is_some() { PIECE } else { 4 });
+                piece.push(record);
+                self.pieces.push(piece);
+            }
+        }
+    }
+
+    fn records(&self) -> impl Iterator<Item = Due> {
+        self.pieces.iter().flatten().copied()
+    }
+
+    /// Takes out `count` of them, or all.
+    fn take(&mut self, count: usize) -> Vec<Due> {
+        let mut taken = Vec::with_capacity(count.min(PIECE));
+        while taken.len() < count {
+            let Some(piece) = self.pieces.last_mut() else { break };
+            let rest = piece.len().saturating_sub(count - taken.len());
+            taken.extend(piece.drain(rest..));
+            if piece.is_empty() {
+                self.pieces.pop();
+            }
+        }
+        taken
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+}
+
 pub(crate) struct Expiry {
     inboxes: Box<[CachePadded<Mutex<Vec<Due>>>]>,
-    calendar: Mutex<BTreeMap<u64, Vec<Due>>>,
+    calendar: Mutex<BTreeMap<u64, Page>>,
     survey: AtomicBool,
     /// No record of the calendar is due before; inboxes not counted.
     earliest: AtomicU64,
@@ -123,18 +173,21 @@ impl Expiry {
         }
         let mut later = Vec::new();
         while due.len() < most {
-            let Some(mut page) =
-                calendar.first_entry().filter(|page| page.key() << PAGE_BITS <= now)
+            let Some(page) = calendar.first_entry().filter(|page| page.key() << PAGE_BITS <= now)
             else {
                 break;
             };
-            let (ripe, unripe): (Vec<Due>, Vec<Due>) =
-                page.get().iter().partition(|record| record.at() <= now);
-            due.extend(ripe);
-            page.insert(unripe);
-            let page = page.remove_entry();
-            if !page.1.is_empty() {
-                later.push(page);
+            let (span, page) = page.remove_entry();
+            let mut unripe = Page::default();
+            for record in page.records() {
+                if record.at() <= now {
+                    due.push(record);
+                } else {
+                    unripe.push(record);
+                }
+            }
+            if !unripe.is_empty() {
+                later.push((span, unripe));
             }
         }
         calendar.extend(later);
@@ -163,9 +216,8 @@ impl Expiry {
             first + draw % (span + 1)
         });
         let (&page, records) = calendar.range_mut(time..).next()?;
-        let rest = records.len().saturating_sub(count);
-        let taken = records.split_off(rest);
-        if rest == 0 {
+        let taken = records.take(count);
+        if records.is_empty() {
             calendar.remove(&page);
         }
         // Relaxed [records]: only holders of the lock write it
@@ -190,13 +242,14 @@ impl Expiry {
         }
     }
 
-    fn empty_inboxes(&self, calendar: &mut BTreeMap<u64, Vec<Due>>) {
-        let mut moved = 0;
+    fn empty_inboxes(&self, calendar: &mut BTreeMap<u64, Page>) {
+        let (mut moved, mut earliest) = (0, u64::MAX);
         for inbox in &self.inboxes {
             let records = try_lock(inbox).map(|mut records| std::mem::take(&mut *records));
             for record in records.into_iter().flatten() {
                 calendar.entry(record.at() >> PAGE_BITS).or_default().push(record);
                 moved += 1;
+                earliest = earliest.min(record.at());
             }
         }
         if moved > 0 {
@@ -204,12 +257,13 @@ impl Expiry {
             let before = self.records.load(Ordering::Relaxed);
             // Relaxed [records]: only holders of the lock write it
             self.records.store(before + moved, Ordering::Relaxed);
-            self.note_earliest(calendar);
+            // Relaxed [earliest]: only holders of the lock write it
+            self.earliest.fetch_min(earliest, Ordering::Relaxed);
         }
     }
 
-    fn note_earliest(&self, calendar: &BTreeMap<u64, Vec<Due>>) {
-        let records = calendar.first_key_value().into_iter().flat_map(|(_, page)| page);
+    fn note_earliest(&self, calendar: &BTreeMap<u64, Page>) {
+        let records = calendar.first_key_value().into_iter().flat_map(|(_, page)| page.records());
         let earliest = records.map(|record| record.at()).min().unwrap_or(u64::MAX);
         // Relaxed [earliest]: only holders of the lock write it
         self.earliest.store(earliest, Ordering::Relaxed);

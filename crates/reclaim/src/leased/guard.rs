@@ -480,6 +480,15 @@ impl<'c> Guard<'c> {
         self.inner.flush(self.local);
     }
 
+    /// Hands what this thread has retired, and nobody has reclaimed yet, to whoever sweeps next: another thread that retires, a flush, a background
+    /// thread. For what must not wait until this thread retires more.
+    ///
+    /// # Progress
+    /// Wait-free.
+    pub fn hand_over(&self) {
+        self.inner.post_bags(self.local);
+    }
+
     /// Whether this guard is one of `collector`'s: structures check it, since a foreign guard protects nothing of theirs.
     #[inline(always)]
     pub fn is_from(&self, collector: &Collector) -> bool {

@@ -40,6 +40,8 @@ const FENCE_BAGS: usize = SEALED_BAGS / 2;
 pub(crate) const OWN_BAGS: usize = SEALED_BAGS + 4;
 /// Nodes reclaimed a retirement: more than one, so that the ready list drains; few, so that no operation pays for many.
 const RECLAIMS_PER_RETIRE: usize = 4;
+/// A node of so many bytes is a full bag of its own: hundreds of such would be much memory.
+const LARGE_BYTES: usize = 256 << 10;
 /// Aged nodes looked at a sweep, in bags.
 const LOOKS_PER_SWEEP: usize = 8;
 
@@ -62,7 +64,7 @@ impl Inner {
         let full = {
             let mut bags = local.bags.borrow_mut();
             bags.open.push(node);
-            bags.open.len() >= self.batch_len
+            bags.open.len() >= self.batch_len || node.bytes >= LARGE_BYTES
         };
         if full {
             self.bag_is_full(local);

@@ -39,6 +39,9 @@ const CHUNK: usize = 4;
 /// A growth begins when there is an overflow line for every so many bins (as a shift): about five keys to a bin of six slots.
 const LINES_SHIFT: u32 = 2;
 
+/// A table of so many bytes is to go soon after its end.
+const LARGE_TABLE_BYTES: usize = 64 << 10;
+
 /// Words of one bin.
 struct Words {
     words: [u64; MAX_SLOTS],
@@ -197,10 +200,15 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     fn advance_root(&self, guard: &Guard<'_>, table: &Table, next: &Table) {
         let (old, new) =
             (std::ptr::from_ref(table).cast_mut(), std::ptr::from_ref(next).cast_mut());
+        let bytes = table.bytes();
         // AcqRel [root]: all bins were seen moved; pairs with the Acquire load of the root
         if self.root.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             // SAFETY: unreachable from the root; the CAS makes this the only call. Epoch 0 as table invariant 2 has it.
-            unsafe { guard.retire(old.cast(), Epoch::ZERO, table.bytes(), Table::free) };
+            unsafe { guard.retire(old.cast(), Epoch::ZERO, bytes, Table::free) };
+            // Whoever only inserts retires nothing else.
+            if bytes >= LARGE_TABLE_BYTES {
+                guard.hand_over();
+            }
         }
     }
 }
