@@ -51,7 +51,7 @@ pub(crate) fn key_flags(command: &Command, number: usize) -> Flags {
 /// What a command does to its keys, if that is the same for each of them.
 fn key_flags_of_all(command: &Command) -> Flags {
     match command.name {
-        "set" | "mset" | "psetex" | "setex" | "restore" => OVERWRITE,
+        "set" | "mset" | "msetex" | "psetex" | "setex" | "restore" => OVERWRITE,
         "del" | "unlink" | "delifeq" => &["RM", "delete"],
         "exists" | "hexists" | "hlen" | "hstrlen" | "llen" | "memory|usage" | "object|encoding"
         | "object|freq" | "object|idletime" | "object|refcount" | "scard" | "sismember"
@@ -101,11 +101,14 @@ pub(crate) fn key_positions(command: &Command, args: Args<'_>) -> Vec<usize> {
     let mut found = keys.fixed_positions(args.len());
     if keys.count_at > 0 {
         let at = keys.count_at as usize;
-        let counted = args.get(at).and_then(strict_integer).unwrap_or(0);
-        if !(1..args.len().saturating_sub(at) as i64).contains(&counted) {
+        let step = keys.step.max(1) as usize;
+        let places = (at + 1..args.len()).step_by(step);
+        let counted = args.get(at).and_then(strict_integer);
+        let counted = counted.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        if counted == 0 || counted > places.len() {
             return Vec::new();
         }
-        found.extend(at + 1..=at + counted as usize);
+        found.extend(places.take(counted));
     }
     match command.name {
         "sort" => found.extend(destinations(args, 2, &["STORE"])),
