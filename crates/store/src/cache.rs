@@ -16,9 +16,10 @@
 //! # Why no old value replaces a newer one
 //! 1. The leader's transaction reads the key before it loads. A write of the key from then on, a removal too, has a later timestamp, and the commit,
 //!    which validates the key, is refused. The transaction's lease keeps the tombstone of a removal until then.
-//! 2. To remove a key that is absent writes nothing, so it would not be met. But whoever does so looks at the flights after it has found the key absent,
-//!    and if there is one for the key it writes a tombstone (`Engine::removal_matters`). A leader registers its flight before it loads: if the removal
-//!    does not see the flight, the loader begins later than the removal looked, and finds what was true before the removal was called.
+//! 2. To remove a key that is absent writes nothing, so it would not be met. But whoever does so looks whether there are flights at all, then at the key, and if
+//!    there were, at the key's flight and once more at the key: it writes a tombstone if it finds either (`Engine::removal_matters`). A leader registers its
+//!    flight before it loads, and takes it out after its commit. So if the removal finds neither flight nor value, every load of the key had ended before
+//!    the last look and left nothing, or begins later than the removal, and finds what was true before that was called.
 //! 3. A waiter takes the leader's outcome only if it joined before the flight was closed, which comes before the commit, or before the look whether the
 //!    key has been written: so no write of the key ended between the beginning of the load and the waiter's call. If there was a write the flight ends
 //!    void, and the waiters look anew; the leader itself may return what it loaded, for its call was there before the write.
@@ -45,6 +46,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
+use stillpoint_structures::Guard;
 
 impl<O: Send + Sync + 'static> Store<O> {
     /// Reads `key`, and loads it if it is absent: of all who ask for it meanwhile one runs its `load`, and all get what that returned. The value is kept
@@ -302,10 +304,23 @@ fn put<O: Send + Sync + 'static>(
 }
 
 impl<O: Send + Sync + 'static> Engine<O> {
-    /// Whether a removal has to be written: there is a value, or somebody loads one.
+    /// Whether a removal has to be written: there is a value, or somebody loads one. `any_loads`: whether anybody loaded anything before the target was
+    /// looked at.
     #[inline]
-    pub(crate) fn removal_matters(&self, place: &Place<'_, O>, target: &Target<'_, O>) -> bool {
-        target.is_value() || self.loads.has(place.space, place.key)
+    pub(crate) fn removal_matters<'g>(
+        &'g self,
+        guard: &'g Guard<'g>,
+        place: &Place<'g, O>,
+        target: &Target<'g, O>,
+        any_loads: bool,
+    ) -> bool {
+        target.is_value() || any_loads && self.is_being_loaded(guard, place)
+    }
+
+    /// A load may also have ended since the target was looked at: then there is a value.
+    #[cold]
+    fn is_being_loaded<'g>(&'g self, guard: &'g Guard<'g>, place: &Place<'g, O>) -> bool {
+        self.loads.has(place.space, place.key) || self.target(guard, place).is_value()
     }
 
     /// Removes what is being loaded into a space, before it is there.

@@ -92,12 +92,15 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let guard = self.collector.pin();
         let mut reader = Some(reader);
         loop {
+            let any_loads = self.loads.any();
             let target = self.target(&guard, &place);
             plan.check(write, &target)?;
             if write.is_validated && !self.leases.holds(plan.lease) {
                 return Err(CommitError::SnapshotExpired);
             }
-            if matches!(write.write, Write::Removed) && !self.removal_matters(&place, &target) {
+            if matches!(write.write, Write::Removed)
+                && !self.removal_matters(&guard, &place, &target, any_loads)
+            {
                 self.saw(target.base);
                 return Ok(());
             }

@@ -129,10 +129,17 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let place = self.place(at.space, key);
         let guard = self.collector.pin();
         loop {
+            let any_loads = self.loads.any();
             let target = self.target(&guard, &place);
             let mut draft = Draft::of_version(place.index, key);
             let result = f(target.visible(at.now_ms), &mut draft);
-            let Some(new) = self.new_version(&place, &target, at.now_ms, draft.decision)? else {
+            let decision = match draft.decision {
+                Decision::Remove if !self.removal_matters(&guard, &place, &target, any_loads) => {
+                    Decision::Keep
+                }
+                decision => decision,
+            };
+            let Some(new) = new_version(&place, &target, at.now_ms, decision)? else {
                 self.saw(target.base);
                 return Ok(result);
             };
@@ -411,38 +418,34 @@ pub(crate) enum Expiring {
     Never,
 }
 
-impl<O: Send + Sync + 'static> Engine<O> {
-    /// The version that a decision asks for, if any.
-    fn new_version(
-        &self,
-        place: &Place<'_, O>,
-        target: &Target<'_, O>,
-        now_ms: u64,
-        decision: Decision<O>,
-    ) -> Result<Option<NewVersion<O>>, WriteError> {
-        match decision {
-            Decision::Keep => Ok(None),
-            Decision::Refuse(error) => Err(error),
-            Decision::Install(new) => Ok(Some(new)),
-            Decision::Buffer(value) => Ok(Some(place.index.new_version(
+/// The version that a decision asks for, if any.
+fn new_version<O: Send + Sync + 'static>(
+    place: &Place<'_, O>,
+    target: &Target<'_, O>,
+    now_ms: u64,
+    decision: Decision<O>,
+) -> Result<Option<NewVersion<O>>, WriteError> {
+    match decision {
+        Decision::Keep => Ok(None),
+        Decision::Refuse(error) => Err(error),
+        Decision::Install(new) => Ok(Some(new)),
+        Decision::Buffer(value) => Ok(Some(place.index.new_version(
+            place.key,
+            value.value.as_new(),
+            value.kind,
+            value.expire_at_ms,
+        )?)),
+        Decision::Remove => {
+            Ok(Some(place.index.new_version(place.key, NewValue::Tombstone, 0, None)?))
+        }
+        Decision::Expire(expire_at_ms) => {
+            let Some(entry) = target.visible(now_ms) else { return Ok(None) };
+            Ok(Some(place.index.new_version(
                 place.key,
-                value.value.as_new(),
-                value.kind,
-                value.expire_at_ms,
-            )?)),
-            Decision::Remove if !self.removal_matters(place, target) => Ok(None),
-            Decision::Remove => {
-                Ok(Some(place.index.new_version(place.key, NewValue::Tombstone, 0, None)?))
-            }
-            Decision::Expire(expire_at_ms) => {
-                let Some(entry) = target.visible(now_ms) else { return Ok(None) };
-                Ok(Some(place.index.new_version(
-                    place.key,
-                    entry.value().as_new(),
-                    entry.kind(),
-                    expire_at_ms,
-                )?))
-            }
+                entry.value().as_new(),
+                entry.kind(),
+                expire_at_ms,
+            )?))
         }
     }
 }

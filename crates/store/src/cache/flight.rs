@@ -15,7 +15,7 @@
 //! # Orderings
 //! | tag | sites |
 //! |---|---|
-//! | `[flights]` | SeqCst: raised before a leader loads, looked at by who has found absent what it is to remove; invariant 2 of `cache` |
+//! | `[flights]` | SeqCst: raised before a leader loads, looked at by who is to remove a key, before it looks at the key; invariant 2 of `cache` |
 
 use crate::owned_entry::OwnedEntry;
 use crate::stream::Signal;
@@ -112,22 +112,21 @@ impl<O> Loads<O> {
         (table.begun, table.failed)
     }
 
-    /// Whether somebody loads that key.
+    /// Whether anybody loads anything.
     #[inline]
-    pub(crate) fn has(&self, space: u8, key: &[u8]) -> bool {
-        // SeqCst [flights]: after the key was found absent
-        self.count.load(Ordering::SeqCst) != 0 && self.finds(space, key)
+    pub(crate) fn any(&self) -> bool {
+        // SeqCst [flights]: before the key is looked at
+        self.count.load(Ordering::SeqCst) != 0
     }
 
-    #[cold]
-    fn finds(&self, space: u8, key: &[u8]) -> bool {
+    /// Whether somebody loads that key.
+    pub(crate) fn has(&self, space: u8, key: &[u8]) -> bool {
         locked(&self.table).flights.contains_key(&name(space, key))
     }
 
     /// The keys of a space that somebody loads.
     pub(crate) fn keys_of(&self, space: u8) -> Vec<Vec<u8>> {
-        // SeqCst [flights]: as who removes one key
-        if self.count.load(Ordering::SeqCst) == 0 {
+        if !self.any() {
             return Vec::new();
         }
         let table = locked(&self.table);
