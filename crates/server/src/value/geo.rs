@@ -37,7 +37,7 @@ impl Place {
 
     /// The middle of the cell of a score.
     pub(crate) fn of_score(score: f64) -> Self {
-        let bits = score as u64;
+        let bits = cell_of(score);
         let middle = |bits: u64, max: f64| {
             let cells = f64::from(1u32 << BITS);
             let low = -max + bits as f64 / cells * (2.0 * max);
@@ -108,6 +108,13 @@ fn spread(number: u64) -> u64 {
 /// The bits at even places, put together.
 fn every_second(number: u64) -> u64 {
     (0..32).map(|bit| (number >> (2 * bit) & 1) << bit).sum()
+}
+
+/// A score as the integer that Redis makes of it: of what is no cell at all, as the conversion of x86 does.
+fn cell_of(score: f64) -> u64 {
+    const HALF: f64 = 9_223_372_036_854_775_808.0;
+    let whole = |score: f64| if (-HALF..HALF).contains(&score) { score as i64 } else { i64::MIN };
+    if score < HALF { whole(score) as u64 } else { (whole(score - HALF) as u64) ^ (1 << 63) }
 }
 
 #[cfg(test)]
