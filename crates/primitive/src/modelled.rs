@@ -115,7 +115,7 @@ atomic!(AtomicPtr<T>, *mut T);
 
 arithmetic!(AtomicBool, bool, fetch_and fetch_or);
 arithmetic!(AtomicU32, u32, fetch_add fetch_sub fetch_and fetch_or fetch_max);
-arithmetic!(AtomicU64, u64, fetch_add fetch_sub fetch_and fetch_or fetch_max);
+arithmetic!(AtomicU64, u64, fetch_add fetch_sub fetch_and fetch_or fetch_max fetch_min);
 arithmetic!(AtomicUsize, usize, fetch_add fetch_sub fetch_and fetch_or fetch_max);
 
 exclusive!(AtomicU32, u32);
