@@ -22,38 +22,46 @@ use crate::engine::{Engine, Version};
 use crate::entry::VersionStamp;
 use crate::error::CommitError;
 use crate::lease::Lease;
-use crate::reader::Reader;
 use crate::step::Step;
-use crate::transaction::Write;
+use crate::transaction::{Isolation, KeySet, Merges, Touched, Write};
 use crate::write::{Place, Target, raced};
-use stillpoint_structures::{AllocError, Batch, Guard, NewValue, NewVersion};
+use smallvec::SmallVec;
+use stillpoint_structures::{Batch, Guard, NewVersion};
 
-/// What a version takes beside key and value.
-const HEADER_BYTES: usize = 24;
+/// What a merged value takes beside its key, about.
+const MERGED_BYTES: usize = 24;
 
-/// A write on its way to the commit.
-pub(crate) struct PlannedWrite<'t, O> {
-    pub(crate) space: u8,
-    pub(crate) hash: u64,
-    pub(crate) key: &'t [u8],
-    pub(crate) write: &'t Write<O>,
-    /// Whether the key must be as it was at the lease's timestamp.
-    pub(crate) is_validated: bool,
-}
-
-/// Everything a commit needs to know of its transaction.
-pub(crate) struct Plan<'t, O> {
+/// By what a commit is judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
     pub(crate) lease: Lease,
     /// By which the base of a merged value has expired or not.
     pub(crate) now_ms: u64,
-    /// Keys to be validated that are not written.
-    pub(crate) reads: Vec<ReadKey>,
-    /// Intervals to be validated.
-    pub(crate) ranges: Vec<ReadRange>,
-    /// Ascending by space, hash and key.
-    pub(crate) writes: Vec<PlannedWrite<'t, O>>,
+    pub(crate) isolation: Isolation,
     pub(crate) priority: bool,
 }
+
+/// Everything a commit needs to know of its transaction.
+pub(crate) struct Plan<'t, O: Send + Sync + 'static> {
+    pub(crate) terms: Terms,
+    /// What was done with each key. The commit takes the writes out.
+    pub(crate) keys: &'t mut KeySet<O>,
+    /// Intervals to be validated.
+    pub(crate) ranges: Vec<ReadRange>,
+}
+
+/// How much a plan is.
+#[derive(Default)]
+struct Size {
+    writes: usize,
+    /// Keys to be validated that are not written.
+    reads: usize,
+    /// About as many bytes as the values take.
+    bytes: usize,
+}
+
+/// Of one commit: those of a transfer, with something to spare, without an allocation.
+type AllInstalled<'g, O> = SmallVec<[Installed<'g, O>; 4]>;
 
 struct Installed<'g, O: Send + Sync + 'static> {
     place: Place<'g, O>,
@@ -62,104 +70,97 @@ struct Installed<'g, O: Send + Sync + 'static> {
 }
 
 impl<O: Send + Sync + 'static> Engine<O> {
-    /// Commits. The reader is given up as soon as there is a verdict, so that a commit keeps no old versions for itself.
-    pub(crate) fn commit(&self, plan: Plan<'_, O>, reader: Reader<O>) -> Result<(), CommitError> {
-        let bytes = plan.bytes();
-        if bytes > 0 {
-            self.admit(bytes, plan.now_ms).map_err(CommitError::Write)?;
+    /// Commits. The lease is given back as soon as there is a verdict, so that a commit keeps no old versions for itself.
+    pub(crate) fn commit(
+        &self,
+        plan: Plan<'_, O>,
+        held: &mut Option<Lease>,
+    ) -> Result<(), CommitError> {
+        let size = plan.size();
+        if size.bytes > 0 {
+            self.admit(size.bytes, plan.terms.now_ms).map_err(CommitError::Write)?;
         }
-        let result = match &plan.writes[..] {
-            [] => Ok(()),
-            [only] if plan.reads.is_empty() && plan.ranges.is_empty() => {
-                self.commit_one(&plan, only, reader)
-            }
-            _ => self.commit_many(plan, reader),
+        let result = match (size.writes, size.reads + plan.ranges.len()) {
+            (0, _) => Ok(()),
+            (1, 0) => self.commit_one(plan, held),
+            _ => self.commit_many(plan, &size, held),
         };
+        self.give_back(held);
         if matches!(result, Err(CommitError::Conflict { .. } | CommitError::SnapshotExpired)) {
             self.counters.own().add(Figure::Aborts, 1);
         }
         result.and_then(|()| self.settled().map_err(CommitError::Write))
     }
 
-    fn commit_one(
-        &self,
-        plan: &Plan<'_, O>,
-        write: &PlannedWrite<'_, O>,
-        reader: Reader<O>,
-    ) -> Result<(), CommitError> {
-        let place = self.planned_place(write);
-        let mut ready = self.planned_version(&place, write)?;
+    fn give_back(&self, held: &mut Option<Lease>) {
+        if let Some(lease) = held.take() {
+            self.leases.release(lease);
+        }
+    }
+
+    fn commit_one(&self, plan: Plan<'_, O>, held: &mut Option<Lease>) -> Result<(), CommitError> {
+        let Plan { terms, keys, .. } = plan;
+        let (entries, bytes) = keys.parts();
+        let Some(touched) = entries.iter_mut().find(|touched| touched.write.is_some()) else {
+            return Ok(());
+        };
+        let is_validated = touched.is_validated(terms.isolation);
+        let Some(mut write) = touched.write.take() else { return Ok(()) };
+        let place = self.touched_place(touched, bytes);
         let guard = self.collector.pin();
-        let mut reader = Some(reader);
         loop {
             let any_loads = self.loads.any();
             let target = self.target(&guard, &place);
-            plan.check(write, &target)?;
-            if write.is_validated && !self.leases.holds(plan.lease) {
+            terms.check(is_validated, &place, &target)?;
+            if is_validated && !self.leases.holds(terms.lease) {
                 return Err(CommitError::SnapshotExpired);
             }
-            if matches!(write.write, Write::Removed)
-                && !self.removal_matters(&guard, &place, &target, any_loads)
-            {
+            let (new, merges) = terms.version(&place, write, &target)?;
+            if new.is_tombstone() && !self.removal_matters(&guard, &place, &target, any_loads) {
                 self.saw(target.base);
                 return Ok(());
             }
-            let new = plan.version(&place, write, &target, &mut ready)?;
-            match self.write_then(&guard, &place, &target, new, || drop(reader.take())) {
+            let give_back = || self.give_back(held);
+            match self.write_then(&guard, &place, &target, new, give_back) {
                 Ok(()) => return Ok(()),
                 Err(refused) => {
-                    ready = write.again(raced(refused).map_err(CommitError::Write)?);
+                    write = again(raced(refused).map_err(CommitError::Write)?, merges);
                 }
             }
         }
     }
 
-    fn planned_place<'k>(&'k self, write: &PlannedWrite<'k, O>) -> Place<'k, O> {
-        let index = self.space(write.space);
-        Place { index, space: write.space, hash: write.hash, key: write.key }
+    #[inline]
+    fn touched_place<'k>(&'k self, touched: &Touched<O>, bytes: &'k [u8]) -> Place<'k, O> {
+        let index = self.space(touched.space);
+        Place { index, space: touched.space, hash: touched.hash, key: touched.key(bytes) }
     }
 
-    /// The version to install, unless it depends on the base.
-    fn planned_version(
+    fn commit_many(
         &self,
-        place: &Place<'_, O>,
-        write: &PlannedWrite<'_, O>,
-    ) -> Result<Option<NewVersion<O>>, CommitError> {
-        match write.write {
-            Write::Removed => {
-                made(place.index.new_version(write.key, NewValue::Tombstone, 0, None))
-            }
-            Write::Value(value) => made(place.index.new_version(
-                write.key,
-                value.value.as_new(),
-                value.kind,
-                value.expire_at_ms,
-            )),
-            Write::Merge(_) => Ok(None),
-        }
-    }
-
-    fn commit_many(&self, mut plan: Plan<'_, O>, reader: Reader<O>) -> Result<(), CommitError> {
+        plan: Plan<'_, O>,
+        size: &Size,
+        held: &mut Option<Lease>,
+    ) -> Result<(), CommitError> {
         let mut announcement = self.announce().map_err(CommitError::Write)?;
         let guard = self.collector.pin();
-        let reads = std::mem::take(&mut plan.reads);
-        let ranges = std::mem::take(&mut plan.ranges);
-        let needs_lease = !reads.is_empty()
-            || !ranges.is_empty()
-            || plan.writes.iter().any(|write| write.is_validated);
-        let descriptor = Descriptor::new(plan.lease, needs_lease, (reads, ranges), plan.priority);
+        let Plan { terms, keys, ranges } = plan;
+        let (entries, bytes) = keys.ordered();
+        let descriptor = terms.descriptor(entries, bytes, size.reads, ranges);
         let mut batch = Batch::new(&guard, descriptor);
         let descriptor = batch.descriptor();
-        let mut installed = Vec::with_capacity(plan.writes.len());
-        let mut result = self.install_all(&guard, &mut batch, &plan, &mut installed);
+        let mut installed = AllInstalled::with_capacity(size.writes);
+        let mut result =
+            self.install_all(&guard, &mut batch, terms, (entries, bytes), &mut installed);
         if result.is_ok() {
-            result = self.reach_verdict(&guard, descriptor, &plan);
+            let first = installed.first().map_or(&[][..], |write| write.place.key);
+            result = self.reach_verdict(&guard, descriptor, first);
         } else {
             // So that nobody waits for what will not come.
             descriptor.kill();
         }
         self.at_step(Step::Decided);
-        drop(reader);
+        self.give_back(held);
         match result {
             Ok(()) => {
                 let stamp = descriptor.stamp();
@@ -170,10 +171,11 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 batch.finish(Some(stamp.0));
                 self.at_step(Step::Finished);
                 drop(announcement);
+                let own = self.counters.own();
                 for write in installed {
-                    self.written(&guard, &write.place, write.version, stamp, write.base);
+                    self.written(&guard, &write.place, write.version, stamp, write.base, &own);
                 }
-                self.counters.own().add(Figure::Commits, 1);
+                own.add(Figure::Commits, 1);
             }
             Err(_) => {
                 drop(announcement);
@@ -183,7 +185,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         }
         // Twice as many as it may have left behind, so that they do not become more and more where nobody else looks after them.
         if self.limbo.own_waits() {
-            self.tidy_own(2 * plan.writes.len());
+            self.tidy_own(2 * size.writes);
         }
         result
     }
@@ -192,19 +194,21 @@ impl<O: Send + Sync + 'static> Engine<O> {
         &'g self,
         guard: &'g Guard<'g>,
         batch: &mut Batch<'g, O, Descriptor>,
-        plan: &'g Plan<'_, O>,
-        installed: &mut Vec<Installed<'g, O>>,
+        terms: Terms,
+        (entries, bytes): (&mut [Touched<O>], &'g [u8]),
+        installed: &mut AllInstalled<'g, O>,
     ) -> Result<(), CommitError> {
-        for write in &plan.writes {
-            let place = self.planned_place(write);
-            let mut ready = self.planned_version(&place, write)?;
+        for touched in entries {
+            let is_validated = touched.is_validated(terms.isolation);
+            let Some(mut write) = touched.write.take() else { continue };
+            let place = self.touched_place(touched, bytes);
             loop {
                 let target = self.target(guard, &place);
-                plan.check(write, &target)?;
+                terms.check(is_validated, &place, &target)?;
                 if batch.descriptor().status() == Status::Aborted {
-                    return Err(conflict(write.key));
+                    return Err(conflict(place.key));
                 }
-                let mut new = plan.version(&place, write, &target, &mut ready)?;
+                let (mut new, merges) = terms.version(&place, write, &target)?;
                 self.touch_new(&mut new, target.base);
                 let mut install =
                     |new| batch.install(place.index, place.hash, target.head.as_ref(), new);
@@ -220,7 +224,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
                         break;
                     }
                     Err(refused) => {
-                        ready = write.again(raced(refused).map_err(CommitError::Write)?);
+                        write = again(raced(refused).map_err(CommitError::Write)?, merges);
                     }
                 }
             }
@@ -233,16 +237,16 @@ impl<O: Send + Sync + 'static> Engine<O> {
         &self,
         guard: &'g Guard<'g>,
         descriptor: &'g Descriptor,
-        plan: &Plan<'_, O>,
+        first: &[u8],
     ) -> Result<(), CommitError> {
         if !descriptor.prepare() {
-            return Err(conflict(plan.writes.first().map_or(&[], |write| write.key)));
+            return Err(conflict(first));
         }
         self.at_step(Step::Prepared);
         if self.decide(guard, descriptor) == Status::Committed {
             return Ok(());
         }
-        if descriptor.needs_lease && !self.leases.holds(plan.lease) {
+        if descriptor.needs_lease && !self.leases.holds(descriptor.lease) {
             return Err(CommitError::SnapshotExpired);
         }
         let timestamp = descriptor.fix_timestamp(&self.clock);
@@ -251,7 +255,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     }
 
     /// Sees to the versions of an aborted commit.
-    fn abandon<'g>(&'g self, guard: &'g Guard<'g>, installed: Vec<Installed<'g, O>>) {
+    fn abandon<'g>(&'g self, guard: &'g Guard<'g>, installed: AllInstalled<'g, O>) {
         let own = self.counters.own();
         for write in &installed {
             own.add(Figure::Versions, 1);
@@ -265,60 +269,86 @@ impl<O: Send + Sync + 'static> Engine<O> {
 }
 
 impl<O: Send + Sync + 'static> Plan<'_, O> {
-    /// About as many bytes as its values take.
-    fn bytes(&self) -> usize {
-        let sizes = self.writes.iter().map(|write| match write.write {
-            Write::Removed => 0,
-            Write::Value(value) => write.key.len() + value.value.len() + HEADER_BYTES,
-            Write::Merge(_) => write.key.len() + HEADER_BYTES,
-        });
-        sizes.sum()
+    fn size(&self) -> Size {
+        let mut size = Size::default();
+        for touched in self.keys.entries() {
+            match &touched.write {
+                None => size.reads += usize::from(touched.is_validated(self.terms.isolation)),
+                Some(write) => {
+                    size.writes += 1;
+                    size.bytes += match write {
+                        Write::Version(new) if new.is_tombstone() => 0,
+                        Write::Version(new) => new.bytes(),
+                        Write::Merge(_) => self.keys.key_of(touched).len() + MERGED_BYTES,
+                    };
+                }
+            }
+        }
+        size
     }
+}
 
+impl Terms {
     /// Refuses early what validation would refuse.
-    fn check(
-        &self,
-        write: &PlannedWrite<'_, O>,
+    fn check<O: Send + Sync + 'static>(
+        self,
+        is_validated: bool,
+        place: &Place<'_, O>,
         target: &Target<'_, O>,
     ) -> Result<(), CommitError> {
-        let changed = write.is_validated
-            && target.base.is_some_and(|(_, stamp)| stamp.timestamp() > self.lease.read_timestamp);
-        if changed { Err(conflict(write.key)) } else { Ok(()) }
+        let is_later =
+            |(_, stamp): (_, VersionStamp)| stamp.timestamp() > self.lease.read_timestamp;
+        if is_validated && target.base.is_some_and(is_later) {
+            return Err(conflict(place.key));
+        }
+        Ok(())
     }
 
-    /// The version to install on `target`: the one that is ready, or what the operations make of the base.
-    fn version(
-        &self,
+    /// The version to install on `target`: the one that is there, or what the operations make of the base; those come back too.
+    fn version<O: Send + Sync + 'static>(
+        self,
         place: &Place<'_, O>,
-        write: &PlannedWrite<'_, O>,
+        write: Write<O>,
         target: &Target<'_, O>,
-        ready: &mut Option<NewVersion<O>>,
-    ) -> Result<NewVersion<O>, CommitError> {
-        if let Some(new) = ready.take() {
-            return Ok(new);
-        }
-        let Write::Merge(merges) = write.write else {
-            unreachable!("all other writes are ready until they are installed")
+    ) -> Result<(NewVersion<O>, Option<Merges>), CommitError> {
+        let merges = match write {
+            Write::Version(new) => return Ok((new, None)),
+            Write::Merge(merges) => merges,
         };
-        let refused = |reason| CommitError::Merge { key: write.key.to_vec(), reason };
+        let refused = |reason| CommitError::Merge { key: place.key.to_vec(), reason };
         let Buffered { value, kind, expire_at_ms } =
             merges.apply(target.visible(self.now_ms)).map_err(refused)?;
-        let new = place.index.new_version(write.key, value.as_new(), kind, expire_at_ms);
-        new.map_err(|error| CommitError::Write(error.into()))
+        let new = place.index.new_version(place.key, value.as_new(), kind, expire_at_ms);
+        Ok((new.map_err(|error| CommitError::Write(error.into()))?, Some(merges)))
+    }
+
+    fn descriptor<O: Send + Sync + 'static>(
+        self,
+        entries: &[Touched<O>],
+        bytes: &[u8],
+        reads: usize,
+        ranges: Vec<ReadRange>,
+    ) -> Descriptor {
+        let validated = entries.iter().filter(|touched| touched.is_validated(self.isolation));
+        let mut needs_lease = !ranges.is_empty();
+        let mut keys = Vec::with_capacity(reads);
+        for touched in validated {
+            needs_lease = true;
+            if touched.write.is_none() {
+                let (space, hash) = (touched.space, touched.hash);
+                keys.push(ReadKey { space, hash, key: touched.key(bytes).into() });
+            }
+        }
+        Descriptor::new(self.lease, needs_lease, (keys, ranges), self.priority)
     }
 }
 
-impl<O: Send + Sync + 'static> PlannedWrite<'_, O> {
-    /// What is left of a version that was too late: itself, unless it was made for another base.
-    fn again(&self, late: NewVersion<O>) -> Option<NewVersion<O>> {
-        (!matches!(self.write, Write::Merge(_))).then_some(late)
+/// What is left to write of a version that was too late: itself, unless it was made for another base.
+fn again<O: Send + Sync + 'static>(late: NewVersion<O>, merges: Option<Merges>) -> Write<O> {
+    match merges {
+        None => Write::Version(late),
+        Some(merges) => Write::Merge(merges),
     }
-}
-
-fn made<O: Send + Sync + 'static>(
-    new: Result<NewVersion<O>, AllocError>,
-) -> Result<Option<NewVersion<O>>, CommitError> {
-    new.map(Some).map_err(|error| CommitError::Write(error.into()))
 }
 
 fn conflict(key: &[u8]) -> CommitError {

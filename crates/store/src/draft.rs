@@ -1,7 +1,6 @@
 //! [`Draft`]: what an update closure says shall become of its key.
 //!
-//! A draft of a single-key update builds the new version at once, so a value is copied once, from the closure's parts into its place in the
-//! store; a draft of a transaction keeps the value until the commit.
+//! A draft builds the new version at once, so a value is copied once, from the closure's parts into its place in the store.
 
 use crate::engine::Index;
 use crate::entry::Value;
@@ -15,7 +14,7 @@ pub(crate) enum OwnedValue<O> {
     Object(Arc<O>),
 }
 
-/// A value with what belongs to it, kept by a transaction.
+/// A value with what belongs to it, as merging makes it.
 pub(crate) struct Buffered<O> {
     pub(crate) value: OwnedValue<O>,
     pub(crate) kind: u8,
@@ -26,31 +25,22 @@ pub(crate) enum Decision<O: Send + Sync + 'static> {
     Keep,
     Remove,
     Install(NewVersion<O>),
-    Buffer(Buffered<O>),
     /// Same value and kind, other expiry.
     Expire(Option<u64>),
     Refuse(WriteError),
 }
 
-enum Target<'d, O: Send + Sync + 'static> {
-    Version { index: &'d Index<O>, key: &'d [u8] },
-    Buffer,
-}
-
 /// Collects the decision of one run of an update closure; saying nothing keeps the key as it is.
 /// A later call replaces an earlier one.
 pub struct Draft<'d, O: Send + Sync + 'static> {
-    target: Target<'d, O>,
+    index: &'d Index<O>,
+    key: &'d [u8],
     pub(crate) decision: Decision<O>,
 }
 
 impl<'d, O: Send + Sync + 'static> Draft<'d, O> {
     pub(crate) fn of_version(index: &'d Index<O>, key: &'d [u8]) -> Self {
-        Draft { target: Target::Version { index, key }, decision: Decision::Keep }
-    }
-
-    pub(crate) fn buffered() -> Self {
-        Draft { target: Target::Buffer, decision: Decision::Keep }
+        Draft { index, key, decision: Decision::Keep }
     }
 
     /// Sets the value to the concatenation of `parts`.
@@ -58,27 +48,19 @@ impl<'d, O: Send + Sync + 'static> Draft<'d, O> {
     /// # Cost
     /// Copies the parts once.
     pub fn put(&mut self, kind: u8, parts: &[&[u8]], expire_at_ms: Option<u64>) {
-        self.decision = match self.target {
-            Target::Version { index, key } => {
-                install(index, key, NewValue::Parts(parts), kind, expire_at_ms)
-            }
-            Target::Buffer => Decision::Buffer(Buffered {
-                value: OwnedValue::Bytes(parts.concat()),
-                kind,
-                expire_at_ms,
-            }),
-        };
+        self.install(NewValue::Parts(parts), kind, expire_at_ms);
     }
 
     /// Sets the value to an object.
     pub fn put_object(&mut self, kind: u8, object: Arc<O>, expire_at_ms: Option<u64>) {
-        self.decision = match self.target {
-            Target::Version { index, key } => {
-                install(index, key, NewValue::Object(object), kind, expire_at_ms)
-            }
-            Target::Buffer => {
-                Decision::Buffer(Buffered { value: OwnedValue::Object(object), kind, expire_at_ms })
-            }
+        self.install(NewValue::Object(object), kind, expire_at_ms);
+    }
+
+    fn install(&mut self, value: NewValue<'_, O>, kind: u8, expire_at_ms: Option<u64>) {
+        let new = self.index.new_version(self.key, value, kind, expire_at_ms);
+        self.decision = match new {
+            Ok(new) => Decision::Install(new),
+            Err(error) => Decision::Refuse(error.into()),
         };
     }
 
@@ -90,19 +72,6 @@ impl<'d, O: Send + Sync + 'static> Draft<'d, O> {
     /// Removes the key.
     pub fn remove(&mut self) {
         self.decision = Decision::Remove;
-    }
-}
-
-fn install<O: Send + Sync + 'static>(
-    index: &Index<O>,
-    key: &[u8],
-    value: NewValue<'_, O>,
-    kind: u8,
-    expire_at_ms: Option<u64>,
-) -> Decision<O> {
-    match index.new_version(key, value, kind, expire_at_ms) {
-        Ok(new) => Decision::Install(new),
-        Err(error) => Decision::Refuse(error.into()),
     }
 }
 
@@ -125,14 +94,6 @@ impl<O> Clone for OwnedValue<O> {
 }
 
 impl<O> OwnedValue<O> {
-    /// Bytes; of an object none, it is there already.
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            OwnedValue::Bytes(bytes) => bytes.len(),
-            OwnedValue::Object(_) => 0,
-        }
-    }
-
     pub(crate) fn as_new(&self) -> NewValue<'_, O> {
         match self {
             OwnedValue::Bytes(bytes) => NewValue::Bytes(bytes),

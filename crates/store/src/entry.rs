@@ -80,15 +80,25 @@ impl<'g, O: Send + Sync + 'static> Entry<'g, O> {
     /// What a reader sees of a committed version at `now_ms`: nothing of a tombstone or an expired value.
     #[inline]
     pub(crate) fn of(version: Version<'g, O>, stamp: VersionStamp, now_ms: u64) -> Option<Self> {
-        let value = match version.value() {
+        let parts = (version.key(), version.value(), version.kind(), version.expire_at());
+        Entry::of_parts(parts, stamp, now_ms)
+    }
+
+    /// The same of key, value, kind and expiry.
+    #[inline(always)]
+    pub(crate) fn of_parts(
+        (key, value, kind, expire_at_ms): (&'g [u8], ValueRef<'g, O>, u8, Option<u64>),
+        stamp: VersionStamp,
+        now_ms: u64,
+    ) -> Option<Self> {
+        let value = match value {
             ValueRef::Bytes(bytes) => Value::Bytes(bytes),
             ValueRef::Object(object) => Value::Object(object),
             ValueRef::Tombstone => return None,
         };
-        let expire_at_ms = version.expire_at();
         if expire_at_ms.is_some_and(|at| at <= now_ms) {
             return None;
         }
-        Some(Entry { key: version.key(), value, kind: version.kind(), expire_at_ms, stamp })
+        Some(Entry { key, value, kind, expire_at_ms, stamp })
     }
 }

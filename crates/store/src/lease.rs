@@ -30,7 +30,7 @@
 //! # Orderings
 //! | tag | sites |
 //! |---|---|
-//! | `[lease]` | all SeqCst: store word / load clock here against stamp version / load words there (invariant 2); claims and the number of groups are part of the same order |
+//! | `[lease]` | SeqCst: store word / load clock here against stamp version / load words there (invariant 2); claims and the number of groups are part of the same order. Only a word is set free with Release: who sees it held for longer is careful for longer, and the next owner sees it by the bit |
 //! | `[deadline]` | Relaxed: read between two looks at the word, of which the CAS is the second |
 //!
 //! # Progress
@@ -127,8 +127,8 @@ impl LeaseRegistry {
     }
 
     pub(crate) fn release(&self, lease: Lease) {
-        // SeqCst [lease]: from here writers need keep nothing for us
-        self.slot(lease.slot).word.store(FREE, Ordering::SeqCst);
+        // Release [lease]: from here writers need keep nothing for us; who sees this late keeps too much, and the bit is set free behind it
+        self.slot(lease.slot).word.store(FREE, Ordering::Release);
         // SeqCst [lease]: the slot may have another owner now
         self.groups
             .at(lease.slot / GROUP)
@@ -159,8 +159,11 @@ impl LeaseRegistry {
         let own = thread_slot::claim_current().unwrap_or(0) % GROUP;
         let mut group = 0;
         loop {
-            // SeqCst [lease]: writers look into the group from here on
-            self.used_groups.fetch_max(group + 1, Ordering::SeqCst);
+            // SeqCst [lease]: what is seen to be in use stays so, for writers that look later
+            if self.used_groups.load(Ordering::SeqCst) <= group {
+                // SeqCst [lease]: writers look into the group from here on
+                self.used_groups.fetch_max(group + 1, Ordering::SeqCst);
+            }
             let claimed = &self.groups.at(group).claimed;
             // Relaxed [lease]: a hint, the fetch_or decides
             let taken = claimed.load(Ordering::Relaxed);

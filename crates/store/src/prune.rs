@@ -16,7 +16,7 @@
 //!
 //! With no lease alive a write costs one look at the leases and one cut, and chains are one version long.
 
-use crate::counters::Figure;
+use crate::counters::{Figure, Own};
 use crate::descriptor::Status;
 use crate::engine::{Engine, HeadOf, Index, Version, uncapped};
 use crate::entry::VersionStamp;
@@ -44,11 +44,12 @@ impl<O: Send + Sync + 'static> Engine<O> {
         version: Version<'g, O>,
         stamp: VersionStamp,
         base: (Version<'g, O>, VersionStamp),
+        own: &Own<'_>,
     ) {
         if !self.leases.idle() {
             return self.prune_with_leases(place, version, stamp, base);
         }
-        self.count_pruned(place.index.prune(version, |_| false));
+        count_pruned(own, place.index.prune(version, |_| false));
         if version.older().is_some() {
             self.limbo.push(NO_LEASE, waiting(place, base.1));
         }
@@ -174,16 +175,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
         }
     }
 
-    #[inline]
     fn count_pruned(&self, pruned: Pruned) {
-        if pruned.versions != 0 {
-            let own = self.counters.own();
-            own.add(Figure::Versions, -(pruned.versions as i64));
-            own.add(Figure::VersionBytes, -(pruned.bytes as i64));
-            if pruned.object_bytes != 0 {
-                own.add(Figure::ObjectBytes, -(pruned.object_bytes as i64));
-            }
-        }
+        count_pruned(&self.counters.own(), pruned);
     }
 
     /// Sees to a key whose version an aborted commit leaves behind.
@@ -350,6 +343,17 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// Bytes of versions beside the newest committed values, their objects' left out.
     pub(crate) fn old_version_bytes(&self) -> u64 {
         self.counters.difference(Figure::VersionBytes, Figure::LiveBytes)
+    }
+}
+
+#[inline]
+fn count_pruned(own: &Own<'_>, pruned: Pruned) {
+    if pruned.versions != 0 {
+        own.add(Figure::Versions, -(pruned.versions as i64));
+        own.add(Figure::VersionBytes, -(pruned.bytes as i64));
+        if pruned.object_bytes != 0 {
+            own.add(Figure::ObjectBytes, -(pruned.object_bytes as i64));
+        }
     }
 }
 

@@ -67,13 +67,13 @@ impl<'s, O: Send + Sync + 'static> SnapshotRange<'s, O> {
         while let Some(found) = self.cursor.pop(&self.reader.engine, side) {
             let show =
                 |entry: Option<Entry<'_, O>>| entry.and_then(|entry| f.take().map(|f| f(entry)));
-            let shown = self.reader.get_hashed(self.space, found.hash, &found.key, show)?;
+            let shown = self.reader.view().get_hashed(self.space, found.hash, &found.key, show)?;
             if shown.is_some() {
                 return Ok(shown);
             }
         }
         // What was not met need not have been absent, if the lease ended before.
-        self.reader.check().map(|()| None)
+        self.reader.view().check().map(|()| None)
     }
 
     fn copied(&mut self, side: Side) -> Option<Result<OwnedEntry<O>, SnapshotExpired>> {

@@ -1,4 +1,4 @@
-//! [`Reader`]: a lease with what it needs to read by it. Snapshots share one, a transaction owns one.
+//! [`View`]: reading by a lease; [`Reader`]: a lease that snapshots share. A transaction holds its lease itself.
 //!
 //! # Invariants
 //! 1. A read looks at the lease after the walk. If the lease still holds, every version that the read needed was linked during the walk; if not,
@@ -14,6 +14,7 @@ use std::sync::Arc;
 /// Steps over empty bins that an iteration makes for one key that it was asked for.
 pub(crate) const EMPTY_BINS: usize = 10;
 
+/// A lease that is held for as long as this lives.
 pub(crate) struct Reader<O: Send + Sync + 'static> {
     pub(crate) engine: Arc<Engine<O>>,
     pub(crate) lease: Lease,
@@ -28,10 +29,31 @@ impl<O: Send + Sync + 'static> Drop for Reader<O> {
 
 impl<O: Send + Sync + 'static> Reader<O> {
     pub(crate) fn new(engine: Arc<Engine<O>>, now_ms: u64) -> Self {
-        let lease = engine.leases.take_by(&engine.clock, || engine.at_step(Step::LeaseAnnounced));
+        let lease = engine.take_lease();
         Reader { engine, lease, now_ms }
     }
 
+    #[inline]
+    pub(crate) fn view(&self) -> View<'_, O> {
+        View { engine: &self.engine, lease: self.lease, now_ms: self.now_ms }
+    }
+}
+
+impl<O: Send + Sync + 'static> Engine<O> {
+    #[inline]
+    pub(crate) fn take_lease(&self) -> Lease {
+        self.leases.take_by(&self.clock, || self.at_step(Step::LeaseAnnounced))
+    }
+}
+
+/// Reads by a lease that somebody holds.
+pub(crate) struct View<'e, O: Send + Sync + 'static> {
+    pub(crate) engine: &'e Engine<O>,
+    pub(crate) lease: Lease,
+    pub(crate) now_ms: u64,
+}
+
+impl<O: Send + Sync + 'static> View<'_, O> {
     pub(crate) fn check(&self) -> Result<(), SnapshotExpired> {
         if self.engine.leases.holds(self.lease) { Ok(()) } else { Err(SnapshotExpired) }
     }

@@ -47,7 +47,7 @@ impl<O: Send + Sync + 'static> Snapshot<O> {
 
     /// Whether it has been ended by its deadline or for want of memory.
     pub fn is_expired(&self) -> bool {
-        self.reader.check().is_err()
+        self.reader.view().check().is_err()
     }
 
     /// Reads `key` as of the cut: `f` sees it borrowed, `None` if it was absent or expired.
@@ -66,7 +66,7 @@ impl<O: Send + Sync + 'static> Snapshot<O> {
         key: &[u8],
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
-        self.reader.get_with(space, key, f)
+        self.reader.view().get_with(space, key, f)
     }
 
     /// As [`get_with`](Snapshot::get_with), but it is not noted as a use of the key.
@@ -83,7 +83,7 @@ impl<O: Send + Sync + 'static> Snapshot<O> {
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
         let hash = self.reader.engine.space(space).hash(key);
-        self.reader.peek_hashed(space, hash, key, f)
+        self.reader.view().peek_hashed(space, hash, key, f)
     }
 
     /// One step of an iteration over the cut: visits about `count` keys from `cursor` (0 = start), in no order, and returns the next cursor
@@ -101,7 +101,7 @@ impl<O: Send + Sync + 'static> Snapshot<O> {
         count: usize,
         f: impl FnMut(Entry<'_, O>),
     ) -> Result<u64, SnapshotExpired> {
-        self.reader.scan(space, cursor, count, f)
+        self.reader.view().scan(space, cursor, count, f)
     }
 
     /// Number of live keys of the space in the cut.

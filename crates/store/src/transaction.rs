@@ -32,24 +32,25 @@ mod stop;
 mod undo;
 mod write_set;
 
-use crate::commit::{Plan, PlannedWrite};
-use crate::descriptor::{ReadKey, ReadRange};
-use crate::draft::{Buffered, Decision, Draft, OwnedValue};
+use crate::commit::{Plan, Terms};
+use crate::descriptor::ReadRange;
+use crate::draft::{Buffered, Decision, Draft};
 use crate::engine::Engine;
-use crate::entry::{Entry, Value, VersionStamp};
+use crate::entry::{Entry, VersionStamp};
 use crate::error::{CommitError, MergeError, SnapshotExpired, WriteError};
-use crate::reader::Reader;
+use crate::lease::Lease;
+use crate::reader::View;
 use std::sync::Arc;
 use stillpoint_primitive::sync::atomic::Ordering;
+use stillpoint_structures::{AllocError, NewValue, NewVersion};
 use undo::{Hooks, Undo};
-use write_set::KeySet;
 
 pub(crate) use merge::{Merge, Merges};
 pub use options::{Isolation, TransactionOptions};
 pub use range::TransactionRange;
 pub use stop::{Stop, abort};
 pub use undo::Savepoint;
-pub(crate) use write_set::{Touched, Write};
+pub(crate) use write_set::{KeySet, Touched, Write};
 
 /// A transaction. Reads see its snapshot and its own writes; [`commit`](Transaction::commit) applies all or nothing, at one timestamp.
 /// Dropping it rolls back.
@@ -58,8 +59,9 @@ pub(crate) use write_set::{Touched, Write};
 /// Nothing waits for an open transaction; it holds a snapshot and its own buffers, no locks. A commit is lock-free: it fails only
 /// because another one succeeded, or because it stood in another's way for long.
 pub struct Transaction<O: Send + Sync + 'static = ()> {
-    engine: Arc<Engine<O>>,
-    reader: Option<Reader<O>>,
+    /// Held until the verdict.
+    lease: Option<Lease>,
+    now_ms: u64,
     keys: KeySet<O>,
     /// Intervals that were walked; under `Serializable` only.
     ranges: Vec<ReadRange>,
@@ -68,14 +70,16 @@ pub struct Transaction<O: Send + Sync + 'static = ()> {
     priority: bool,
     undo: Undo<O>,
     hooks: Hooks,
+    /// The last to go: versions that were not installed are its pool's.
+    engine: Arc<Engine<O>>,
 }
 
 impl<O: Send + Sync + 'static> Transaction<O> {
     pub(crate) fn begin(engine: Arc<Engine<O>>, now_ms: u64, isolation: Isolation) -> Self {
-        let reader = Some(Reader::new(Arc::clone(&engine), now_ms));
+        let lease = Some(engine.take_lease());
         Transaction {
-            engine,
-            reader,
+            lease,
+            now_ms,
             keys: KeySet::new(),
             ranges: Vec::new(),
             isolation,
@@ -83,6 +87,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
             priority: false,
             undo: Undo::new(),
             hooks: Hooks::default(),
+            engine,
         }
     }
 
@@ -94,8 +99,12 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         self.priority
     }
 
-    fn reader(&self) -> &Reader<O> {
-        self.reader.as_ref().expect("there until the commit")
+    fn reader(&self) -> View<'_, O> {
+        View { engine: &self.engine, lease: self.held(), now_ms: self.now_ms }
+    }
+
+    fn held(&self) -> Lease {
+        self.lease.expect("there until the commit")
     }
 
     fn touch(&mut self, space: u8, key: &[u8]) -> usize {
@@ -160,7 +169,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         }
         self.keys.entries_mut()[at].was_read = true;
         let touched = &self.keys.entries()[at];
-        self.reader().peek_hashed(touched.space, touched.hash, &touched.key, f)
+        self.reader().peek_hashed(touched.space, touched.hash, self.keys.key(at), f)
     }
 
     /// Reads the key of an entry.
@@ -169,17 +178,31 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         at: usize,
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
+        self.note_read(at)?;
+        self.show(at, f)
+    }
+
+    /// Makes the key of an entry one that was read, unless there is an own write.
+    fn note_read(&mut self, at: usize) -> Result<(), SnapshotExpired> {
         if let Some(Write::Merge(_)) = self.keys.entries()[at].write {
             self.materialise(at)?;
         }
-        let now_ms = self.now_ms();
         let touched = &mut self.keys.entries_mut()[at];
-        if touched.write.is_some() {
-            return Ok(f(touched.own_entry(now_ms)));
-        }
-        touched.was_read = true;
+        touched.was_read |= touched.write.is_none();
+        Ok(())
+    }
+
+    /// Shows the own write of an entry, or what the snapshot has.
+    fn show<R>(
+        &self,
+        at: usize,
+        f: impl FnOnce(Option<Entry<'_, O>>) -> R,
+    ) -> Result<R, SnapshotExpired> {
         let touched = &self.keys.entries()[at];
-        self.reader().get_hashed(touched.space, touched.hash, &touched.key, f)
+        if touched.write.is_some() {
+            return Ok(f(touched.own_entry(self.now_ms)));
+        }
+        self.reader().get_hashed(touched.space, touched.hash, self.keys.key(at), f)
     }
 
     /// As [`get_with`](Transaction::get_with), and the key is validated under [`Isolation::Snapshot`] too: if anybody writes it before this
@@ -217,31 +240,33 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         key: &[u8],
         f: impl FnOnce(Option<Entry<'_, O>>, &mut Draft<'_, O>) -> R,
     ) -> Result<R, SnapshotExpired> {
-        let mut draft = Draft::buffered();
-        let mut before = None;
         let at = self.touch(space, key);
-        let result = self.get_at(at, |entry| {
+        self.note_read(at)?;
+        let index = self.engine.space(space);
+        let mut draft = Draft::of_version(index, key);
+        let mut moved = None;
+        let result = self.show(at, |entry| {
             let result = f(entry, &mut draft);
             if let (Decision::Expire(expire_at_ms), Some(entry)) = (&draft.decision, entry) {
-                let value = owned(entry.value());
-                before = Some(Buffered { value, kind: entry.kind(), expire_at_ms: *expire_at_ms });
+                let value = entry.value().as_new();
+                moved = Some(index.new_version(key, value, entry.kind(), *expire_at_ms));
             }
             result
         })?;
-        let write = match draft.decision {
-            Decision::Remove => Some(Write::Removed),
-            Decision::Buffer(buffered) => Some(Write::Value(buffered)),
-            Decision::Expire(_) => before.map(Write::Value),
+        let new = match draft.decision {
+            Decision::Keep => return Ok(result),
+            Decision::Remove => index.new_version(key, NewValue::Tombstone, 0, None),
+            Decision::Install(new) => Ok(new),
+            Decision::Expire(_) => match moved {
+                Some(new) => new,
+                None => return Ok(result),
+            },
             Decision::Refuse(error) => {
                 self.refuse(error);
-                None
+                return Ok(result);
             }
-            // A buffered draft installs nothing.
-            Decision::Keep | Decision::Install(_) => None,
         };
-        if write.is_some() {
-            self.replace(at, write);
-        }
+        self.write(at, new);
         Ok(result)
     }
 
@@ -253,6 +278,28 @@ impl<O: Send + Sync + 'static> Transaction<O> {
 
     fn refuse(&mut self, error: WriteError) {
         self.failed.get_or_insert(CommitError::Write(error));
+    }
+
+    /// Makes `new` the own write of an entry.
+    fn write(&mut self, at: usize, new: Result<NewVersion<O>, AllocError>) {
+        match new {
+            Ok(new) => self.replace(at, Some(Write::Version(new))),
+            Err(error) => self.refuse(error.into()),
+        }
+    }
+
+    /// Makes a version of `value` the own write of a key.
+    fn put(
+        &mut self,
+        space: u8,
+        key: &[u8],
+        value: NewValue<'_, O>,
+        kind: u8,
+        expire_at_ms: Option<u64>,
+    ) {
+        let at = self.touch(space, key);
+        let new = self.engine.space(space).new_version(key, value, kind, expire_at_ms);
+        self.write(at, new);
     }
 
     fn replace(&mut self, at: usize, write: Option<Write<O>>) {
@@ -274,9 +321,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         value: &[u8],
         expire_at_ms: Option<u64>,
     ) {
-        let value = OwnedValue::Bytes(value.to_vec());
-        let at = self.touch(space, key);
-        self.replace(at, Some(Write::Value(Buffered { value, kind, expire_at_ms })));
+        self.put(space, key, NewValue::Bytes(value), kind, expire_at_ms);
     }
 
     /// Sets `key` to an object without reading it.
@@ -291,15 +336,12 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         object: Arc<O>,
         expire_at_ms: Option<u64>,
     ) {
-        let value = OwnedValue::Object(object);
-        let at = self.touch(space, key);
-        self.replace(at, Some(Write::Value(Buffered { value, kind, expire_at_ms })));
+        self.put(space, key, NewValue::Object(object), kind, expire_at_ms);
     }
 
     /// Removes `key` without reading it.
     pub fn remove(&mut self, space: u8, key: &[u8]) {
-        let at = self.touch(space, key);
-        self.replace(at, Some(Write::Removed));
+        self.put(space, key, NewValue::Tombstone, 0, None);
     }
 
     /// Visits every live key of the space: the snapshot overlaid with own writes. In an ordered space this is a [`range`](Transaction::range) over all keys, in
@@ -349,12 +391,12 @@ impl<O: Send + Sync + 'static> Transaction<O> {
 
     /// The transaction's wall clock.
     pub fn now_ms(&self) -> u64 {
-        self.reader().now_ms
+        self.now_ms
     }
 
     /// The commit timestamp of the cut at which the transaction reads.
     pub fn read_timestamp(&self) -> u64 {
-        self.reader().lease.read_timestamp
+        self.held().read_timestamp
     }
 
     /// The isolation level that it was begun with.
@@ -387,39 +429,15 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let isolation = self.isolation;
-        let (mut reads, mut writes) = (Vec::new(), Vec::new());
-        if self.keys.entries().iter().any(|touched| touched.write.is_some()) {
-            writes.reserve(self.keys.entries().len());
-            for touched in self.keys.entries_mut() {
-                if touched.write.is_none() && touched.is_validated(isolation) {
-                    let key = std::mem::take(&mut touched.key);
-                    reads.push(ReadKey { space: touched.space, hash: touched.hash, key });
-                }
-            }
-            for touched in self.keys.entries() {
-                if let Some(write) = &touched.write {
-                    writes.push(PlannedWrite {
-                        space: touched.space,
-                        hash: touched.hash,
-                        key: &touched.key,
-                        write,
-                        is_validated: touched.is_validated(isolation),
-                    });
-                }
-            }
-        }
-        writes.sort_unstable_by_key(|write| (write.space, write.hash, write.key));
-        let reader = self.reader.take().expect("there until the commit");
-        let plan = Plan {
-            lease: reader.lease,
-            now_ms: reader.now_ms,
-            reads,
-            ranges: std::mem::take(&mut self.ranges),
-            writes,
+        let terms = Terms {
+            lease: self.held(),
+            now_ms: self.now_ms,
+            isolation: self.isolation,
             priority: self.priority,
         };
-        self.engine.commit(plan, reader)
+        let ranges = std::mem::take(&mut self.ranges);
+        let plan = Plan { terms, keys: &mut self.keys, ranges };
+        self.engine.commit(plan, &mut self.lease)
     }
 
     fn give_priority_back(&mut self) {
@@ -482,21 +500,26 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     /// Makes the pending operations of a key, which is being read, a write of their outcome.
     #[cold]
     fn materialise(&mut self, at: usize) -> Result<(), SnapshotExpired> {
-        let touched = &mut self.keys.entries_mut()[at];
+        self.keys.entries_mut()[at].was_read = true;
+        let touched = &self.keys.entries()[at];
         let Some(Write::Merge(merges)) = &touched.write else { return Ok(()) };
-        touched.was_read = true;
-        let reader = self.reader.as_ref().expect("there until the commit");
-        let merged = reader
-            .get_hashed(touched.space, touched.hash, &touched.key, |base| merges.apply(base))?;
+        let (space, hash) = (touched.space, touched.hash);
+        let merged =
+            self.reader().get_hashed(space, hash, self.keys.key(at), |base| merges.apply(base))?;
         self.merged(at, merged);
         Ok(())
     }
 
     fn merged(&mut self, at: usize, merged: Result<Buffered<O>, MergeError>) {
+        let key = self.keys.key(at);
         match merged {
-            Ok(value) => self.replace(at, Some(Write::Value(value))),
+            Ok(Buffered { value, kind, expire_at_ms }) => {
+                let index = self.engine.space(self.keys.entries()[at].space);
+                let new = index.new_version(key, value.as_new(), kind, expire_at_ms);
+                self.write(at, new);
+            }
             Err(reason) => {
-                let key = self.keys.entries()[at].key.to_vec();
+                let key = key.to_vec();
                 self.failed.get_or_insert(CommitError::Merge { key, reason });
                 self.replace(at, None);
             }
@@ -511,7 +534,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     pub fn savepoint(&mut self) -> Savepoint {
         self.undo.is_kept = true;
         Savepoint {
-            lease: self.reader().lease,
+            lease: self.held(),
             undo: self.undo.log.len(),
             on_commit: self.hooks.on_commit.len(),
             on_rollback: self.hooks.on_rollback.len(),
@@ -526,7 +549,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     /// If it is a savepoint of another transaction, or void.
     pub fn rollback_to(&mut self, savepoint: &Savepoint) {
         assert!(
-            savepoint.lease == self.reader().lease && savepoint.undo <= self.undo.log.len(),
+            savepoint.lease == self.held() && savepoint.undo <= self.undo.log.len(),
             "a savepoint of another transaction, or one that was rolled back"
         );
         for (at, before) in self.undo.log.drain(savepoint.undo..).rev() {
@@ -554,28 +577,23 @@ impl<O: Send + Sync + 'static> Transaction<O> {
 impl<O: Send + Sync + 'static> Drop for Transaction<O> {
     fn drop(&mut self) {
         self.give_priority_back();
-        self.reader = None;
+        if let Some(lease) = self.lease.take() {
+            self.engine.leases.release(lease);
+        }
         self.hooks.rolled_back();
     }
 }
 
-impl<O> Touched<O> {
+impl<O: Send + Sync + 'static> Touched<O> {
     /// Whether the commit is to fail if somebody else has written the key.
-    fn is_validated(&self, isolation: Isolation) -> bool {
+    pub(crate) fn is_validated(&self, isolation: Isolation) -> bool {
         match isolation {
             Isolation::Serializable => self.was_read,
             Isolation::Snapshot => match self.write {
                 None => self.locked,
                 Some(Write::Merge(_)) => self.was_read,
-                Some(_) => true,
+                Some(Write::Version(_)) => true,
             },
         }
-    }
-}
-
-fn owned<O>(value: Value<'_, O>) -> OwnedValue<O> {
-    match value {
-        Value::Bytes(bytes) => OwnedValue::Bytes(bytes.to_vec()),
-        Value::Object(object) => OwnedValue::Object(Arc::clone(object)),
     }
 }

@@ -17,7 +17,7 @@
 //! after [`PATIENCE`] looks if it is not.
 
 use crate::config::At;
-use crate::counters::Figure;
+use crate::counters::{Figure, Own};
 use crate::descriptor::{Descriptor, Status};
 use crate::draft::{Decision, Draft};
 use crate::engine::{Engine, HeadOf, Index, Version, uncapped};
@@ -280,7 +280,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
 
     /// As `write`, without a word to the stream; `then` is told of the version and its stamp.
     #[inline(always)]
-    fn write_quietly<'g>(
+    pub(crate) fn write_quietly<'g>(
         &'g self,
         guard: &'g Guard<'g>,
         place: &Place<'g, O>,
@@ -313,8 +313,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let stamp = self.stamp_on(version, target.base.map(|(_, stamp)| stamp));
         self.at_step(Step::Stamped);
         then(version, stamp);
-        self.written(guard, place, version, stamp, target.base);
         let own = self.counters.own();
+        self.written(guard, place, version, stamp, target.base, &own);
         own.add(Figure::Commits, 1);
         if self.limbo.own_waits() && own.get(Figure::Commits) % TIDY_EVERY == 0 {
             self.tidy_own(TIDIED);
@@ -365,9 +365,10 @@ impl<O: Send + Sync + 'static> Engine<O> {
         version: Version<'g, O>,
         stamp: VersionStamp,
         base: Option<(Version<'g, O>, VersionStamp)>,
+        own: &Own<'_>,
     ) {
         self.waiters.notify(place.space, place.hash, place.key);
-        self.count(place, version, base.map(|(base, _)| base));
+        self.count(place, version, base.map(|(base, _)| base), own);
         if let Some(at) = version.expire_at() {
             // An entry at or before that time is on its way already if the base expires too; it will be moved on.
             let known =
@@ -377,7 +378,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             }
         }
         if let Some(base) = base {
-            self.prune_below(place, version, stamp, base);
+            self.prune_below(place, version, stamp, base, own);
         }
         if version.is_tombstone() {
             self.bury(guard, place, version, stamp);
@@ -385,14 +386,19 @@ impl<O: Send + Sync + 'static> Engine<O> {
     }
 
     #[inline]
-    fn count(&self, place: &Place<'_, O>, version: Version<'_, O>, base: Option<Version<'_, O>>) {
+    fn count(
+        &self,
+        place: &Place<'_, O>,
+        version: Version<'_, O>,
+        base: Option<Version<'_, O>>,
+        own: &Own<'_>,
+    ) {
         let live = |version: Version<'_, O>| match version.is_tombstone() {
             true => (0, 0, 0),
             false => (1, version.bytes() as i64, version.object_bytes() as i64),
         };
         let (keys, bytes, objects) = live(version);
         let (keys_before, bytes_before, objects_before) = base.map_or((0, 0, 0), live);
-        let own = self.counters.own();
         own.add(Figure::Versions, 1);
         own.add(Figure::VersionBytes, version.bytes() as i64);
         own.add(Figure::LiveBytes, bytes - bytes_before);
@@ -429,12 +435,6 @@ fn new_version<O: Send + Sync + 'static>(
         Decision::Keep => Ok(None),
         Decision::Refuse(error) => Err(error),
         Decision::Install(new) => Ok(Some(new)),
-        Decision::Buffer(value) => Ok(Some(place.index.new_version(
-            place.key,
-            value.value.as_new(),
-            value.kind,
-            value.expire_at_ms,
-        )?)),
         Decision::Remove => {
             Ok(Some(place.index.new_version(place.key, NewValue::Tombstone, 0, None)?))
         }

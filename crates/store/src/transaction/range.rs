@@ -97,10 +97,11 @@ impl<'t, O: Send + Sync + 'static> TransactionRange<'t, O> {
         let entries = transaction.keys.entries();
         let is_here = |at: &usize| {
             let touched = &entries[*at];
-            touched.space == space && touched.write.is_some() && given.contains(&touched.key)
+            let key = transaction.keys.key_of(touched);
+            touched.space == space && touched.write.is_some() && given.contains(key)
         };
         let mut own: Vec<usize> = (0..entries.len()).filter(is_here).collect();
-        own.sort_unstable_by_key(|at| &entries[*at].key);
+        own.sort_unstable_by_key(|at| transaction.keys.key(*at));
         if transaction.isolation == Isolation::Serializable {
             transaction.ranges.push(ReadRange { space, range: given.clone() });
         }
@@ -191,7 +192,7 @@ impl<'t, O: Send + Sync + 'static> TransactionRange<'t, O> {
             Side::Front => self.own.front(),
             Side::Back => self.own.back(),
         };
-        let own = own.map(|at| (*at, &*keys.entries()[*at].key));
+        let own = own.map(|at| (*at, keys.key(*at)));
         let order = match (&met, own) {
             (None, None) => return None,
             (Some(_), None) => Ordering::Less,

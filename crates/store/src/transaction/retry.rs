@@ -56,7 +56,8 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         let mut read = self.keys.entries().iter().filter(|touched| touched.was_read);
         read.any(|touched| {
             let timestamp = reader.lease.read_timestamp;
-            self.engine.is_written_since(touched.space, touched.hash, &touched.key, timestamp)
+            let key = self.keys.key_of(touched);
+            self.engine.is_written_since(touched.space, touched.hash, key, timestamp)
         }) || self.has_interval_changed()
             || reader.check().is_err()
     }

@@ -15,12 +15,12 @@ pub struct Savepoint {
 }
 
 /// What each write replaced since the first savepoint: entry numbers with what was there.
-pub(crate) struct Undo<O> {
+pub(crate) struct Undo<O: Send + Sync + 'static> {
     pub(crate) is_kept: bool,
     pub(crate) log: Vec<(usize, Option<Write<O>>)>,
 }
 
-impl<O> Undo<O> {
+impl<O: Send + Sync + 'static> Undo<O> {
     pub(crate) fn new() -> Self {
         Undo { is_kept: false, log: Vec::new() }
     }

@@ -1,48 +1,58 @@
 //! [`KeySet`]: what a transaction did with each key that it touched.
 //!
 //! ```text
-//!  entries   in the order of the first touch: space · hash · key · read? · locked? · write
+//!  entries   in the order of the first touch: space · hash · where the key is · read? · locked? · write
+//!  bytes     the keys, one behind the other
 //!  table     entry numbers + 1 by hash, open addressing, at most half full; none while there are few entries
 //! ```
 //! # Invariants
 //! 1. A key has one entry, and entries are never taken out: what was read stays read, whatever is rolled back.
 //! 2. The hash is that of the key's index, computed once; reads and the commit use it again.
+//! 3. A value that is set is made a version at once, in its place in the store: it is copied once, and the commit only has to install it. Nobody else
+//!    sees it before.
+//! 4. A few keys cost no allocation but those of their versions.
 
-use crate::draft::{Buffered, OwnedValue};
-use crate::entry::{Entry, Value, VersionStamp};
+use crate::entry::{Entry, VersionStamp};
 use crate::transaction::merge::Merges;
+use smallvec::SmallVec;
+use std::ops::Range;
+use stillpoint_structures::NewVersion;
 
 /// Entries up to which a walk over them is as fast as a table.
 const FEW: usize = 8;
+/// Entries, and bytes of keys, that need no allocation: those of a transfer, with something to spare.
+const INLINE: usize = 4;
+const INLINE_BYTES: usize = 64;
 
 /// What shall become of a key.
-pub(crate) enum Write<O> {
-    Removed,
-    Value(Buffered<O>),
+pub(crate) enum Write<O: Send + Sync + 'static> {
+    /// This: a value, or a tombstone.
+    Version(NewVersion<O>),
     /// Applied at the commit to what the key is then.
     Merge(Merges),
 }
 
 /// What the transaction did with one key.
-pub(crate) struct Touched<O> {
+pub(crate) struct Touched<O: Send + Sync + 'static> {
     pub(crate) space: u8,
-    pub(crate) hash: u64,
-    pub(crate) key: Box<[u8]>,
     /// Read from the store, not only written.
     pub(crate) was_read: bool,
     /// Read for update: validated under every isolation level.
     pub(crate) locked: bool,
+    pub(crate) hash: u64,
+    key: Range<usize>,
     pub(crate) write: Option<Write<O>>,
 }
 
-pub(crate) struct KeySet<O> {
-    entries: Vec<Touched<O>>,
+pub(crate) struct KeySet<O: Send + Sync + 'static> {
+    entries: SmallVec<[Touched<O>; INLINE]>,
+    bytes: SmallVec<[u8; INLINE_BYTES]>,
     table: Box<[u32]>,
 }
 
-impl<O> KeySet<O> {
+impl<O: Send + Sync + 'static> KeySet<O> {
     pub(crate) fn new() -> Self {
-        KeySet { entries: Vec::new(), table: Box::default() }
+        KeySet { entries: SmallVec::new(), bytes: SmallVec::new(), table: Box::default() }
     }
 
     pub(crate) fn entries(&self) -> &[Touched<O>] {
@@ -53,9 +63,36 @@ impl<O> KeySet<O> {
         &mut self.entries
     }
 
+    /// The key of an entry.
+    pub(crate) fn key(&self, at: usize) -> &[u8] {
+        self.key_of(&self.entries[at])
+    }
+
+    /// The same of one of its entries.
+    pub(crate) fn key_of(&self, touched: &Touched<O>) -> &[u8] {
+        touched.key(&self.bytes)
+    }
+
+    /// The entries, and the bytes that their keys are in.
+    pub(crate) fn parts(&mut self) -> (&mut [Touched<O>], &[u8]) {
+        (&mut self.entries, &self.bytes)
+    }
+
+    /// The entries in the order in which commits take keys, and the bytes that their keys are in. The last that is done with the set: keys are
+    /// not found any more.
+    pub(crate) fn ordered(&mut self) -> (&mut [Touched<O>], &[u8]) {
+        let KeySet { entries, bytes, .. } = self;
+        entries.sort_unstable_by(|one, other| {
+            let place = |touched: &Touched<O>| (touched.space, touched.hash);
+            place(one).cmp(&place(other)).then_with(|| one.key(bytes).cmp(other.key(bytes)))
+        });
+        (entries, bytes)
+    }
+
     pub(crate) fn find(&self, space: u8, hash: u64, key: &[u8]) -> Option<usize> {
-        let is_it =
-            |entry: &Touched<O>| entry.hash == hash && entry.space == space && *entry.key == *key;
+        let is_it = |entry: &Touched<O>| {
+            entry.hash == hash && entry.space == space && entry.key(&self.bytes) == key
+        };
         if self.table.is_empty() {
             return self.entries.iter().position(is_it);
         }
@@ -77,15 +114,11 @@ impl<O> KeySet<O> {
             return at;
         }
         let at = self.entries.len();
-        let key = key.into();
-        self.entries.push(Touched {
-            space,
-            hash,
-            key,
-            was_read: false,
-            locked: false,
-            write: None,
-        });
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        let key = start..self.bytes.len();
+        let (was_read, locked, write) = (false, false, None);
+        self.entries.push(Touched { space, was_read, locked, hash, key, write });
         if at >= FEW {
             self.enter(at);
         }
@@ -115,21 +148,17 @@ fn probes(table: &[u32], hash: u64) -> impl Iterator<Item = usize> + use<> {
     (0..table.len()).map(move |step| (hash as usize).wrapping_add(step) & mask)
 }
 
-impl<O> Touched<O> {
+impl<O: Send + Sync + 'static> Touched<O> {
+    /// Its key, which is in the set's bytes.
+    pub(crate) fn key<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        &bytes[self.key.clone()]
+    }
+
     /// What the transaction's own write lets a reader see.
     pub(crate) fn own_entry(&self, now_ms: u64) -> Option<Entry<'_, O>> {
-        let Some(Write::Value(Buffered { value, kind, expire_at_ms })) = &self.write else {
-            return None;
-        };
-        if expire_at_ms.is_some_and(|at| at <= now_ms) {
-            return None;
-        }
-        let value = match value {
-            OwnedValue::Bytes(bytes) => Value::Bytes(bytes),
-            OwnedValue::Object(object) => Value::Object(object),
-        };
-        let (kind, expire_at_ms) = (*kind, *expire_at_ms);
-        Some(Entry { key: &self.key, value, kind, expire_at_ms, stamp: VersionStamp(0) })
+        let Some(Write::Version(new)) = &self.write else { return None };
+        let parts = (new.key(), new.value(), new.kind(), new.expire_at());
+        Entry::of_parts(parts, VersionStamp(0), now_ms)
     }
 }
 

@@ -26,6 +26,9 @@ use std::ptr::NonNull;
 use stillpoint_primitive::sync::atomic::Ordering;
 use stillpoint_reclaim::{Epoch, Guard};
 
+/// Versions of a batch that are remembered without an allocation.
+const FEW: usize = 8;
+
 /// Versions, in one index or several of one collector, that are pending on one descriptor.
 ///
 /// Dropping an unfinished batch aborts it: its versions are stamped [`Aborted`](crate::Stamp::Aborted). A caller whose helpers may already have decided
@@ -34,7 +37,7 @@ pub struct Batch<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> {
     guard: &'g Guard<'g>,
     descriptor: NonNull<D>,
     birth: Epoch,
-    installed: Vec<NonNull<Header>>,
+    installed: Installed,
     indexes: PhantomData<&'g VersionIndex<O, D>>,
     #[cfg(stillpoint_loom)]
     mutation: crate::index::mutation::Mutation,
@@ -49,7 +52,7 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
             guard,
             descriptor,
             birth,
-            installed: Vec::new(),
+            installed: Installed::default(),
             indexes: PhantomData,
             #[cfg(stillpoint_loom)]
             mutation: crate::index::mutation::Mutation::default(),
@@ -64,12 +67,12 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
 
     /// Versions installed so far.
     pub fn len(&self) -> usize {
-        self.installed.len()
+        self.installed.len
     }
 
     /// Whether nothing is installed.
     pub fn is_empty(&self) -> bool {
-        self.installed.is_empty()
+        self.installed.len == 0
     }
 
     /// As [`VersionIndex::install`], but the version is pending on the batch's descriptor from the start.
@@ -94,7 +97,7 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
             self.mutation = index.mutation;
         }
         // Before publication, so that nothing can be published and not be remembered.
-        self.installed.reserve(1);
+        self.installed.reserve();
         let pending = stamp::pending(self.descriptor.as_ptr());
         let version = index.install_stamped(self.guard, hash, head, new, pending)?;
         self.installed.push(version.block());
@@ -116,12 +119,12 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
     }
 
     fn settle(&mut self, stamp: u64) {
-        for version in self.installed.drain(..) {
+        self.installed.drain(|version| {
             // SAFETY: published under the guard, which protects it (invariant 1).
             let header = unsafe { version.as_ref() };
             // SeqCst [stamp]: only this batch changes a pending stamp
             header.stamp.store(stamp, Ordering::SeqCst);
-        }
+        });
     }
 
     /// Retires the descriptor; the end of the batch.
@@ -147,6 +150,38 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> Drop for Batch<'_, O, D
         }
         self.settle(stamp::ABORTED);
         self.retire();
+    }
+}
+
+/// Versions that a batch has published: the first few beside it, so that a small batch allocates nothing for them.
+#[derive(Default)]
+struct Installed {
+    first: [Option<NonNull<Header>>; FEW],
+    len: usize,
+    more: Vec<NonNull<Header>>,
+}
+
+impl Installed {
+    /// Makes room for one more.
+    fn reserve(&mut self) {
+        if self.len >= FEW {
+            self.more.reserve(1);
+        }
+    }
+
+    fn push(&mut self, version: NonNull<Header>) {
+        match self.first.get_mut(self.len) {
+            Some(place) => *place = Some(version),
+            None => self.more.push(version),
+        }
+        self.len += 1;
+    }
+
+    /// Shows each version once, and forgets it.
+    fn drain(&mut self, mut f: impl FnMut(NonNull<Header>)) {
+        let few = std::mem::take(&mut self.len).min(FEW);
+        self.first[..few].iter().flatten().for_each(|version| f(*version));
+        self.more.drain(..).for_each(f);
     }
 }
 
