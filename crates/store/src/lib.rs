@@ -13,6 +13,7 @@
 //! | `transaction/` | attempts, isolation, operations at the commit, savepoints |
 //! | `write`, `commit`, `descriptor` | writes of one key; commits of several |
 //! | `cache/` | what is absent is loaded, once for all who ask |
+//! | `bulk` | filling a store at once |
 //! | `waiters` | who sleeps until a key changes |
 //! | `prune`, `limbo` | cutting out what no snapshot needs |
 //! | `eviction`, `listener` | staying within a limit of bytes; who is told of what went |
@@ -22,6 +23,7 @@
 //! | `step` | where tests stop a thread |
 #![forbid(unsafe_code)]
 
+mod bulk;
 mod cache;
 mod commit;
 mod commit_clock;
@@ -63,6 +65,7 @@ mod transaction;
 mod waiters;
 mod write;
 
+pub use bulk::BulkLoad;
 pub use cache::{LoadOptions, Loaded};
 pub use config::{At, Config, PressurePolicy, Retention, StreamConfig};
 pub use db::{

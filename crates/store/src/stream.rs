@@ -252,6 +252,11 @@ impl<O: Send + Sync + 'static> Stream<O> {
         })
     }
 
+    /// Whether past versions are kept.
+    pub(crate) fn has_history(&self) -> bool {
+        lock(&self.ring).history.is_some()
+    }
+
     fn set_holds(&self, on: bool) {
         // Relaxed [holds]: a setting
         self.holds.store(on, Ordering::Relaxed);

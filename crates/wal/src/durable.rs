@@ -8,7 +8,7 @@ use crate::files::{Directory, Disk};
 use crate::logger::{Logger, encoded};
 use crate::options::Options;
 use crate::record::{Record, RecordValue};
-use crate::recover::{Recovery, Sink, remove_needless, survey};
+use crate::recover::{Load, Recovery, Sink, remove_needless, survey};
 use crate::watch;
 use std::fmt;
 use std::io;
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use stillpoint_primitive::background::Worker;
 use stillpoint_primitive::sync::thread;
-use stillpoint_store::{At, Config, Entry, Snapshot, Store};
+use stillpoint_store::{BulkLoad, Config, Entry, Snapshot, Store, Value};
 
 /// Keys that a step of a checkpoint's walk visits.
 const STEP: usize = 1024;
@@ -367,28 +367,41 @@ struct Loader<'s, O: Send + Sync + 'static> {
 }
 
 impl<O: Send + Sync + 'static> Sink for Loader<'_, O> {
-    fn apply(&self, record: Record<'_>) -> Result<(), OpenError> {
-        if record.space >= self.spaces {
-            return Err(OpenError::NoSuchSpace { space: record.space });
+    fn worker(&self, part: u32, parts: u32) -> impl Load {
+        LoaderPart { loader: self, load: self.store.bulk_load(0).only(part, parts) }
+    }
+}
+
+/// One worker's part of it.
+struct LoaderPart<'l, O: Send + Sync + 'static> {
+    loader: &'l Loader<'l, O>,
+    load: BulkLoad<'l, O>,
+}
+
+impl<O: Send + Sync + 'static> Load for LoaderPart<'_, O> {
+    fn apply(&mut self, record: Record<'_>) -> Result<bool, OpenError> {
+        let Record { space, kind, key, expire_at_ms, value } = record;
+        if space >= self.loader.spaces {
+            return Err(OpenError::NoSuchSpace { space });
         }
         // What has expired stays hidden, and goes when somebody looks after it.
-        let at = At { space: record.space, now_ms: 0 };
-        let result = match record.value {
-            RecordValue::Removed => self.store.remove(at, record.key).map(drop),
+        let result = match value {
+            RecordValue::Removed => self.load.remove(space, key),
             RecordValue::Bytes(bytes) => {
-                self.store.set(at, record.key, record.kind, bytes, record.expire_at_ms)
+                self.load.set(space, key, kind, Value::Bytes(bytes), expire_at_ms)
             }
+            RecordValue::Object(_) if !self.load.takes(space, key) => return Ok(false),
             RecordValue::Object(bytes) => {
-                let object = self
-                    .codec
-                    .decode(record.kind, bytes)
-                    .map_err(|reason| OpenError::Object { key: record.key.to_vec(), reason })?;
-                let object = Arc::new(object);
-                self.store.update(at, record.key, |_, draft| {
-                    draft.put_object(record.kind, Arc::clone(&object), record.expire_at_ms);
-                })
+                let object = self.loader.codec.decode(kind, bytes);
+                let object =
+                    object.map_err(|reason| OpenError::Object { key: key.to_vec(), reason })?;
+                self.load.set(space, key, kind, Value::Object(&Arc::new(object)), expire_at_ms)
             }
         };
         result.map_err(OpenError::Store)
+    }
+
+    fn finish(self) -> Result<(), OpenError> {
+        self.load.finish().map_err(OpenError::Store)
     }
 }

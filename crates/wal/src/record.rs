@@ -67,13 +67,6 @@ impl<'a> Record<'a> {
         };
         Some(Record { space, kind, key, expire_at_ms, value })
     }
-
-    /// Which of `parts` workers has to do with this key.
-    pub(crate) fn part(&self, parts: usize) -> usize {
-        let mut hash = crc32fast::Hasher::new_with_initial(u32::from(self.space));
-        hash.update(self.key);
-        hash.finalize() as usize % parts
-    }
 }
 
 /// A group's head at the beginning of `bytes`: its timestamp, and how many records follow.

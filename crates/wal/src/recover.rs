@@ -59,9 +59,19 @@ impl Recovery {
     }
 }
 
-/// What takes the records.
+/// What takes the records, by the hands of several workers.
 pub(crate) trait Sink: Sync {
-    fn apply(&self, record: Record<'_>) -> Result<(), OpenError>;
+    /// A worker, which takes the keys that fall to `part` of `parts` and passes the others by.
+    fn worker(&self, part: u32, parts: u32) -> impl Load;
+}
+
+/// What one worker fills.
+pub(crate) trait Load {
+    /// Applies a record if its key is this worker's. Whether it is.
+    fn apply(&mut self, record: Record<'_>) -> Result<bool, OpenError>;
+
+    /// Ends what was begun.
+    fn finish(self) -> Result<(), OpenError>;
 }
 
 /// What the files of a directory are.
@@ -295,19 +305,19 @@ fn while_applying<T>(
     workers: usize,
     beside: impl FnOnce() -> T,
 ) -> (Result<u64, OpenError>, T) {
-    let apply = |part: usize| {
+    let parts = u32::try_from(workers).unwrap_or(u32::MAX);
+    let apply = |part: u32| {
         let mut count = 0;
+        let mut worker = sink.worker(part, parts);
         segment.records(after, |_, record| {
-            if record.part(workers) != part {
-                return Ok(());
-            }
-            count += 1;
-            sink.apply(record)
+            count += u64::from(worker.apply(record)?);
+            Ok(())
         })?;
-        Ok(count)
+        worker.finish().map(|()| count)
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|part| scope.spawn(move || apply(part))).collect();
+        let apply = &apply;
+        let workers: Vec<_> = (0..parts).map(|part| scope.spawn(move || apply(part))).collect();
         let beside = beside();
         let counts: Vec<Result<u64, OpenError>> =
             workers.into_iter().map(|worker| worker.join().expect("it does not panic")).collect();
@@ -326,14 +336,16 @@ fn load_checkpoint(
     let next = || received.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
     let load = || {
         let mut result = Ok(0);
+        let mut worker = sink.worker(0, 1);
         // Behind an error the rest is taken too, so that nobody waits for this worker.
         while let Some(block) = next() {
             if let Ok(count) = result {
-                result =
-                    block.records(&name, &head, |record| sink.apply(record)).map(|new| count + new);
+                let apply = |record: Record<'_>| worker.apply(record).map(drop);
+                result = block.records(&name, &head, apply).map(|new| count + new);
             }
         }
-        result
+        let finished = worker.finish();
+        result.and_then(|count| finished.map(|()| count))
     };
     let (read, loaded) = thread::scope(|scope| {
         let load = &load;
