@@ -2,6 +2,7 @@
 
 use super::error::Why;
 use super::kind_byte;
+use super::load::Target;
 use super::sink::Sink;
 use super::stream;
 use super::value::Decoded;
@@ -11,7 +12,7 @@ use crate::value::{
     Hash, HashEdit, HashLimits, List, ListEdit, ListLimits, Object, Packed, Set, SetEdit,
     SetLimits, SortedSet, SortedSetEdit, SortedSetLimits, TimedHash, kind,
 };
-use stillpoint_store::{At, Draft, Store, Value};
+use stillpoint_store::{At, BulkLoad, Draft, Value};
 
 /// A key as it was read.
 pub(super) struct Entry {
@@ -42,19 +43,21 @@ impl Forms {
 }
 
 impl Entry {
-    /// Sets the key, whatever it was.
+    /// Sets the key, whatever it was; a string by the hand of a loader, which puts several in together.
     pub(super) fn install(
         &self,
-        store: &Store<Object>,
-        now_ms: u64,
-        forms: Forms,
+        target: &Target<'_>,
+        strings: &mut BulkLoad<'_, Object>,
     ) -> Result<(), Why> {
-        let at = At { space: self.db, now_ms };
+        let at = At { space: self.db, now_ms: target.now_ms };
         if let Decoded::String(text) = &self.value {
-            let done = store.set(at, &self.key, kind::STRING, text, self.expire_at_ms);
-            return done.map_err(|error| Why::Store(error.to_string()));
+            let text = Value::Bytes(text);
+            let done = strings.set(self.db, &self.key, kind::STRING, text, self.expire_at_ms);
+            return done.map(drop).map_err(|error| Why::Store(error.to_string()));
         }
-        store
+        let forms = target.forms;
+        target
+            .store
             .update(at, &self.key, |_, draft| put(&self.value, draft, self.expire_at_ms, forms))
             .map_err(|error| Why::Store(error.to_string()))?
     }

@@ -75,18 +75,25 @@ pub(crate) fn load(from: impl Read, target: &Target<'_>) -> Result<Loaded, RdbEr
 
 /// Puts batches into the store until there are no more. After a failure the rest is only taken.
 fn install(batches: &Mutex<Receiver<Batch>>, target: &Target<'_>, failure: &Failure) {
+    let fail = |why| {
+        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    };
+    let mut strings = target.store.bulk_load(target.now_ms);
     loop {
         let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(batch) = next else { return };
+        let Ok(batch) = next else { break };
         for entry in &batch {
-            if let Err(why) = entry.install(target.store, target.now_ms, target.forms) {
-                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+            if let Err(why) = entry.install(target, &mut strings) {
+                fail(why);
                 break;
             }
             if let Some(time_ms) = entry.next_due_ms() {
                 target.field_expiry.note(entry.db, &entry.key, time_ms);
             }
         }
+    }
+    if let Err(error) = strings.finish() {
+        fail(Why::Store(error.to_string()));
     }
 }
 
