@@ -69,27 +69,32 @@ fn named(reply: &Reply) -> String {
     String::from_utf8_lossy(reply.text()).replacen("This user", "User acl:u", 1)
 }
 
+/// Whether replies agree of which one at least is an error.
+fn errors_agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
+    let texts = [ours.text(), theirs.text()];
+    // Redis 7.4, whose words ours are, and Valkey 9 say it differently.
+    let name = &request[0];
+    let about_fields = [&b"expire"[..], b"expireat", b"ttl", b"expiretime", b"persist"];
+    if name.starts_with(b"h") && about_fields.iter().any(|end| name.ends_with(end)) {
+        return ours.is_error() && theirs.is_error();
+    }
+    // Redis 7.2 says it better than 7.0.
+    if texts.iter().all(|text| text.starts_with(b"ERR Unbalanced")) {
+        return true;
+    }
+    // Redis before 7.2 looks at the key before it reads the range.
+    let ranged = request[0] == b"bitcount" || request[0] == b"bitpos";
+    let nothing = theirs.is_error() || matches!(theirs.integer(), Some(0 | -1));
+    ranged && nothing && ours.text().starts_with(b"ERR ")
+}
+
 /// Whether the replies to this command agree.
 pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
     if ours == theirs {
         return true;
     }
     if ours.is_error() || theirs.is_error() {
-        let texts = [ours.text(), theirs.text()];
-        // Redis 7.4, whose words ours are, and Valkey 9 say it differently.
-        let name = &request[0];
-        let about_fields = [&b"expire"[..], b"expireat", b"ttl", b"expiretime", b"persist"];
-        if name.starts_with(b"h") && about_fields.iter().any(|end| name.ends_with(end)) {
-            return ours.is_error() && theirs.is_error();
-        }
-        // Redis 7.2 says it better than 7.0.
-        if texts.iter().all(|text| text.starts_with(b"ERR Unbalanced")) {
-            return true;
-        }
-        // Redis before 7.2 looks at the key before it reads the range.
-        let ranged = request[0] == b"bitcount" || request[0] == b"bitpos";
-        let nothing = theirs.is_error() || matches!(theirs.integer(), Some(0 | -1));
-        return ranged && nothing && ours.text().starts_with(b"ERR ");
+        return errors_agree(request, ours, theirs);
     }
     match &request[0].to_ascii_lowercase()[..] {
         // Newer servers name the user.
