@@ -76,12 +76,12 @@ fn what_is_handed_over_goes_without_its_thread() {
 #[test]
 fn large_nodes_fill_a_bag_of_their_own() {
     struct Large {
-        _bytes: [u8; 1 << 20],
+        _bytes: [u8; 300 << 10],
     }
     let collector = Collector::new();
     for round in 0..100 {
         let guard = collector.pin();
-        let node = Box::into_raw(Box::new(Large { _bytes: [0; 1 << 20] }));
+        let node = Box::into_raw(Box::new(Large { _bytes: [0; 300 << 10] }));
         // SAFETY: never published.
         unsafe { guard.retire_box(node, guard.birth()) };
         drop(guard);

@@ -62,7 +62,7 @@ fn under_snapshot_isolation_there_is_write_skew_and_nothing_else() {
         if total.rounds % 5 == 1 {
             total.second_opinion(&history, "strong-snapshot-isolation");
         }
-        assert!(total.rounds < 500, "no write skew: {total}");
+        assert!(skewed > 0 || total.rounds < 500, "no write skew: {total}");
     }
     println!("{total}, but for write skew in {skewed} rounds; in {:?}", start.elapsed());
 }
