@@ -60,6 +60,9 @@ fn pfadd(ctx: &mut Context<'_>) -> Outcome {
         }
         if changed {
             hll.invalidate();
+        }
+        // Counts as changed in place, even where no register did.
+        if changed || entry.is_some_and(|entry| entry.kind() != kind::RAW_STRING) {
             put(&hll, entry, draft);
         }
         Ok::<_, CommandError>(changed)

@@ -174,7 +174,9 @@ fn write(ctx: &mut Context<'_>, operations: &Operations) -> Outcome {
         for (field, action) in operations {
             changed |= apply(*field, *action, &mut bytes, out);
         }
-        if changed || grown {
+        // What was asked for as bits counts as changed in place, even where no bit did.
+        let raw = entry.is_some_and(|entry| entry.kind() == kind::RAW_STRING);
+        if changed || grown || !raw {
             let expire_at_ms = entry.and_then(|entry| entry.expire_at_ms());
             draft.put(kind::RAW_STRING, &[&bytes], expire_at_ms);
         }
