@@ -75,7 +75,7 @@ mod find;
 mod guarded;
 mod inner;
 mod leaf;
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 mod mutation;
 mod order;
 mod pinned;
@@ -86,7 +86,7 @@ mod traits;
 mod write;
 
 pub use crate::map::{Compute, Occupied, Operation};
-#[cfg(stillpoint_loom)]
+#[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 #[doc(hidden)]
 pub use mutation::Mutation;
 pub use pinned::Pinned;
@@ -127,7 +127,7 @@ pub struct OrderedMap<K, V, S: Scheme = Collector, A: NodeAlloc = Heap> {
     /// Children of an inner node, and slots of a leaf if that is less.
     fanout: usize,
     len: Len,
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     mutation: Mutation,
 }
 
@@ -163,7 +163,7 @@ impl<K, V, S: Scheme, A: NodeAlloc> OrderedMap<K, V, S, A> {
             alloc,
             fanout: FANOUT,
             len: Len::new(),
-            #[cfg(stillpoint_loom)]
+            #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             mutation: Mutation::default(),
         }
     }
@@ -180,7 +180,7 @@ impl<K, V, S: Scheme, A: NodeAlloc> OrderedMap<K, V, S, A> {
     }
 
     /// The same with a step left out.
-    #[cfg(stillpoint_loom)]
+    #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
     #[doc(hidden)]
     pub fn weakened(mut self, mutation: Mutation) -> Self {
         self.mutation = mutation;

@@ -23,7 +23,8 @@ use stillpoint_primitive::sync::atomic::{AtomicBool, Ordering};
 use stillpoint_reclaim::{Atomic, NodeAlloc, Owned, Protect, Restart, Shared};
 
 /// Children of an inner node.
-pub(super) const FANOUT: usize = if cfg!(stillpoint_loom) { 3 } else { 32 };
+pub(super) const FANOUT: usize =
+    if cfg!(any(stillpoint_loom, stillpoint_shuttle)) { 3 } else { 32 };
 
 /// Keys that do not change, in one place.
 struct Keys<K> {

@@ -14,7 +14,8 @@
 //! and whoever finds the word that it has read before knows that nothing has been put in or taken out in between.
 
 /// Slots of a leaf.
-pub(super) const CAPACITY: usize = if cfg!(stillpoint_loom) { 3 } else { 13 };
+pub(super) const CAPACITY: usize =
+    if cfg!(any(stillpoint_loom, stillpoint_shuttle)) { 3 } else { 13 };
 
 const LEN_SHIFT: u32 = 52;
 const USED_SHIFT: u32 = 56;
@@ -104,7 +105,7 @@ impl Order {
     }
 }
 
-#[cfg(all(test, not(stillpoint_loom)))]
+#[cfg(all(test, not(any(stillpoint_loom, stillpoint_shuttle))))]
 mod tests {
     use super::{CAPACITY, Order};
     use stillpoint_testkit::Random;

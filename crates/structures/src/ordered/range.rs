@@ -143,7 +143,7 @@ where
                 continue;
             }
             let (lower, upper) = (leaf.lower.map(K::borrow), leaf.upper.map(K::borrow));
-            #[cfg(stillpoint_loom)]
+            #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
             let lower = lower.filter(|_| self.map.mutation != super::Mutation::LowerEndNotCut);
             let begin = begin(view, self.start()).max(lower.map_or(0, |key| view.rank(key, false)));
             let end = end(view, self.end());

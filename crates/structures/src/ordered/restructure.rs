@@ -283,7 +283,7 @@ where
             None => held.push(hold(&self.root_lock)),
         }
         held.extend(path.steps[draft.first..].iter().map(|step| hold(&step.inner.lock)));
-        #[cfg(stillpoint_loom)]
+        #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
         if self.mutation == super::Mutation::LeafNotLocked {
             return held;
         }

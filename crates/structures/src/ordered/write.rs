@@ -96,7 +96,7 @@ where
     /// The leaf's lock, if the leaf has not changed.
     fn hold<'g>(&self, view: View<'g, K, V>) -> Option<Held<'g, K, V>> {
         let held = view.leaf().hold();
-        #[cfg(stillpoint_loom)]
+        #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
         if self.mutation == super::Mutation::NoSecondLook {
             return Some(held);
         }
@@ -145,7 +145,7 @@ where
     }
 
     fn retire_value<'g>(&'g self, found: &Found<'g, K, V>, guard: &'g S::Guard<'_>) {
-        #[cfg(stillpoint_loom)]
+        #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
         if self.mutation == super::Mutation::FreeAtOnce {
             // SAFETY: none; a model must find it.
             return drop(unsafe { found.value.into_owned::<A>() });
