@@ -94,7 +94,8 @@ impl<O: Send + Sync + 'static> BulkLoad<'_, O> {
     /// Sets a key, whatever it was, if it is of this loader's part. Whether it is.
     ///
     /// # Errors
-    /// The value is too large, or there is no memory for it or for one before it.
+    /// The value is too large; or there is no memory for it or for one that waited, of which some are lost then. In a store that is
+    /// [full](WriteError::Full) nothing is lost: all wait for the next call.
     ///
     /// # Panics
     /// If the store has no such space.
@@ -157,7 +158,7 @@ impl<O: Send + Sync + 'static> BulkLoad<'_, O> {
         self.keys.extend_from_slice(key);
         self.bytes += new.bytes();
         self.waiting.push(Waiting { space, hash, key: start..self.keys.len(), new });
-        if self.waiting.len() == TOGETHER {
+        if self.waiting.len() >= TOGETHER {
             self.flush()?;
         }
         Ok(true)
@@ -175,7 +176,8 @@ impl<O: Send + Sync + 'static> BulkLoad<'_, O> {
     }
 
     fn flush(&mut self) -> Result<(), WriteError> {
-        self.engine.admit(std::mem::take(&mut self.bytes), self.now_ms)?;
+        self.engine.admit(self.bytes, self.now_ms)?;
+        self.bytes = 0;
         let guard = self.engine.collector.pin();
         for each in &self.waiting {
             self.engine.space(each.space).prefetch(&guard, each.hash);

@@ -24,6 +24,8 @@ use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 
 const SEQUENCE_BITS: u32 = 12;
 const SEQUENCE_MASK: u64 = (1 << SEQUENCE_BITS) - 1;
+/// The latest timestamp that a clock may start at: as many as are behind it are still to come.
+const LAST_START: u64 = 1 << 50;
 
 impl VersionStamp {
     pub(crate) const fn new(timestamp: u64, sequence: u64) -> Self {
@@ -64,7 +66,10 @@ impl CommitClock {
         CommitClock::starting_at(1)
     }
 
+    /// # Panics
+    /// If `first` is past [`LAST_START`].
     pub(crate) fn starting_at(first: u64) -> Self {
+        assert!(first <= LAST_START, "first_timestamp {first} is past {LAST_START}");
         CommitClock { now: CachePadded::new(AtomicU64::new(first.max(1))) }
     }
 

@@ -47,7 +47,7 @@ pub struct Config {
     pub stream: Option<StreamConfig>,
     /// Of which keys past versions are kept, and how many (default: none). The first that fits a key counts. It needs the stream, which is then on.
     pub retention: Vec<Retention>,
-    /// The commit clock's first value (default 1, at least 1): for a store that goes on where another one ended.
+    /// The commit clock's first value (default 1, at least 1, at most 2^50): for a store that goes on where another one ended.
     pub first_timestamp: u64,
     /// Milliseconds of the caller's clock after which a snapshot is ended (default: never). Transactions are not.
     pub max_snapshot_age_ms: Option<u64>,

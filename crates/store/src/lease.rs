@@ -263,7 +263,8 @@ impl LeaseRegistry {
         let mut killed = 0;
         for (slot, word) in self.words().filter(|(_, word)| word & (KILLED | PINNING) == 0) {
             // Relaxed [deadline]: belongs to `word`, or the CAS fails (invariant 4)
-            if slot.deadline_ms.load(Ordering::Relaxed) <= now_ms && kill(slot, word) {
+            let deadline_ms = slot.deadline_ms.load(Ordering::Relaxed);
+            if deadline_ms != NO_DEADLINE && deadline_ms <= now_ms && kill(slot, word) {
                 killed += 1;
             }
         }
@@ -344,6 +345,6 @@ mod tests {
         leases.release(new);
         let again = leases.take(&clock);
         assert!(leases.holds(again));
-        assert_eq!(leases.kill_overdue(u64::MAX - 1), 0);
+        assert_eq!(leases.kill_overdue(u64::MAX), 0);
     }
 }

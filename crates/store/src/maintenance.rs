@@ -70,7 +70,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 Ok(Expiring::At(at)) => self.expiry.push(due.space(), due.hash, at),
                 Ok(Expiring::Never) => {}
                 // No memory for a tombstone: later.
-                Err(_) => self.expiry.push(due.space(), due.hash, now_ms + 1000),
+                Err(_) => self.expiry.push(due.space(), due.hash, now_ms.saturating_add(1000)),
             }
         }
         removed

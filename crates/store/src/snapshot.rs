@@ -40,7 +40,7 @@ impl<O: Send + Sync + 'static> Snapshot<O> {
         self.reader.now_ms
     }
 
-    /// Ends the snapshot when the clock of the store's maintenance reaches `deadline_ms`: later reads answer `SnapshotExpired`.
+    /// Ends the snapshot when the clock of the store's maintenance reaches `deadline_ms` (`u64::MAX`: never): later reads answer `SnapshotExpired`.
     pub fn set_deadline(&self, deadline_ms: u64) {
         self.reader.engine.leases.set_deadline(self.reader.lease, deadline_ms);
     }

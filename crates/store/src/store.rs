@@ -47,12 +47,18 @@ impl<O: Send + Sync + 'static> Clone for Store<O> {
 
 impl<O: Send + Sync + 'static> Store<O> {
     /// A new, empty store.
+    ///
+    /// # Panics
+    /// If [`Config::first_timestamp`] is past 2^50.
     pub fn new(config: Config) -> Self {
         Store::with_object_bytes(config, |_| 0)
     }
 
     /// The same; `object_bytes` is asked, whenever an object is put, how many bytes it has beside the version that refers to it, so that
     /// [`Stats`](crate::Stats) and limits know of them. It should be quick, and say the same of an object each time.
+    ///
+    /// # Panics
+    /// As [`new`](Store::new).
     ///
     /// # Examples
     /// ```

@@ -87,7 +87,7 @@ impl<O: Send + Sync + 'static> Feed<O> {
     /// Begins anew after a timestamp, which is that of a snapshot that was read in between.
     pub fn restart(&mut self, timestamp: u64) {
         self.read.clear();
-        self.next = timestamp + 1;
+        self.next = timestamp.saturating_add(1);
         (self.told, self.lags) = (false, false);
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Times {
 impl Times {
     /// Whether a note at this time is worth while.
     pub(super) fn wants(&self, now_ms: u64) -> bool {
-        self.notes.back().is_none_or(|(_, last)| now_ms >= last + APART_MS)
+        self.notes.back().is_none_or(|(_, last)| now_ms >= last.saturating_add(APART_MS))
     }
 
     pub(super) fn note(&mut self, timestamp: u64, now_ms: u64) {

@@ -56,7 +56,7 @@ impl<O: Send + Sync + 'static> Watch<O> {
     /// A feed of all changes with a later timestamp than this one.
     pub fn from(self, timestamp: u64) -> Feed<O> {
         let stream = self.store.engine.stream.as_ref().expect("was there when this was made");
-        Feed::new(&stream.0, &self.store.engine, self.wanted, timestamp + 1)
+        Feed::new(&stream.0, &self.store.engine, self.wanted, timestamp.saturating_add(1))
     }
 
     /// A feed of all changes that are committed from now on (and perhaps of some that are just being committed).

@@ -181,10 +181,11 @@ impl Run {
         &mut self,
         store: &Store<O>,
     ) -> Result<Transaction<O>, TransactionError<E>> {
-        let passed = self.started.map_or(Duration::ZERO, |started| started.elapsed());
-        self.attempts += 1;
+        let passed = self.started.map_or(0, |started| started.elapsed().as_millis());
+        self.attempts = self.attempts.saturating_add(1);
         let mut options = self.options;
-        options.now_ms += passed.as_millis() as u64;
+        let passed_ms = u64::try_from(passed).unwrap_or(u64::MAX);
+        options.now_ms = options.now_ms.saturating_add(passed_ms);
         let mut transaction = store.begin_with(options);
         if self.aborts >= PATIENCE {
             transaction.request_priority();
@@ -204,7 +205,7 @@ impl Run {
         if matches!(error, CommitError::Write(_) | CommitError::Merge { .. }) {
             return Err(TransactionError::Failed(error));
         }
-        self.aborts += 1;
+        self.aborts = self.aborts.saturating_add(1);
         let attempts = self.attempts;
         if self.options.attempts.is_some_and(|most| self.aborts >= most) {
             return Err(match error {
