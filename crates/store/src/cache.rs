@@ -137,7 +137,7 @@ impl<O: Send + Sync + 'static> Store<O> {
             match call.turn() {
                 Turn::Found(entry) => return Ok(Some(entry)),
                 Turn::Circular => return Err(call.circular()),
-                Turn::Waits(waiting) => {
+                Turn::Waits(mut waiting) => {
                     if let Some(result) = outcome(poll_fn(|task| waiting.poll(task)).await) {
                         return result;
                     }

@@ -39,6 +39,8 @@ struct Cell {
     figures: [OwnerCounter; FIGURES],
     keys: Box<[OwnerCounter]>,
     draws: OwnerCounter,
+    /// Listeners that the thread is inside of.
+    telling: OwnerCounter,
 }
 
 pub(crate) struct Counters {
@@ -58,6 +60,7 @@ impl Counters {
                 figures: [const { OwnerCounter::new() }; FIGURES],
                 keys: (0..spaces).map(|_| OwnerCounter::new()).collect(),
                 draws: OwnerCounter::new(),
+                telling: OwnerCounter::new(),
             })
         };
         Counters { cells: Segments::new(make) }
@@ -115,6 +118,16 @@ impl Own<'_> {
     #[inline]
     pub(crate) fn add_keys(&self, space: u8, by: i64) {
         self.change(&self.cell.keys[usize::from(space)], by);
+    }
+
+    /// Whether the thread is inside a listener. (Threads past their exit share the answer.)
+    pub(crate) fn is_telling(&self) -> bool {
+        self.cell.telling.get() != 0
+    }
+
+    /// Notes that a listener is called, or has returned.
+    pub(crate) fn tell(&self, by: i64) {
+        self.change(&self.cell.telling, by);
     }
 
     /// A random number.

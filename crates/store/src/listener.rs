@@ -1,8 +1,14 @@
 //! [`Removal`]: who is told when the store itself removes a key, or holds back more old versions than it may.
+//!
+//! # Invariants
+//! 1. A listener is called in the middle of somebody else's operation, which goes on whatever the listener does: a panic is contained.
+//! 2. While a thread is inside a listener nothing is evicted for the sake of what it writes, and it is not told of pressure. So no listener is called from
+//!    within itself for what it wrote; room is made by whoever was about to make it.
 
 use crate::Store;
 use crate::engine::Engine;
 use std::sync::OnceLock;
+use stillpoint_primitive::contain;
 
 /// Why the store removed a key.
 #[non_exhaustive]
@@ -36,26 +42,33 @@ pub(crate) struct Listeners {
     pressure: OnceLock<OnPressure>,
 }
 
-impl Listeners {
+impl<O: Send + Sync + 'static> Engine<O> {
     pub(crate) fn tell_of_pressure(&self, old_version_bytes: u64) {
-        if let Some(listener) = self.pressure.get() {
-            listener(old_version_bytes);
+        if let Some(listener) = self.listeners.pressure.get()
+            && !self.counters.own().is_telling()
+        {
+            self.tell(|| listener(old_version_bytes));
         }
     }
-}
 
-impl<O: Send + Sync + 'static> Engine<O> {
     pub(crate) fn tell_of_removal(&self, space: u8, key: &[u8], reason: RemovalReason) {
         if let Some(listener) = self.listeners.removal.get() {
-            listener(Removal { space, key, reason });
+            self.tell(|| listener(Removal { space, key, reason }));
         }
+    }
+
+    fn tell(&self, call: impl FnOnce()) {
+        self.counters.own().tell(1);
+        contain(call);
+        self.counters.own().tell(-1);
     }
 }
 
 impl<O: Send + Sync + 'static> Store<O> {
     /// Calls `listener` for each key that expires or is evicted, once it is removed, on the thread that removed it: a reader that met an expired
     /// value, a writer that needed room, or maintenance. It should be quick, and must not wait for anything that may wait for this store.
-    /// Whether it is the store's first; there can be no other.
+    /// It may read and write the store: what it writes is let in whatever the limit, and room is made for it afterwards. A panic is reported and goes no
+    /// further. Whether it is the store's first; there can be no other.
     ///
     /// # Examples
     /// ```
@@ -78,7 +91,7 @@ impl<O: Send + Sync + 'static> Store<O> {
 
     /// Calls `listener` with the bytes of old versions whenever they are found to be more than
     /// [`Config::max_version_bytes`](crate::Config::max_version_bytes), before the policy acts: by writers whose key has many versions, and by
-    /// maintenance. Whether it is the store's first; there can be no other.
+    /// maintenance; not for what a listener itself writes. A panic is reported and goes no further. Whether it is the store's first; there can be no other.
     pub fn on_pressure(&self, listener: impl Fn(u64) + Send + Sync + 'static) -> bool {
         self.engine.listeners.pressure.set(Box::new(listener)).is_ok()
     }

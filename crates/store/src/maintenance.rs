@@ -154,7 +154,8 @@ impl<O: Send + Sync + 'static> Store<O> {
         self.engine.collect(budget)
     }
 
-    /// Starts the maintenance thread; it ends soon after the last handle of the store. `now_ms` is asked once a pass.
+    /// Starts the maintenance thread; it ends soon after the last handle of the store. `now_ms` is asked once a pass;
+    /// if it panics the thread ends.
     ///
     /// # Panics
     /// If the system gives no thread.

@@ -332,7 +332,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         if bytes <= limit {
             return false;
         }
-        self.listeners.tell_of_pressure(bytes);
+        self.tell_of_pressure(bytes);
         let killed = self.settings.expires_oldest() && self.leases.kill_oldest();
         if killed {
             self.counters.own().add(Figure::ExpiredSnapshots, 1);

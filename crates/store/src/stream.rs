@@ -73,7 +73,7 @@ use crate::config::{Retention, StreamConfig};
 use crate::engine::Engine;
 use crate::error::WriteError;
 pub(crate) use announce::Announcement;
-pub(crate) use signal::Signal;
+pub(crate) use signal::{Seat, Signal};
 
 use announce::{Slots, lock_soon};
 use history::History;

@@ -31,9 +31,9 @@ use crate::engine::Engine;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use stillpoint_primitive::CachePadded;
 use stillpoint_primitive::sync::atomic::{AtomicUsize, Ordering, fence};
 use stillpoint_primitive::sync::{Mutex, MutexGuard, thread};
+use stillpoint_primitive::{CachePadded, contain};
 
 #[cfg(not(stillpoint_loom))]
 const SHARDS: usize = 64;
@@ -84,7 +84,8 @@ impl Sleeper {
         };
         match wakes {
             Some(Wakes::Thread(thread)) => thread.unpark(),
-            Some(Wakes::Task(waker)) => waker.wake(),
+            // It wakes others after this one, and may be called in the middle of a write.
+            Some(Wakes::Task(waker)) => contain(|| waker.wake()),
             None => {}
         }
     }
@@ -92,11 +93,11 @@ impl Sleeper {
     /// Whether it was woken; if not, this is what will be.
     fn is_woken_else(&self, wakes: Wakes) -> bool {
         let mut state = locked(&self.0);
-        let before = (!state.is_woken).then(|| state.wakes.replace(wakes));
         let is_woken = state.is_woken;
+        let unused = if is_woken { Some(wakes) } else { state.wakes.replace(wakes) };
         drop(state);
         // A waker's destructor is other people's code.
-        drop(before);
+        drop(unused);
         is_woken
     }
 }

@@ -18,7 +18,7 @@
 //! | `[flights]` | SeqCst: raised before a leader loads, looked at by who is to remove a key, before it looks at the key; invariant 2 of `cache` |
 
 use crate::owned_entry::OwnedEntry;
-use crate::stream::Signal;
+use crate::stream::{Seat, Signal};
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -153,7 +153,7 @@ impl<O> Loads<O> {
         let waits: Vec<_> = own.into_iter().map(|waiter| (waiter, flight.number)).collect();
         table.waits.extend(&waits);
         let is_late = !matches!(*locked(&flight.stage), Stage::Open);
-        Joined::Waits(Waiting { loads: self, flight, waits, is_late })
+        Joined::Waits(Waiting { loads: self, flight, waits, is_late, seat: Seat::default() })
     }
 }
 
@@ -262,6 +262,7 @@ pub(super) struct Waiting<'l, O> {
     /// For the sake of which flights.
     waits: Vec<(u64, u64)>,
     is_late: bool,
+    seat: Seat,
 }
 
 impl<O> Waiting<'_, O> {
@@ -277,13 +278,13 @@ impl<O> Waiting<'_, O> {
     }
 
     /// The same for tasks.
-    pub(super) fn poll(&self, task: &mut Context<'_>) -> Poll<Option<Ending<O>>> {
+    pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Option<Ending<O>>> {
         loop {
             let round = self.flight.over.listen();
             if let Some(ending) = self.ending() {
                 return Poll::Ready(ending);
             }
-            if self.flight.over.register(round, task.waker()) {
+            if self.flight.over.register(round, task.waker(), &mut self.seat) {
                 return Poll::Pending;
             }
         }
@@ -300,6 +301,7 @@ impl<O> Waiting<'_, O> {
 
 impl<O> Drop for Waiting<'_, O> {
     fn drop(&mut self) {
+        self.flight.over.leave(&mut self.seat);
         if self.waits.is_empty() {
             return;
         }

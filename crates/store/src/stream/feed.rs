@@ -7,7 +7,7 @@
 
 use super::group::{Change, Group};
 use super::watch::Wanted;
-use super::{Stream, lock};
+use super::{Seat, Stream, lock};
 use crate::engine::Engine;
 use crate::error::Lagged;
 use std::collections::VecDeque;
@@ -66,6 +66,13 @@ pub struct Feed<O: Send + Sync + 'static = ()> {
     told: bool,
     /// It has found out that it lags, which counts once.
     lags: bool,
+    seat: Seat,
+}
+
+impl<O: Send + Sync + 'static> Drop for Feed<O> {
+    fn drop(&mut self) {
+        self.stream.published.leave(&mut self.seat);
+    }
 }
 
 impl<O: Send + Sync + 'static> Feed<O> {
@@ -76,7 +83,8 @@ impl<O: Send + Sync + 'static> Feed<O> {
         next: u64,
     ) -> Self {
         let (stream, engine) = (Arc::clone(stream), Arc::downgrade(engine));
-        Feed { stream, engine, wanted, next, read: VecDeque::new(), told: false, lags: false }
+        let (read, told, lags, seat) = (VecDeque::new(), false, false, Seat::default());
+        Feed { stream, engine, wanted, next, read, told, lags, seat }
     }
 
     /// Every change with a timestamp up to this one that was wanted has been handed out.
@@ -204,10 +212,13 @@ impl<O: Send + Sync + 'static> futures_core::Stream for Feed<O> {
             let next = match feed.look() {
                 Ok(Look::Batch(batch)) => Ok(Some(batch)),
                 Ok(Look::Ended) => Ok(None),
-                Ok(Look::Nothing) if feed.stream.published.register(round, context.waker()) => {
-                    return Poll::Pending;
+                Ok(Look::Nothing) => {
+                    let published = &feed.stream.published;
+                    if published.register(round, context.waker(), &mut feed.seat) {
+                        return Poll::Pending;
+                    }
+                    continue;
                 }
-                Ok(Look::Nothing) => continue,
                 Err(lagged) => Err(lagged),
             };
             return Poll::Ready(feed.once(next));

@@ -5,6 +5,8 @@
 //!    is the same. Who changes something looks afterwards whether anybody listens; if it does not see that, the sleeper's look came later and
 //!    sees the change; if it does, it counts the round up.
 //! 2. Who changes something and finds nobody listening pays one load.
+//! 3. A waker is kept for as long as its task waits: until the next change, or until who registered it leaves. Other people's code, which wakers are,
+//!    runs under no lock, and a panic of one keeps none of the others asleep.
 //!
 //! # Orderings
 //! | tag | sites |
@@ -14,14 +16,21 @@
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::Instant;
+use stillpoint_primitive::contain;
 use stillpoint_primitive::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Default)]
 struct State {
     round: u64,
-    /// Of tasks that wait for this round's end.
-    wakers: Vec<Waker>,
+    /// Of tasks that wait for this round's end, by seat.
+    wakers: Vec<(u64, Waker)>,
+    /// Seats that were given out.
+    seats: u64,
 }
+
+/// Whose waker it is.
+#[derive(Default)]
+pub(crate) struct Seat(Option<u64>);
 
 pub(crate) struct Signal {
     listening: AtomicBool,
@@ -71,7 +80,7 @@ impl Signal {
                 std::mem::take(&mut state.wakers)
             };
             self.changed.notify_all();
-            wakers.into_iter().for_each(Waker::wake);
+            wakers.into_iter().for_each(|(_, waker)| contain(|| waker.wake()));
         }
     }
 
@@ -96,13 +105,41 @@ impl Signal {
         }
     }
 
-    /// Lets a task be woken by the next change; `false` if there was one after the `listen` that returned `round`.
-    pub(crate) fn register(&self, round: u64, waker: &Waker) -> bool {
+    /// Lets a task be woken by the next change, in place of the one that has the seat; `false` if there was one after the `listen` that returned `round`.
+    pub(crate) fn register(&self, round: u64, waker: &Waker, seat: &mut Seat) -> bool {
+        let waker = waker.clone();
         let mut state = self.lock();
         let waits = state.round == round;
-        if waits && !state.wakers.iter().any(|known| known.will_wake(waker)) {
-            state.wakers.push(waker.clone());
-        }
+        let unused = if waits { state.sit(seat, waker) } else { Some(waker) };
+        drop(state);
+        drop(unused);
         waits
+    }
+
+    /// Forgets the waker of a seat.
+    pub(crate) fn leave(&self, seat: &mut Seat) {
+        let Some(number) = seat.0.take() else { return };
+        let mut state = self.lock();
+        let at = state.wakers.iter().position(|(whose, _)| *whose == number);
+        let gone = at.map(|at| state.wakers.swap_remove(at));
+        drop(state);
+        drop(gone);
+    }
+}
+
+impl State {
+    /// Returns the waker that had the seat.
+    fn sit(&mut self, seat: &mut Seat, waker: Waker) -> Option<Waker> {
+        let number = *seat.0.get_or_insert_with(|| {
+            self.seats += 1;
+            self.seats
+        });
+        match self.wakers.iter_mut().find(|(whose, _)| *whose == number) {
+            Some((_, known)) => Some(std::mem::replace(known, waker)),
+            None => {
+                self.wakers.push((number, waker));
+                None
+            }
+        }
     }
 }
