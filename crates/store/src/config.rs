@@ -102,7 +102,7 @@ pub struct Retention {
     pub max_versions: Option<u32>,
     /// Milliseconds for which a version is kept after it was superseded or removed (`None`: for ever). By the clock of the store's maintenance.
     pub max_age_ms: Option<u64>,
-    /// Bytes of all past versions with the prefix (default 64 MiB); above it those go that ended first.
+    /// Bytes of all past versions with the prefix, and of keys that have been removed (default 64 MiB); above it those go that ended first.
     pub max_bytes: usize,
 }
 

@@ -57,7 +57,7 @@ impl KeyRange {
         (borrowed(&self.start), borrowed(&self.end))
     }
 
-    fn between(start: Bound<&[u8]>, end: Bound<&[u8]>) -> Self {
+    pub(crate) fn between(start: Bound<&[u8]>, end: Bound<&[u8]>) -> Self {
         KeyRange { start: start.map(SharedKey::from), end: end.map(SharedKey::from) }
     }
 }

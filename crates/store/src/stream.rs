@@ -225,7 +225,14 @@ impl<O: Send + Sync + 'static> Stream<O> {
             }
         }
         ring.trim();
+        // What was given up may be of this very moment: what is committed from now on is later.
+        if let Some(clock) = clock.filter(|clock| ring.floor > clock.now()) {
+            clock.pass(ring.floor - 1);
+        }
         self.set_gate(&ring);
+        let gone = ring.take_gone();
+        drop(ring);
+        drop(gone);
     }
 
     /// Opens or shuts the gate; only holders of the ring's lock come here.

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use stillpoint_store::{
-    At, Change, CommitStream, Config, Entry, Group, Snapshot, Store, StreamConfig, WriteError,
+    At, Change, CommitStream, Config, Entry, Group, Retention, Snapshot, Step, Store, StreamConfig,
+    WriteError,
 };
 
 const AT: At = At { space: 0, now_ms: 1 };
@@ -257,4 +258,78 @@ fn a_sleeping_consumer_is_woken_by_a_write() {
     let (groups, waited) = reader.join().unwrap();
     assert_eq!(groups, 1);
     assert!(waited < Duration::from_secs(10), "{waited:?}");
+}
+
+/// What piled up behind a stopped writer was given up, and with it whatever else was to come at the same timestamp: a log that began just then missed it.
+#[test]
+fn a_stream_that_begins_behind_a_stopped_writer_has_every_later_change() {
+    let store = store(4 << 10);
+    let (reached, goes_on) = (AtomicBool::new(false), Arc::new(AtomicBool::new(false)));
+    let reached = Arc::new(reached);
+    let (at_step, go) = (Arc::clone(&reached), Arc::clone(&goes_on));
+    store.on_step(move |step| {
+        if step == Step::Announced && thread::current().name() == Some("stopped") {
+            at_step.store(true, Ordering::SeqCst);
+            while !go.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+        }
+    });
+    let other = store.clone();
+    let stopped = thread::Builder::new().name("stopped".into());
+    let stopped = stopped.spawn(move || other.set(AT, b"stopped", 0, b"", None)).unwrap();
+    while !reached.load(Ordering::SeqCst) {
+        thread::yield_now();
+    }
+    for n in 0..100u8 {
+        store.set(AT, &[n], 0, &[n; 1000], None).unwrap();
+    }
+    let mut stream = store.commit_stream().unwrap();
+    let mut feed = store.watch_all().unwrap().from_now();
+    store.set(AT, b"later", 0, b"", None).unwrap();
+    goes_on.store(true, Ordering::SeqCst);
+    stopped.join().unwrap().unwrap();
+    store.set(AT, b"last", 0, b"", None).unwrap();
+
+    let mut groups = Vec::new();
+    read_to(&mut stream, store.last_commit().unwrap(), &mut groups);
+    let wanted = |key: &[u8]| [&b"later"[..], b"stopped", b"last"].contains(&key);
+    let changes = groups.iter().flat_map(|group| group.changes());
+    let seen = changes.filter(|change| wanted(change.key())).count();
+    assert_eq!(seen, 3, "of {} groups", groups.len());
+    let mut fed = 0;
+    while let Some(batch) = feed.next_timeout(Duration::from_millis(100)).unwrap() {
+        fed += batch.changes().filter(|change| wanted(change.key())).count();
+    }
+    assert_eq!(fed, 3);
+}
+
+/// Asks the store for its history when it goes.
+struct Curious(Arc<std::sync::OnceLock<Store<Curious>>>);
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        if let Some(store) = self.0.get() {
+            store.history(0, b"key").unwrap();
+        }
+    }
+}
+
+/// Values that nobody else had any more were let go under the lock of the ring, for which who asks for history waits.
+#[test]
+fn a_value_that_uses_the_stream_when_it_goes_does_not_stop_it() {
+    let stream = Some(StreamConfig { budget_bytes: 4 << 10 });
+    let retention = vec![Retention { max_versions: Some(1), ..Retention::of(0, b"key") }];
+    let store: Store<Curious> = Store::new(Config { stream, retention, ..Config::default() });
+    let place = Arc::new(std::sync::OnceLock::new());
+    assert!(place.set(store.clone()).is_ok());
+    let (done, ended) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        for _ in 0..2_000 {
+            let value = Arc::new(Curious(Arc::clone(&place)));
+            store.update(AT, b"key", |_, draft| draft.put_object(0, value.clone(), None)).unwrap();
+        }
+        done.send(()).unwrap();
+    });
+    assert_eq!(ended.recv_timeout(Duration::from_secs(30)), Ok(()));
 }

@@ -125,3 +125,28 @@ fn versions_go_when_they_ended_long_ago_and_tell_when_they_were_committed() {
     assert_eq!(store.history_bytes(), 0);
     assert_eq!(store.get_at(0, b"k", 1).err(), Some(HistoryError::Gone));
 }
+
+/// The keys were not counted, and are kept as long as their removals.
+#[test]
+fn removed_keys_count_against_the_bytes() {
+    let store = store(Retention { max_bytes: 100_000, ..Retention::of(0, b"") });
+    let key = |n: u32| [&n.to_be_bytes()[..], &[0; 10_000]].concat();
+    for n in 0..200 {
+        set(&store, &key(n), b"");
+        store.remove(AT, &key(n)).unwrap();
+    }
+    let kept = (0..200).filter(|n| !store.history(0, &key(*n)).unwrap().is_empty()).count();
+    assert!((5..=10).contains(&kept), "{kept} keys of 10,000 bytes");
+    assert!(store.history_bytes() <= 100_000);
+    (0..200).for_each(|n| assert!(store.get_at(0, &key(n), 1).map_or(true, |it| it.is_none())));
+}
+
+/// To sort out what is stale looked through all versions of the key for each entry.
+#[test]
+fn many_versions_of_one_key_are_kept_in_little_time() {
+    let store = store(Retention { max_versions: Some(30_000), ..Retention::of(0, b"") });
+    let begun = std::time::Instant::now();
+    (0..100_000u32).for_each(|n| set(&store, b"key", &n.to_le_bytes()));
+    assert_eq!(values(&store, b"key").len(), 30_000);
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}

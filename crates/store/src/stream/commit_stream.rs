@@ -59,7 +59,9 @@ impl<O: Send + Sync + 'static> CommitStream<O> {
         ring.trim();
         self.stream.set_gate(&ring);
         let ended = closed && self.next >= ring.low;
+        let gone = ring.take_gone();
         drop(ring);
+        drop(gone);
         Groups { groups, through, ended }
     }
 
@@ -86,6 +88,9 @@ impl<O: Send + Sync + 'static> Drop for CommitStream<O> {
         ring.remove_lossless(self.number);
         ring.trim();
         self.stream.set_gate(&ring);
+        let gone = ring.take_gone();
+        drop(ring);
+        drop(gone);
     }
 }
 

@@ -9,8 +9,8 @@
 //!
 //! # Invariants
 //! 1. A version *ends* when it is superseded, a removal at once. Only ended versions are given up: by count per key, by age of their end, and
-//!    oldest end first above the bytes of the part. So a part takes at most those bytes beside one copy of its newest values (and two words
-//!    per ended version).
+//!    oldest end first above the bytes of the part. So a part takes at most those bytes beside one copy of its newest values and their keys (and three words
+//!    per ended version). A removal counts its key.
 //! 2. A key that is not here was absent at every timestamp from `floor` on. A key that is here and not `trimmed` was absent before its first
 //!    version, back to `floor`.
 
@@ -38,12 +38,17 @@ struct Part<O> {
     ended_count: usize,
     ended_bytes: usize,
     floor: u64,
+    /// Versions that were given up: see `Gone`.
+    gone: Vec<Arc<PastVersion<O>>>,
 }
 
 pub(super) struct History<O> {
     parts: Vec<Part<O>>,
     times: Times,
 }
+
+/// Bytes of a key that has no newest value, beside the key's own.
+const KEY_BYTES: usize = 64;
 
 impl<O> History<O> {
     pub(super) fn new(rules: &[Retention]) -> Self {
@@ -54,6 +59,7 @@ impl<O> History<O> {
             ended_count: 0,
             ended_bytes: 0,
             floor: 0,
+            gone: Vec::new(),
         };
         History { parts: rules.iter().map(part).collect(), times: Times::default() }
     }
@@ -117,7 +123,8 @@ impl<O> History<O> {
         let part = self.part(space, key)?;
         let history = part.keys.get(key);
         let found = history.and_then(|history| {
-            history.versions.iter().rev().find(|it| it.stamp().timestamp() <= timestamp)
+            let after = history.versions.partition_point(|it| it.timestamp() <= timestamp);
+            after.checked_sub(1).and_then(|at| history.versions.get(at))
         });
         match (found, history) {
             (Some(version), _) => Ok(Some(Arc::clone(version)).filter(|it| it.value().is_some())),
@@ -125,6 +132,13 @@ impl<O> History<O> {
             (None, _) if timestamp < part.floor => Err(HistoryError::Gone),
             (None, _) => Ok(None),
         }
+    }
+
+    /// What was given up since the last time, to be dropped when no lock is held.
+    pub(super) fn take_gone(&mut self) -> Vec<Arc<PastVersion<O>>> {
+        let mut gone = Vec::new();
+        self.parts.iter_mut().for_each(|part| gone.append(&mut part.gone));
+        gone
     }
 
     pub(super) fn ended_bytes(&self) -> usize {
@@ -145,9 +159,8 @@ impl<O> Part<O> {
         let now = version.stamp().timestamp();
         let before = history.versions.back().filter(|before| before.value().is_some());
         let removal = Some(&version).filter(|version| version.value().is_none());
-        for bytes in
-            before.map(|it| it.footprint()).into_iter().chain(removal.map(|it| it.footprint()))
-        {
+        let before = before.map(|it| ended_bytes(&key, it));
+        for bytes in before.into_iter().chain(removal.map(|it| ended_bytes(&key, it))) {
             self.ended_count += 1;
             self.ended_bytes += bytes;
             self.ends.push_back((now, Arc::clone(&key)));
@@ -185,12 +198,13 @@ impl<O> Part<O> {
         let Some(oldest) = history.versions.pop_front() else { return };
         history.trimmed = true;
         self.ended_count -= 1;
-        self.ended_bytes -= oldest.footprint();
+        self.ended_bytes -= ended_bytes(key, &oldest);
         if history.versions.is_empty() {
             // A removal: from then on the key was absent.
             self.keys.remove(key);
             self.floor = self.floor.max(oldest.stamp().timestamp());
         }
+        self.gone.push(oldest);
     }
 
     /// Takes ends out whose version is gone, when there are many.
@@ -198,16 +212,22 @@ impl<O> Part<O> {
         if self.ends.len() > 2 * self.ended_count + STALE {
             let keys = &self.keys;
             self.ends.retain(|(end, key)| {
-                let history = keys.get(key);
-                history.is_some_and(|history| {
-                    let ends = |version: &PastVersion<O>| version.stamp().timestamp() == *end;
-                    let removal = |version: &&Arc<PastVersion<O>>| version.value().is_none();
-                    history.versions.iter().skip(1).any(|version| ends(version))
-                        || history.versions.front().filter(removal).is_some_and(|it| ends(it))
+                keys.get(key).is_some_and(|history| {
+                    let versions = &history.versions;
+                    let first = versions.partition_point(|it| it.stamp().timestamp() < *end);
+                    let ends = |at| versions.get(at).is_some_and(|it| it.timestamp() == *end);
+                    let is_removal = |at| versions.get(at).is_some_and(|it| it.value().is_none());
+                    ends(first) && (first > 0 || is_removal(0) || ends(1))
                 })
             });
         }
     }
+}
+
+/// Bytes that an ended version counts; a removal stands for its key too, which nothing else may keep.
+fn ended_bytes<O>(key: &[u8], version: &PastVersion<O>) -> usize {
+    let key_bytes = if version.value().is_none() { key.len() + KEY_BYTES } else { 0 };
+    version.footprint() + key_bytes
 }
 
 /// When the oldest of the versions ended, if it has.

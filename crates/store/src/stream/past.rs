@@ -164,7 +164,7 @@ impl<O: Send + Sync + 'static> Store<O> {
         self.with_history(|history, _| Ok(history.last_before(ms)))
     }
 
-    /// Bytes of past versions that history keeps, the newest values and their keys not counted.
+    /// Bytes of past versions that history keeps, and of keys that have been removed; the newest values and their keys not counted.
     pub fn history_bytes(&self) -> usize {
         self.with_history(|history, _| Ok(history.ended_bytes())).unwrap_or(0)
     }

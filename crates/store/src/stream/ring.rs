@@ -5,12 +5,14 @@
 //!   gone ──────┼── groups, ascending ──┼── pending buffers ──▶
 //! ```
 //! # Invariants
-//! 1. Every change with `floor <= timestamp < low` is in a group here; groups ascend strictly.
+//! 1. Every change with `floor <= timestamp < low` is in a group here; groups ascend strictly. So is every change that a lossless consumer has not read, which
+//!    may be earlier than `floor`: what was given up unfinished went before it came, and what has come since is kept for it.
 //! 2. A group goes only when the budget is passed, oldest first, and none that a lossless consumer has not read.
 //! 3. `floor` is past what went: a consumer whose position is below it has missed something and is told.
 
 use super::group::{Buffer, Group, cut};
 use super::history::History;
+use super::past::PastVersion;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -22,6 +24,13 @@ struct Lossless {
     number: u64,
     /// It has read everything before this timestamp.
     next: u64,
+}
+
+/// What a ring has let go of, to be dropped when its lock is not held: destructors of values are other people's code, which may write to the store.
+pub(super) struct Gone<O> {
+    _groups: Vec<Arc<Group<O>>>,
+    _pending: Vec<Buffer<O>>,
+    _past: Vec<Arc<PastVersion<O>>>,
 }
 
 pub(super) struct Ring<O> {
@@ -41,6 +50,8 @@ pub(super) struct Ring<O> {
     pub(super) published: u64,
     /// Times that a feed found out that it lagged.
     pub(super) lagged: u64,
+    gone_groups: Vec<Arc<Group<O>>>,
+    gone_pending: Vec<Buffer<O>>,
 }
 
 impl<O> Ring<O> {
@@ -60,6 +71,18 @@ impl<O> Ring<O> {
             history,
             published: 0,
             lagged: 0,
+            gone_groups: Vec::new(),
+            gone_pending: Vec::new(),
+        }
+    }
+
+    /// What was let go of since the last time.
+    #[must_use = "it is to be dropped when the lock is not held"]
+    pub(super) fn take_gone(&mut self) -> Gone<O> {
+        Gone {
+            _groups: std::mem::take(&mut self.gone_groups),
+            _pending: std::mem::take(&mut self.gone_pending),
+            _past: self.history.as_mut().map_or(Vec::new(), History::take_gone),
         }
     }
 
@@ -80,6 +103,7 @@ impl<O> Ring<O> {
     pub(super) fn finish(&mut self, low: u64) {
         // An announcement may name an old clock value; what was final stays so.
         self.low = self.low.max(low);
+        let wanted = self.floor.min(self.slowest().unwrap_or(u64::MAX));
         for group in cut(&mut self.pending, self.low) {
             debug_assert!(
                 self.groups.back().is_none_or(|last| last.timestamp() < group.timestamp())
@@ -88,9 +112,12 @@ impl<O> Ring<O> {
             if let Some(history) = &mut self.history {
                 history.add(&group);
             }
-            if group.timestamp() >= self.floor {
+            let group = Arc::new(group);
+            if group.timestamp() >= wanted {
                 self.group_bytes += group.footprint();
-                self.groups.push_back(Arc::new(group));
+                self.groups.push_back(group);
+            } else {
+                self.gone_groups.push(group);
             }
         }
         let emptied = self.pending.extract_if(.., |buffer| buffer.is_empty());
@@ -108,14 +135,15 @@ impl<O> Ring<O> {
         while self.is_over()
             && let Some(oldest) = self.groups.pop_front_if(|group| group.timestamp() < unread)
         {
-            self.floor = oldest.timestamp() + 1;
+            self.floor = self.floor.max(oldest.timestamp() + 1);
             self.group_bytes -= oldest.footprint();
+            self.gone_groups.push(oldest);
         }
         if self.is_over() && self.may_lose() {
             // A stopped writer holds everything back.
             let latest = self.pending.iter().filter_map(Buffer::latest).max();
             self.floor = self.floor.max(latest.map_or(self.low, |latest| latest + 1));
-            self.pending.clear();
+            self.gone_pending.append(&mut self.pending);
             self.pending_bytes = 0;
         }
     }
@@ -164,7 +192,7 @@ impl<O> Ring<O> {
     /// A new lossless consumer, which gets everything that is not final yet: its number and where it begins.
     pub(super) fn add_lossless(&mut self) -> (u64, u64) {
         self.consumers += 1;
-        let next = self.low.max(self.floor);
+        let next = self.low;
         self.lossless.push(Lossless { number: self.consumers, next });
         (self.consumers, next)
     }

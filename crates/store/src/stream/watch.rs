@@ -4,41 +4,20 @@ use super::feed::Feed;
 use super::group::Change;
 use super::lock;
 use crate::error::StreamOff;
+use crate::key_range::KeyRange;
 use crate::{Snapshot, Store};
 use std::ops::Bound;
 
 /// Keys of one space, or of all.
 pub(super) struct Wanted {
     space: Option<u8>,
-    from: Bound<Box<[u8]>>,
-    to: Bound<Box<[u8]>>,
+    keys: KeyRange,
 }
 
 impl Wanted {
     pub(super) fn has<O>(&self, change: Change<'_, O>) -> bool {
-        let key = change.key();
-        self.space.is_none_or(|space| space == change.space())
-            && match &self.from {
-                Bound::Included(from) => key >= &**from,
-                Bound::Excluded(from) => key > &**from,
-                Bound::Unbounded => true,
-            }
-            && match &self.to {
-                Bound::Included(to) => key <= &**to,
-                Bound::Excluded(to) => key < &**to,
-                Bound::Unbounded => true,
-            }
+        self.space.is_none_or(|space| space == change.space()) && self.keys.contains(change.key())
     }
-}
-
-/// The first key that comes after all keys with that prefix.
-fn after_prefix(prefix: &[u8]) -> Bound<Box<[u8]>> {
-    let Some(last) = prefix.iter().rposition(|byte| *byte != u8::MAX) else {
-        return Bound::Unbounded;
-    };
-    let mut after = prefix[..=last].to_vec();
-    after[last] += 1;
-    Bound::Excluded(after.into())
 }
 
 /// Says what a [`Feed`] is to show; made by [`Store::watch`] and its sisters.
@@ -95,8 +74,7 @@ impl<O: Send + Sync + 'static> Store<O> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn watch(&self, space: u8, prefix: &[u8]) -> Result<Watch<O>, StreamOff> {
-        let from = Bound::Included(prefix.into());
-        self.watch_for(Wanted { space: Some(space), from, to: after_prefix(prefix) })
+        self.watch_for(Wanted { space: Some(space), keys: KeyRange::prefix(prefix) })
     }
 
     /// Watches the keys of a space between two bounds.
@@ -109,8 +87,7 @@ impl<O: Send + Sync + 'static> Store<O> {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
     ) -> Result<Watch<O>, StreamOff> {
-        let (from, to) = (from.map(Box::from), to.map(Box::from));
-        self.watch_for(Wanted { space: Some(space), from, to })
+        self.watch_for(Wanted { space: Some(space), keys: KeyRange::between(from, to) })
     }
 
     /// Watches every key of every space.
@@ -118,7 +95,7 @@ impl<O: Send + Sync + 'static> Store<O> {
     /// # Errors
     /// The store was made without [`Config::stream`](crate::Config::stream).
     pub fn watch_all(&self) -> Result<Watch<O>, StreamOff> {
-        self.watch_for(Wanted { space: None, from: Bound::Unbounded, to: Bound::Unbounded })
+        self.watch_for(Wanted { space: None, keys: (..).into() })
     }
 
     fn watch_for(&self, wanted: Wanted) -> Result<Watch<O>, StreamOff> {
@@ -126,19 +103,5 @@ impl<O: Send + Sync + 'static> Store<O> {
             return Err(StreamOff);
         }
         Ok(Watch { store: self.clone(), wanted })
-    }
-}
-
-#[cfg(all(test, not(stillpoint_loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_key_after_a_prefix_is_the_least_that_does_not_begin_with_it() {
-        let after = |prefix: &[u8]| after_prefix(prefix);
-        assert_eq!(after(b"ab"), Bound::Excluded((*b"ac").into()));
-        assert_eq!(after(b"a\xff\xff"), Bound::Excluded((*b"b").into()));
-        assert_eq!(after(b"\xff"), Bound::Unbounded);
-        assert_eq!(after(b""), Bound::Unbounded);
     }
 }
