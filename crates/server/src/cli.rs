@@ -21,7 +21,7 @@ Stillpoint: an MVCC in-memory data engine that speaks Redis's protocol
 
 Usage: stillpoint [serve] [FILE] [--<directive> <value>]...
 
-  FILE                    a configuration file of lines `directive value`
+  FILE                    a configuration file of lines `directive value`; - is standard input
   --port N                port to listen on (6379; 0 chooses one)
   --bind ADDRESS...       addresses to listen on (127.0.0.1 -::1)
   --tls-port N            port for TLS (0: none); see tls-cert-file and its like
@@ -61,7 +61,10 @@ pub(crate) fn read(args: impl Iterator<Item = String>) -> Result<Invocation, Str
                 Some((name, value)) => (name.to_owned(), vec![value.to_owned()]),
                 None => (name.to_owned(), Vec::new()),
             };
-            if crate::config::find(name.as_bytes()).is_none() && !crate::config::is_user(&name) {
+            let is_known = crate::config::find(name.as_bytes()).is_some()
+                || crate::config::is_user(&name)
+                || crate::config::is_rename(&name);
+            if !is_known {
                 return Err(format!("unknown option '--{name}' (see stillpoint --help)"));
             }
             while let Some(value) = args.next_if(|a| !a.starts_with("--")) {

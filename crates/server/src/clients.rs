@@ -84,7 +84,7 @@ impl Card {
         self.subscribed.iter().any(|figure| figure.get() > 0)
     }
     /// Letters for what is special about it.
-    fn flags(&self, queued: u64) -> String {
+    pub(crate) fn flags(&self) -> String {
         let mut flags = String::new();
         for (raised, letter) in [
             (self.monitors.get() > 0, 'O'),
@@ -92,7 +92,7 @@ impl Card {
             (self.blocked.get() > 0, 'b'),
             (self.tracks.get() > 0, 't'),
             (self.redirect_is_broken.get() > 0, 'R'),
-            (queued > 0, 'x'),
+            (self.queued.get() > 0, 'x'),
             (self.no_evict.get() > 0, 'e'),
             (self.no_touch.get() > 0, 'T'),
         ] {
@@ -113,7 +113,7 @@ impl Card {
             n => command::rows().nth(n as usize - 1).map_or("NULL", |(_, row)| row.name),
         };
         let queued = self.queued.get();
-        let flags = self.flags(queued);
+        let flags = self.flags();
         let seconds = |since: u64| now_ms.saturating_sub(since) / 1000;
         let mut line = format!(
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={}",

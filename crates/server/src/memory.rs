@@ -29,7 +29,10 @@ pub(crate) fn evict_clients(env: &Env) {
     if limit == 0 {
         return;
     }
-    let bytes = |card: &Card| card.input_bytes.get() + card.output_bytes.get();
+    let bytes = |card: &Card| {
+        let waiting = card.inbox.waiting() as u64;
+        card.input_bytes.get() + card.queued_bytes.get() + card.output_bytes.get() + waiting
+    };
     let mut cards = env.server.clients.all();
     cards.retain(|card| card.killed.get() == 0);
     let mut sum: u64 = cards.iter().map(|card| bytes(card)).sum();

@@ -315,13 +315,17 @@ fn load_functions(server: &Arc<Server>, texts: &[Vec<u8>]) {
     }
 }
 
-/// Loads the file, if there is one. `Ok(None)`: there is none.
+/// Loads the file, if there is one, and removes what killed saves left beside it. `Ok(None)`: there is none.
 ///
 /// # Errors
 /// It cannot be read or is no sound file; it is as it was, and a part of it may be in the store.
 pub(crate) fn load(server: &Arc<Server>) -> Result<Option<Loaded>, LoadingError> {
     let settings = server.settings();
     let path = file(&settings);
+    match rdb::remove_left_behind(&path) {
+        0 => {}
+        n => server.log.notice(&format!("Removed {n} temporary file(s) of saves that were killed")),
+    }
     let from = match File::open(&path) {
         Ok(from) => from,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

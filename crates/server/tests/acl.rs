@@ -281,7 +281,7 @@ fn a_dry_run_tells_what_would_be() {
         "MEMORY USAGE w",
         "LMPOP 1 b LEFT",
         "DELIFEQ w v",
-        "MSETEX 2 w v w2 v EX 5",
+        "MSETEX 2 b v b2 v EX 5",
     ] {
         assert_eq!(dry(words), "+OK\r\n", "{words}");
     }
@@ -299,7 +299,8 @@ fn a_dry_run_tells_what_would_be() {
         ("XREAD COUNT 1 STREAMS r w 0 0", "w"),
         ("LMOVE w b LEFT LEFT", "w"),
         ("MIGRATE h 1 r 0 1", "r"),
-        ("MSETEX 2 w v r v", "r"),
+        ("MSETEX 2 b v r v", "r"),
+        ("MSETEX 2 w v b v", "w"),
         ("MIGRATE h 1  0 1 AUTH KEYS KEYS b w", "w"),
         ("MIGRATE h 1  0 1", ""),
     ] {

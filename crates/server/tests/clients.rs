@@ -223,3 +223,44 @@ fn a_port_in_use_is_named() {
     let error = Running::start(&[("port", &port), ("bind", "127.0.0.1")]).err().unwrap();
     assert!(error.to_string().contains(&format!("127.0.0.1:{port}: the address is in use")));
 }
+
+#[test]
+fn what_multi_queues_counts_for_the_longest_request() {
+    let server = start(&[("client-query-buffer-limit", "1mb")]);
+    let mut client = raw(&server);
+    client.write_all(b"MULTI\r\n").unwrap();
+    let value = "x".repeat(60_000);
+    // Replies are read as they come, lest they be what ends it; the server may end it in the middle of a request.
+    let mut replies = client.try_clone().unwrap();
+    let reads = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        let _ended = replies.read_to_end(&mut text);
+        text
+    });
+    for _ in 0..40 {
+        if client.write_all(format!("SET k {value}\r\n").as_bytes()).is_err() {
+            break;
+        }
+    }
+    let text = reads.join().unwrap();
+    let queued = String::from_utf8_lossy(&text).matches("+QUEUED").count();
+    assert!((1..=18).contains(&queued), "{queued} of 40 were queued");
+    let mut other = connect(&server);
+    assert_eq!(redis::cmd("PING").query::<String>(&mut other).unwrap(), "PONG");
+}
+
+#[test]
+fn renamed_commands_answer_to_their_new_names_only() {
+    let server = start(&[("rename-command", "CONFIG Hidden")]);
+    let mut client = connect(&server);
+    let mut ask =
+        |words: &[&str]| redis::cmd(words[0]).arg(&words[1..]).query::<redis::Value>(&mut client);
+    let unknown = ask(&["CONFIG", "GET", "port"]).unwrap_err().to_string();
+    assert!(unknown.contains("unknown command 'CONFIG'"), "{unknown}");
+    assert!(ask(&["hidden", "GET", "port"]).is_ok());
+    ask(&["MULTI"]).unwrap();
+    assert!(ask(&["CONFIG", "GET", "port"]).is_err());
+    assert!(ask(&["EXEC"]).unwrap_err().to_string().contains("previous errors"));
+    let unknown = ask(&["EVAL", "return redis.call('config','get','port')", "0"]).unwrap_err();
+    assert!(unknown.to_string().contains("Unknown Redis command"), "{unknown}");
+}

@@ -1,6 +1,7 @@
 //! MIGRATE: keys go from one server to another, whole, and nobody waits.
 
 use redis::{Connection, FromRedisValue, RedisResult};
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use stillpoint_server::Running;
@@ -147,4 +148,42 @@ fn a_counter_that_is_written_all_the_while_loses_no_step() {
     counts.join().unwrap();
     let left: Option<i64> = run(&mut a, &["GET", "n"]).unwrap();
     assert_eq!(moved + left.unwrap_or(0), 3_000);
+}
+
+#[test]
+fn a_target_that_is_no_redis_server_gets_no_key() {
+    let (_server, mut a) = start(&[]);
+    let () = run(&mut a, &["SET", "k", "v"]).unwrap();
+    let web = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = web.local_addr().unwrap().port();
+    let answers = std::thread::spawn(move || {
+        let (mut socket, _) = web.accept().unwrap();
+        socket.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").unwrap();
+        let _rest = socket.read_to_end(&mut Vec::new());
+    });
+    let refused = migrate(&mut a, port, "k", &[]).unwrap_err().to_string();
+    assert!(refused.contains("does not answer as a Redis server does"), "{refused}");
+    assert_eq!(run::<String>(&mut a, &["GET", "k"]).unwrap(), "v");
+    answers.join().unwrap();
+}
+
+#[test]
+fn a_client_that_is_killed_stops_waiting_for_its_target() {
+    let (server, mut a) = start(&[]);
+    let () = run(&mut a, &["SET", "k", "v"]).unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    let id: i64 = run(&mut a, &["CLIENT", "ID"]).unwrap();
+    let begun = Instant::now();
+    let waits = std::thread::spawn(move || {
+        run::<String>(&mut a, &["MIGRATE", "127.0.0.1", &port, "k", "0", "600000"])
+    });
+    // It has been reached: MIGRATE waits for its first answer.
+    let (_taken, _) = silent.accept().unwrap();
+    let mut other = connect(server.port());
+    let killed: i64 = run(&mut other, &["CLIENT", "KILL", "ID", &id.to_string()]).unwrap();
+    assert_eq!(killed, 1);
+    assert!(waits.join().unwrap().is_err());
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert_eq!(run::<String>(&mut other, &["GET", "k"]).unwrap(), "v");
 }

@@ -223,3 +223,47 @@ fn without_the_directive_nothing_is_kept() {
     assert_eq!(code(run(&mut c, &["HISTORY", "k"])), "NOHISTORY");
     assert_eq!(code(run(&mut c, &["AT", "1", "GET", "k"])), "NOHISTORY");
 }
+
+#[test]
+fn nobody_reads_of_the_past_what_he_may_not_read_now() {
+    let (server, mut c) = start(&[("mvcc.retention_prefixes", "*")]);
+    for value in ["1", "2"] {
+        set(&mut c, "mine:a", value);
+        set(&mut c, "other:a", value);
+    }
+    let at = history(&mut c, &["other:a"])[1].0.to_string();
+    let () = run(&mut c, &["ACL", "SETUSER", "reader", "on", ">p", "~mine:*", "+@all", "-strlen"])
+        .unwrap();
+    let () = run(&mut c, &["ACL", "SETUSER", "writer", "on", ">p", "%W~*", "+@all"]).unwrap();
+    let url = |name: &str| format!("redis://{name}:p@127.0.0.1:{}/", server.port());
+    let connect = |name: &str| redis::Client::open(url(name)).unwrap().get_connection().unwrap();
+    let (mut reader, mut writer) = (connect("reader"), connect("writer"));
+    assert_eq!(history(&mut reader, &["mine:a"]).len(), 2);
+    assert_eq!(run::<String>(&mut reader, &["AT", &at, "GET", "mine:a"]).unwrap(), "1");
+    for words in [
+        &["HISTORY", "other:a"][..],
+        &["AT", &at, "GET", "other:a"],
+        &["AT", &at, "MGET", "mine:a", "other:a"],
+        &["AT", "TIME", "1", "GET", "other:a"],
+        &["AT", &at, "STRLEN", "mine:a"],
+    ] {
+        assert_eq!(code(run(&mut reader, words)), "NOPERM", "{words:?}");
+    }
+    // What would read keys that it does not name is no command for AT, whoever asks.
+    for words in [
+        &["AT", &at, "AT", &at, "GET", "other:a"][..],
+        &["AT", &at, "RANDOMKEY"],
+        &["AT", &at, "DBSIZE"],
+    ] {
+        let refused = run::<Value>(&mut reader, words).unwrap_err().to_string();
+        assert!(refused.contains("only commands that read keys which they name"), "{refused}");
+    }
+    for words in [&["HISTORY", "other:a"][..], &["AT", &at, "GET", "other:a"]] {
+        assert_eq!(code(run(&mut writer, words)), "NOPERM", "{words:?}");
+    }
+    // Without the right to AT or HISTORY itself there is neither.
+    let () = run(&mut c, &["ACL", "SETUSER", "reader", "-at", "-history"]).unwrap();
+    for words in [&["HISTORY", "mine:a"][..], &["AT", &at, "GET", "mine:a"]] {
+        assert_eq!(code(run(&mut reader, words)), "NOPERM", "{words:?}");
+    }
+}

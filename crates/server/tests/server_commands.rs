@@ -92,6 +92,26 @@ fn clients_tell_who_they_are() {
     let own = other.run(&["CLIENT", "INFO"]);
     assert!(own.contains("cmd=client|info") && own.contains("multi=-1"), "{own}");
     assert_eq!(other.run(&["CLIENT", "LIST"]).matches("id=").count(), 2);
+    for (words, found) in [
+        (&["ID", "1", "2", "77"][..], 2),
+        (&["NAME", "me"], 1),
+        (&["NOT-NAME", "me", "USER", "default"], 1),
+        (&["FLAGS", "N", "DB", "0"], 2),
+        (&["LIB-NAME", "tester", "ID", "1", "2"], 1),
+        (&["NOT-ID", "1", "2"], 0),
+        (&["SKIPME", "yes", "TYPE", "normal"], 1),
+        (&["NOT-TYPE", "normal"], 0),
+        (&["MAXAGE", "1000"], 0),
+        (&["IP", "nowhere"], 0),
+    ] {
+        let line = other.run(&[&["CLIENT", "LIST"], words].concat());
+        assert_eq!(line.matches("id=").count(), found, "{words:?}: {line}");
+    }
+    for words in [&["ID"][..], &["NAME"], &["WHAT", "ever"], &["NOT-SKIPME", "yes"], &["DB", "x"]] {
+        let refused = other.run(&[&["CLIENT", "LIST"], words].concat());
+        assert!(refused.starts_with("-ERR "), "{words:?}: {refused}");
+    }
+    assert_eq!(other.run(&["CLIENT", "KILL", "NAME", "nobody"]), ":0\r\n");
     assert_eq!(c.run(&["RESET"]), "+RESET\r\n");
     assert_eq!(c.run(&["CLIENT", "GETNAME"]), "$-1\r\n");
     assert_eq!(c.run(&["EXEC"]), "-ERR EXEC without MULTI\r\n");

@@ -187,7 +187,32 @@ fn what_cannot_be_served_is_told_at_start() {
         ("tls-key-file", &other_key[..]),
         ("tls-auth-clients", "no"),
     ];
-    assert!(start(&mixed).contains("cannot serve TLS"), "{}", start(&mixed));
+    let words = start(&mixed);
+    assert!(words.contains("not that of the certificate in tls-cert-file"), "{words}");
+    let file = |name: &str, text: &str| {
+        std::fs::write(authority.path(name), text).unwrap();
+        authority.path(name)
+    };
+    let label = ["ENCRYPTED", "PRIVATE", "KEY"].join(" ");
+    let encrypted = format!("-----BEGIN {label}-----\nMIIE\n-----END {label}-----\n");
+    let mut open = vec![("tls-cert-file", &chain[..]), ("tls-auth-clients", "no")];
+    for (text, why) in [
+        (&encrypted[..], "the key in it is encrypted, give one without a password"),
+        ("hello", "there is no private key in it"),
+    ] {
+        let path = file("wrong.key", text);
+        let words = start(&[&open[..], &[("tls-key-file", &path)]].concat());
+        assert!(words.contains("cannot use tls-key-file") && words.contains(why), "{words}");
+    }
+    open.push(("tls-key-file", &key));
+    for (name, value, why) in [
+        ("tls-ciphers", "RC4-MD5", "tls-ciphers: 'RC4-MD5' is no cipher that is served here"),
+        ("tls-ciphersuites", "!TLS_AES_256_GCM_SHA384", "leave no cipher for tls-protocols"),
+    ] {
+        let only = [("tls-protocols", "TLSv1.3"), ("tls-ciphers", "!ALL"), (name, value)];
+        let words = start(&[&open[..], &only[..]].concat());
+        assert!(words.contains(why), "{words}");
+    }
     let missing =
         [("tls-cert-file", "/nowhere.pem"), ("tls-key-file", &key[..]), ("tls-auth-clients", "no")];
     assert!(
@@ -208,6 +233,33 @@ fn only_the_protocols_asked_for() {
         ping(&mut client).unwrap();
         assert_eq!(client.conn.protocol_version(), Some(version.version));
     }
+}
+
+#[test]
+fn only_the_ciphers_asked_for() {
+    let authority = Authority::new("ciphers");
+    let suite = "TLS_CHACHA20_POLY1305_SHA256";
+    let served = serve(&authority, &[("tls-auth-clients", "no"), ("tls-ciphersuites", suite)]);
+    let mut client = secure(&authority.client(None), served.port);
+    ping(&mut client).unwrap();
+    let agreed = client.conn.negotiated_cipher_suite().unwrap().suite();
+    assert_eq!(agreed, rustls::CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);
+}
+
+#[test]
+fn who_never_agrees_on_keys_is_let_go_after_ten_seconds() {
+    let authority = Authority::new("patience");
+    let served = serve(&authority, &[("tls-auth-clients", "no")]);
+    let begun = std::time::Instant::now();
+    let mut silent = connect(served.port);
+    let mut ready = secure(&authority.client(None), served.port);
+    ping(&mut ready).unwrap();
+    // At most the alert that says goodbye, then the end.
+    assert!(silent.read_to_end(&mut Vec::new()).unwrap() < 64);
+    let took = begun.elapsed().as_secs();
+    assert!((9..15).contains(&took), "{took} s");
+    // Who has agreed stays.
+    ping(&mut ready).unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::category;
 use super::help::help;
 use super::row::{Command, Group, Handler, Keys, acl, flag, flag::*};
-use super::{CommandError, Context, Outcome, all, find, lookup, lookup_subcommand, rows};
+use super::{CommandError, Context, Outcome, all, find, lookup_subcommand, rows};
 use crate::acl::key_flags;
 use crate::resp::Reply;
 use crate::value::glob_matches;
@@ -215,7 +215,8 @@ fn keys<'a>(ctx: &Context<'a>) -> Result<(&'static Command, Vec<&'a [u8]>), Comm
     let args = ctx.args;
     let count = args.len() - 2;
     let invalid = || CommandError::other("Invalid command specified");
-    let (id, mut row) = lookup(args.at(2)).ok_or_else(invalid)?;
+    let found = ctx.env.settings.renames.lookup(args.at(2));
+    let (id, mut row) = found.ok_or_else(invalid)?;
     if !row.subcommands.is_empty() && count > 1 {
         row = lookup_subcommand(id, args.at(3)).ok_or_else(invalid)?.1;
     }

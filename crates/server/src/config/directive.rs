@@ -7,7 +7,10 @@
 //! | `Bytes(min, max)` | a decimal with `k kb m mb g gb` | bytes |
 //! | `BytesOrPercent` | the same, or up to `100%` | bytes or a percentage |
 //! | `OneOf(words)` | one of the words, in any case | the word |
-//! | `Text` | anything | as given |
+//! | `Only(word, why)` | that word: what else Redis knows is not there, and `why` says it | the word |
+//! | `Permissions` | octal, up to 777 | octal |
+//! | `FileName` | a name without a directory | as given |
+//! | `Text`, `Words` | anything; `Words`: more than one word in a file | as given |
 //! | `Save`, `OutputLimits`, `Events` | see [`value`](super::value) | in normal form |
 
 /// What values a directive takes.
@@ -18,7 +21,11 @@ pub(crate) enum Kind {
     Bytes(i64, i64),
     BytesOrPercent,
     OneOf(&'static [&'static str]),
+    Only(&'static str, &'static str),
+    Permissions,
+    FileName,
     Text,
+    Words,
     Save,
     OutputLimits,
     Events,
@@ -62,6 +69,12 @@ const fn bytes(name: &'static str, min: i64, default: &'static str) -> Directive
 const fn text(name: &'static str, default: &'static str) -> Directive {
     row(name, Kind::Text, default, Change::Live)
 }
+const fn words(name: &'static str, default: &'static str) -> Directive {
+    row(name, Kind::Words, default, Change::Live)
+}
+const fn only(name: &'static str, word: &'static str, why: &'static str) -> Directive {
+    row(name, Kind::Only(word, why), word, Change::Live)
+}
 const fn one_of(
     name: &'static str,
     words: &'static [&'static str],
@@ -100,25 +113,34 @@ const POLICIES: &[&str] = &[
     "allkeys-random",
     "noeviction",
 ];
+const ENDPOINTS: &[&str] = &["ip", "hostname", "unknown-endpoint"];
+const DISKLESS_LOADS: &[&str] = &["disabled", "on-empty-db", "swapdb", "flush-before-load"];
+const NO_AOF: &str = "there is no append-only file here, only 'no' is possible: the data are kept by saving, see 'save'";
+const NO_REPLICA: &str = "this server cannot be a replica of another one, replication is not there";
+const NO_CLUSTER: &str = "this server cannot be a node of a cluster, only 'no' is possible";
 const INT_MAX: i64 = i32::MAX as i64;
 
 /// All directives, by family.
 pub(crate) static DIRECTIVES: &[Directive] = &[
     // Network.
     number("port", 0, 65_535, "6379").at_start(),
-    text("bind", "127.0.0.1 -::1").at_start(),
+    words("bind", "127.0.0.1 -::1").at_start(),
     number("tls-port", 0, 65_535, "0").at_start(),
     text("tls-cert-file", ""),
     text("tls-key-file", ""),
     text("tls-ca-cert-file", ""),
     text("tls-ca-cert-dir", ""),
     one_of("tls-auth-clients", &["no", "yes", "optional"], "yes"),
-    text("tls-protocols", ""),
+    words("tls-protocols", ""),
+    text("tls-ciphers", ""),
+    text("tls-ciphersuites", ""),
+    yes_no("tls-prefer-server-ciphers", "no"),
+    only("tls-key-file-pass", "", "a key with a password cannot be read: give one that has none"),
     yes_no("tls-session-caching", "yes"),
     number("tls-session-cache-size", 0, INT_MAX, "20480"),
     text("bind-source-addr", ""),
     text("unixsocket", "").at_start(),
-    text("unixsocketperm", "0").at_start(),
+    row("unixsocketperm", Kind::Permissions, "0", Change::Start),
     // The port of figures and the admin page; 0: none.
     number("admin-port", 0, 65_535, "0").at_start(),
     text("admin-bind", "127.0.0.1").at_start(),
@@ -137,7 +159,7 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     yes_no("daemonize", "no").at_start(),
     text("pidfile", "").at_start(),
     text("dir", ".").protected(),
-    text("dbfilename", "dump.rdb").protected(),
+    row("dbfilename", Kind::FileName, "dump.rdb", Change::Protected),
     text("logfile", "").at_start(),
     one_of("loglevel", &["debug", "verbose", "notice", "warning", "nothing"], "notice"),
     one_of("supervised", &["upstart", "systemd", "auto", "no"], "no").at_start(),
@@ -164,9 +186,9 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     one_of("enable-module-command", LOCAL_ONLY, "no").at_start(),
     // Persistence, as far as clients ask for it.
     row("save", Kind::Save, "3600 1 300 100 60 10000", Change::Live),
-    one_of("appendonly", &["no"], "no"),
-    text("appendfilename", "appendonly.aof").at_start(),
-    text("appenddirname", "appendonlydir").at_start(),
+    only("appendonly", "no", NO_AOF),
+    row("appendfilename", Kind::FileName, "appendonly.aof", Change::Start),
+    row("appenddirname", Kind::FileName, "appendonlydir", Change::Start),
     one_of("appendfsync", &["everysec", "always", "no"], "everysec"),
     yes_no("no-appendfsync-on-rewrite", "no"),
     number("auto-aof-rewrite-percentage", 0, INT_MAX, "100"),
@@ -217,11 +239,11 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     number("slowlog-max-len", 0, i64::MAX, "128"),
     number("latency-monitor-threshold", 0, i64::MAX, "0"),
     yes_no("latency-tracking", "yes"),
-    text("latency-tracking-info-percentiles", "50 99 99.9"),
+    words("latency-tracking-info-percentiles", "50 99 99.9"),
     row("notify-keyspace-events", Kind::Events, "", Change::Live),
     number("tracking-table-max-keys", 0, i64::MAX, "1000000"),
     // Replication and cluster: reported, since clients ask.
-    text("replicaof", "").alias("slaveof").at_start(),
+    row("replicaof", Kind::Only("", NO_REPLICA), "", Change::Start).alias("slaveof"),
     yes_no("replica-serve-stale-data", "yes").alias("slave-serve-stale-data"),
     yes_no("replica-read-only", "yes").alias("slave-read-only"),
     yes_no("repl-diskless-sync", "yes"),
@@ -231,7 +253,68 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     bytes("repl-backlog-size", 1, "1048576"),
     number("min-replicas-to-write", 0, INT_MAX, "0").alias("min-slaves-to-write"),
     number("min-replicas-max-lag", 0, INT_MAX, "10").alias("min-slaves-max-lag"),
-    one_of("cluster-enabled", &["no"], "no").at_start(),
+    row("cluster-enabled", Kind::Only("no", NO_CLUSTER), "no", Change::Start),
+    // Known, for the files of Redis and Valkey have them; nothing here follows from their values.
+    number("active-defrag-cycle-max", 1, 99, "25"),
+    number("active-defrag-cycle-min", 1, 99, "1"),
+    bytes("active-defrag-ignore-bytes", 1, "104857600"),
+    number("active-defrag-max-scan-fields", 1, i64::MAX, "1000"),
+    number("active-defrag-threshold-lower", 0, 1000, "10"),
+    number("active-defrag-threshold-upper", 0, 1000, "100"),
+    yes_no("aof-disable-auto-gc", "no"),
+    text("aof_rewrite_cpulist", "").alias("aof-rewrite-cpulist").at_start(),
+    text("bgsave_cpulist", "").alias("bgsave-cpulist").at_start(),
+    text("bio_cpulist", "").alias("bio-cpulist").at_start(),
+    text("server_cpulist", "").alias("server-cpulist").at_start(),
+    yes_no("cluster-allow-pubsubshard-when-down", "yes"),
+    yes_no("cluster-allow-reads-when-down", "no"),
+    yes_no("cluster-allow-replica-migration", "yes"),
+    number("cluster-announce-bus-port", 0, 65_535, "0"),
+    text("cluster-announce-hostname", ""),
+    text("cluster-announce-human-nodename", ""),
+    text("cluster-announce-ip", ""),
+    number("cluster-announce-port", 0, 65_535, "0"),
+    number("cluster-announce-tls-port", 0, 65_535, "0"),
+    row("cluster-config-file", Kind::FileName, "nodes.conf", Change::Start),
+    bytes("cluster-link-sendbuf-limit", 0, "0"),
+    number("cluster-migration-barrier", 0, INT_MAX, "1"),
+    number("cluster-node-timeout", 0, i64::MAX, "15000"),
+    number("cluster-port", 0, 65_535, "0").at_start(),
+    one_of("cluster-preferred-endpoint-type", ENDPOINTS, "ip"),
+    yes_no("cluster-replica-no-failover", "no").alias("cluster-slave-no-failover"),
+    number("cluster-replica-validity-factor", 0, INT_MAX, "10")
+        .alias("cluster-slave-validity-factor"),
+    yes_no("cluster-require-full-coverage", "yes"),
+    yes_no("crash-memcheck-enabled", "yes"),
+    words("ignore-warnings", ""),
+    text("locale-collate", ""),
+    number("max-new-connections-per-cycle", 1, 1000, "10"),
+    number("max-new-tls-connections-per-cycle", 1, 1000, "1"),
+    one_of("oom-score-adj", &["no", "yes", "relative", "absolute"], "no"),
+    words("oom-score-adj-values", "0 200 800"),
+    one_of("propagation-error-behavior", &["ignore", "panic", "panic-on-replicas"], "ignore"),
+    number("repl-backlog-ttl", 0, i64::MAX, "3600"),
+    yes_no("repl-disable-tcp-nodelay", "no"),
+    one_of("repl-diskless-load", DISKLESS_LOADS, "disabled"),
+    number("repl-diskless-sync-max-replicas", 0, INT_MAX, "0"),
+    text("replica-announce-ip", "").alias("slave-announce-ip"),
+    number("replica-announce-port", 0, 65_535, "0").alias("slave-announce-port"),
+    yes_no("replica-announced", "yes"),
+    yes_no("replica-ignore-disk-write-errors", "no"),
+    yes_no("replica-ignore-maxmemory", "yes").alias("slave-ignore-maxmemory"),
+    yes_no("replica-lazy-flush", "no").alias("slave-lazy-flush"),
+    number("replica-priority", 0, INT_MAX, "100").alias("slave-priority"),
+    number("socket-mark-id", 0, u32::MAX as i64, "0"),
+    yes_no("syslog-enabled", "no").at_start(),
+    text("syslog-facility", "local0").at_start(),
+    text("syslog-ident", "redis").at_start(),
+    text("tls-client-cert-file", ""),
+    text("tls-client-key-file", ""),
+    text("tls-client-key-file-pass", ""),
+    yes_no("tls-cluster", "no"),
+    text("tls-dh-params-file", ""),
+    yes_no("tls-replication", "no"),
+    number("tls-session-cache-timeout", 0, INT_MAX, "300"),
     // Scripts.
     number("busy-reply-threshold", 0, i64::MAX, "5000").alias("lua-time-limit"),
     yes_no("script-busy-reply", "yes"),

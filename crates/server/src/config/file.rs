@@ -1,4 +1,7 @@
 //! The configuration file: `name value …` lines, read at start, rewritten by CONFIG REWRITE.
+//!
+//! Three names are no directives: `user` defines a user, `rename-command` gives a command another name or none, `include` names
+//! another file whose lines belong there.
 
 use super::directive::{DIRECTIVES, Kind, find};
 use super::settings::{SettingError, Settings, Source};
@@ -6,6 +9,11 @@ use crate::resp::split_words;
 use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+
+/// The directive that names another file whose lines belong here.
+const INCLUDE: &str = "include";
+/// Files that may include one another, one in the other.
+const MAX_INCLUDES: usize = 16;
 
 /// Why the file cannot be used.
 #[non_exhaustive]
@@ -34,7 +42,12 @@ impl fmt::Display for FileError {
 ///
 /// # Errors
 /// The first line that cannot be applied.
-pub(crate) fn apply_text(mut settings: Settings, text: &str) -> Result<Settings, FileError> {
+pub(crate) fn apply_text(settings: Settings, text: &str) -> Result<Settings, FileError> {
+    apply_lines(settings, text, MAX_INCLUDES)
+}
+
+/// Applies lines, of which those may go `includes` files deep that name other files.
+fn apply_lines(mut settings: Settings, text: &str, includes: usize) -> Result<Settings, FileError> {
     let mut has_saves = false;
     for (i, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -52,7 +65,23 @@ pub(crate) fn apply_text(mut settings: Settings, text: &str) -> Result<Settings,
                 values.insert(0, settings.text("save").to_owned());
             }
         }
-        settings = apply_words(&settings, name, &values).map_err(|e| fail(e.to_string()))?;
+        settings = match name.eq_ignore_ascii_case(INCLUDE) {
+            true => include(settings, &values, includes).map_err(fail)?,
+            false => apply_words(&settings, name, &values).map_err(|e| fail(e.to_string()))?,
+        };
+    }
+    Ok(settings)
+}
+
+/// Applies the files that an `include` names, which may include others in turn.
+fn include(mut settings: Settings, paths: &[String], left: usize) -> Result<Settings, String> {
+    let left = left.checked_sub(1).ok_or("files include each other without an end")?;
+    if paths.is_empty() {
+        return Err("wrong number of arguments".to_owned());
+    }
+    for path in paths {
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+        settings = apply_lines(settings, &text, left).map_err(|error| error.to_string())?;
     }
     Ok(settings)
 }
@@ -79,16 +108,32 @@ pub(crate) fn apply_words(
             _ => settings.with_user(values),
         };
     }
-    let many = find(name.as_bytes()).is_some_and(|row| {
-        matches!(DIRECTIVES[row].kind, Kind::Save | Kind::OutputLimits)
-            || ["bind", "tls-protocols", "latency-tracking-info-percentiles"]
-                .contains(&DIRECTIVES[row].name)
-    });
-    if find(name.as_bytes()).is_some() && !many && values.len() != 1 {
+    if is_rename(name) {
+        return match values {
+            [line] => settings.with_rename(&words_of(line).unwrap_or_default()),
+            _ => settings.with_rename(values),
+        };
+    }
+    if let Some(row) = find(name.as_bytes())
+        && !takes_many(row)
+        && values.len() != 1
+        // `replicaof host port`, to be told why not.
+        && !(DIRECTIVES[row].name == "replicaof" && values.len() == 2)
+    {
         let why = "wrong number of arguments".to_owned();
         return Err(SettingError::Refused { name: name.to_owned(), why });
     }
     settings.with(&[(name.to_owned(), values.join(" "))], Source::Start)
+}
+
+/// Whether a directive's value may be several words.
+fn takes_many(row: usize) -> bool {
+    matches!(DIRECTIVES[row].kind, Kind::Save | Kind::OutputLimits | Kind::Words)
+}
+
+/// Whether lines of this name give commands other names.
+pub(crate) fn is_rename(name: &str) -> bool {
+    name.eq_ignore_ascii_case("rename-command")
 }
 
 /// Whether lines of this name define users.
@@ -101,8 +146,11 @@ pub(crate) fn is_user(name: &str) -> bool {
 /// # Errors
 /// It cannot be read, or a line cannot be applied.
 pub(crate) fn load(settings: Settings, path: &Path) -> Result<Settings, FileError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| FileError::Io { path: path.to_owned(), error })?;
+    let text = match path.as_os_str() == "-" {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => std::fs::read_to_string(path),
+    };
+    let text = text.map_err(|error| FileError::Io { path: path.to_owned(), error })?;
     apply_text(settings, &text)
 }
 
@@ -151,9 +199,7 @@ pub(crate) fn rewrite(
 fn push_line(out: &mut String, settings: &Settings, row: usize) {
     let directive = &DIRECTIVES[row];
     let value = settings.text(directive.name);
-    let many = matches!(directive.kind, Kind::OutputLimits | Kind::Save)
-        || directive.name == "bind"
-        || directive.name == "latency-tracking-info-percentiles";
+    let many = takes_many(row);
     match directive.kind {
         Kind::OutputLimits => {
             let words: Vec<&str> = value.split(' ').collect();

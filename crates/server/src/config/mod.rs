@@ -2,6 +2,7 @@
 
 mod directive;
 mod file;
+mod rename;
 mod settings;
 mod value;
 
@@ -9,5 +10,5 @@ mod value;
 mod tests;
 
 pub(crate) use directive::{DIRECTIVES, find};
-pub(crate) use file::{apply_words, is_user, load, rewrite};
+pub(crate) use file::{apply_words, is_rename, is_user, load, rewrite};
 pub(crate) use settings::{LogLevel, SettingError, Settings, Source};

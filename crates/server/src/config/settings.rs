@@ -8,6 +8,7 @@
 //! Invariant: fields are a function of `values` (`parsed` is the only place that sets them).
 
 use super::directive::{Change, DIRECTIVES, find};
+use super::rename::Renames;
 use super::value::{merge_output_limits, normalise};
 use crate::event::class;
 use std::fmt;
@@ -38,6 +39,8 @@ pub(crate) struct Settings {
     values: Vec<String>,
     pub(crate) databases: u8,
     pub(crate) requirepass: String,
+    /// Names of commands, as `rename-command` has them.
+    pub(crate) renames: Renames,
     /// The words behind `user` of each such line, at start.
     pub(crate) users: Vec<Vec<String>>,
     /// New users may use every channel.
@@ -209,6 +212,20 @@ impl Settings {
         }
         let mut next = self.clone();
         next.users.push(words.to_vec());
+        Ok(next)
+    }
+
+    /// New settings with one more command renamed, from the words behind `rename-command`.
+    ///
+    /// # Errors
+    /// There is no such command, or there is one already of the new name.
+    pub(crate) fn with_rename(&self, words: &[String]) -> Result<Settings, SettingError> {
+        let refused = |why| SettingError::Refused { name: "rename-command".to_owned(), why };
+        let [from, to] = words else {
+            return Err(refused("wrong number of arguments".to_owned()));
+        };
+        let mut next = self.clone();
+        next.renames.add(from, to).map_err(refused)?;
         Ok(next)
     }
 

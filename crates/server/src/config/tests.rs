@@ -91,3 +91,72 @@ fn a_bad_line_is_named() {
     let error = apply_text(Settings::defaults(), "port 1\nfoo bar\n").unwrap_err();
     assert_eq!(error.to_string(), "config file, line 2: 'foo bar': unknown directive 'foo'");
 }
+
+#[test]
+fn what_redis_and_valkey_have_in_their_files_is_known() {
+    let text = "replica-serve-stale-data yes\nrepl-diskless-sync-max-replicas 0\nrepl-diskless-load disabled\n\
+        repl-disable-tcp-nodelay no\nreplica-priority 100\nreplica-lazy-flush no\noom-score-adj no\n\
+        oom-score-adj-values 0 200 800\nproc-title-template \"{title} {listen-addr} {server-mode}\"\n\
+        client-output-buffer-limit replica 256mb 64mb 60\njemalloc-bg-thread yes\nappendfilename \"appendonly.aof\"\n\
+        active-defrag-threshold-lower 10\ncluster-node-timeout 15000\nsyslog-ident redis\nbio_cpulist 1,3\n\
+        tls-ciphers DEFAULT:!MEDIUM\ntls-protocols \"TLSv1.2 TLSv1.3\"\ndaemonize yes\nunixsocketperm 0700\n";
+    let settings = apply_text(Settings::defaults(), text).unwrap();
+    assert_eq!(settings.text("slave-priority"), "100");
+    assert_eq!(settings.text("oom-score-adj-values"), "0 200 800");
+    assert_eq!(settings.text("unixsocketperm"), "700");
+}
+
+#[test]
+fn what_is_not_there_is_refused_with_its_reason() {
+    let why = |line: &str| apply_text(Settings::defaults(), line).unwrap_err().to_string();
+    let refused = why("replicaof 10.0.0.1 6379");
+    assert!(refused.contains("cannot be a replica"), "{refused}");
+    assert!(why("appendonly yes").contains("kept by saving"));
+    assert!(why("cluster-enabled yes").contains("cannot be a node"));
+    assert!(why("tls-key-file-pass x").contains("give one that has none"));
+    let refused = why("unixsocketperm 799");
+    assert!(refused.ends_with("argument couldn't be parsed as an octal number"), "{refused}");
+    assert!(why("unixsocketperm 7777").ends_with("between 0 and 777 inclusive"));
+    let refused = why("dbfilename ../dump.rdb");
+    assert!(refused.ends_with("dbfilename can't be a path, just a filename"), "{refused}");
+    assert!(why("dbfilename \"\"").ends_with("dbfilename can't be empty"));
+}
+
+#[test]
+fn files_are_included_and_do_not_go_round_in_circles() {
+    let dir = std::env::temp_dir().join(format!("stillpoint-include-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let inner = file("b.conf", "hz 50\ntimeout 7\n");
+    let text = format!("hz 20\ninclude {inner}\ntimeout 8\n");
+    let settings = apply_text(Settings::defaults(), &text).unwrap();
+    assert_eq!((settings.text("hz"), settings.text("timeout")), ("50", "8"));
+    let wrong = file("c.conf", "port 1\nnonsense 1\n");
+    let error = apply_text(Settings::defaults(), &format!("include {wrong}")).unwrap_err();
+    assert!(error.to_string().contains("c.conf': config file, line 2: 'nonsense 1'"), "{error}");
+    let round = file("d.conf", &format!("include {}\n", dir.join("d.conf").display()));
+    let error = apply_text(Settings::defaults(), &format!("include {round}")).unwrap_err();
+    assert!(error.to_string().ends_with("files include each other without an end"), "{error}");
+    let error = apply_text(Settings::defaults(), "include /nowhere/x.conf").unwrap_err();
+    assert!(error.to_string().contains("No such file"), "{error}");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn commands_get_other_names_or_none() {
+    let text =
+        "rename-command CONFIG Hidden\nrename-command debug \"\"\nrename-command GET config\n";
+    let renames = apply_text(Settings::defaults(), text).unwrap().renames;
+    let name = |word: &str| renames.lookup(word.as_bytes()).map(|(_, command)| command.name);
+    assert_eq!(name("HIDDEN"), Some("config"));
+    assert_eq!(name("Config"), Some("get"));
+    assert_eq!((name("DEBUG"), name("get"), name("set")), (None, None, Some("set")));
+    let why = |line: &str| apply_text(Settings::defaults(), line).unwrap_err().to_string();
+    assert!(why("rename-command nothing x").contains("No such command in rename-command"));
+    assert!(why("rename-command get SET").contains("Target command name already exists: 'SET'"));
+    assert!(why("rename-command get").contains("wrong number of arguments"));
+}

@@ -45,7 +45,20 @@ pub(crate) fn normalise(directive: &Directive, text: &str) -> Result<String, Str
                 format!("argument(s) must be one of the following: {}", words.join(", "))
             })
         }
-        Kind::Text => Ok(text.to_owned()),
+        Kind::Only(word, why) => match word.eq_ignore_ascii_case(text) {
+            true => Ok(word.to_owned()),
+            false => Err(why.to_owned()),
+        },
+        Kind::Permissions => match u32::from_str_radix(text, 8) {
+            Ok(bits @ ..=0o777) => Ok(format!("{bits:o}")),
+            Ok(_) => Err("argument must be between 0 and 777 inclusive".into()),
+            Err(_) => Err("argument couldn't be parsed as an octal number".into()),
+        },
+        Kind::FileName if text.is_empty() => Err(format!("{} can't be empty", directive.name)),
+        Kind::FileName if text.contains(['/', '\\']) || matches!(text, "." | "..") => {
+            Err(format!("{} can't be a path, just a filename", directive.name))
+        }
+        Kind::FileName | Kind::Text | Kind::Words => Ok(text.to_owned()),
         Kind::Save => save(text),
         Kind::OutputLimits => output_limits(text),
         Kind::Events => events(text),

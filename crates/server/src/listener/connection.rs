@@ -157,17 +157,17 @@ impl Connection {
             self.session.feed(&mut self.input, &mut self.output, env, TURN_REQUESTS, soft_limit);
         self.session.state.update_card(&self.output, env);
         self.card().input_bytes.set(self.input.unread().len() as u64);
+        if self.has_sent_too_much(env) {
+            env.server.log.warning(&format!(
+                "Closing client that reached max query buffer length: {}",
+                self.card().line(env.now_ms)
+            ));
+            return self.end();
+        }
         match progress {
             Progress::NeedsInput(_) if self.at_end => self.end(),
             Progress::NeedsInput(n) => {
                 self.wanted = n;
-                if self.input.unread().len() > env.settings.query_buffer_limit {
-                    env.server.log.warning(&format!(
-                        "Closing client that reached max query buffer length: {}",
-                        self.card().line(env.now_ms)
-                    ));
-                    return self.end();
-                }
                 Next::Wait
             }
             Progress::HasMore => {
@@ -187,6 +187,11 @@ impl Connection {
             Progress::Moves => Next::Moves,
             Progress::Close => self.end(),
         }
+    }
+    /// Whether a request that has not come to its end, and what MULTI has queued, take more than a client may have.
+    fn has_sent_too_much(&self, env: &Env) -> bool {
+        let queued = self.session.state.queue.as_ref().map_or(0, crate::session::Queue::sent_bytes);
+        self.input.unread().len() + queued > env.settings.query_buffer_limit
     }
     /// Answers one request, on a thread that is no loop; the loop that gets the connection does the rest.
     pub(crate) fn execute_one(&mut self, env: &mut Env) {

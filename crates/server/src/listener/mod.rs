@@ -9,6 +9,7 @@
 
 mod accept;
 mod balance;
+mod ciphers;
 mod connection;
 mod event_loop;
 mod poller;

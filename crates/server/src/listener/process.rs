@@ -1,6 +1,7 @@
 //! [`run`]: the server as a process: arguments, configuration, banner, signals, exit.
 
-use super::start::{RunError, serve};
+use super::socket::Listening;
+use super::start::{RunError, open, serve};
 use crate::cli::{self, Invocation};
 use crate::config::{self, Settings};
 use crate::env::Server;
@@ -37,11 +38,25 @@ fn start(args: impl Iterator<Item = String>) -> Result<(), RunError> {
     prepare_files(&settings, &log)?;
     let server = Arc::new(Server::with(settings, file, log));
     crate::acl::load_at_start(&server.acl, &server.settings()).map_err(RunError::Config)?;
-    saving::load(&server).map_err(|error| RunError::Load(error.to_string()))?;
+    let doors = open(&server)?;
+    let outcome = saving::load(&server)
+        .map_err(|error| RunError::Load(error.to_string()))
+        .and_then(|_| run_to_the_end(&server, doors));
+    let socket = server.settings().text("unixsocket").to_owned();
+    if !socket.is_empty() {
+        // Somebody may have removed it already.
+        let _gone = std::fs::remove_file(socket);
+    }
+    outcome
+}
+
+/// Serves until somebody ends it.
+fn run_to_the_end(server: &Arc<Server>, doors: Vec<Listening>) -> Result<(), RunError> {
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     let handle = signals.handle();
-    let serving = serve(&server)?;
-    announce(&server, &serving.names, serving.port);
+    let serving = serve(server, doors)?;
+    warn_of_what_is_not_done(server);
+    announce(server, &serving.names, serving.port);
     let watched = server.clone();
     let watcher = std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
@@ -54,15 +69,10 @@ fn start(args: impl Iterator<Item = String>) -> Result<(), RunError> {
         }
     })?;
     let outcome = serving.join();
-    saving::cancel(&server);
+    saving::cancel(server);
     handle.close();
     // The watcher only writes the log and stops the server: a panic of it changes nothing now.
     let _ended = watcher.join();
-    let socket = server.settings().text("unixsocket").to_owned();
-    if !socket.is_empty() {
-        // Somebody may have removed it already.
-        let _gone = std::fs::remove_file(socket);
-    }
     server.log.warning("Stillpoint is now ready to exit, bye bye...");
     outcome
 }
@@ -106,6 +116,25 @@ fn prepare_files(settings: &Settings, log: &Log) -> Result<(), RunError> {
         log.open(Path::new(logfile)).map_err(|e| fail("logfile", logfile, e))?;
     }
     Ok(())
+}
+
+/// Tells of directives that ask for something that only Redis does.
+fn warn_of_what_is_not_done(server: &Server) {
+    let settings = server.settings();
+    for (name, asked, instead) in [
+        (
+            "daemonize",
+            "yes",
+            "the process stays in the foreground, let your service manager keep it",
+        ),
+        ("syslog-enabled", "yes", "the log goes to 'logfile' or standard output"),
+        ("tls-replication", "yes", "there is no replication"),
+        ("tls-cluster", "yes", "there is no cluster, and MIGRATE connects in the clear"),
+    ] {
+        if settings.text(name) == asked {
+            server.log.warning(&format!("'{name} {asked}' has no effect: {instead}"));
+        }
+    }
 }
 
 fn announce(server: &Server, names: &[String], port: Option<u16>) {

@@ -1,6 +1,6 @@
 //! [`Running`]: a server inside another program, or a test.
 
-use super::start::{RunError, Serving, serve};
+use super::start::{RunError, Serving, open, serve};
 use crate::config::{Settings, apply_words};
 use crate::env::Server;
 use crate::log::Log;
@@ -40,7 +40,7 @@ impl Running {
         }
         let server = Arc::new(Server::with(settings, None, Log::silent()));
         crate::acl::load_at_start(&server.acl, &server.settings()).map_err(RunError::Config)?;
-        let serving = serve(&server)?;
+        let serving = serve(&server, open(&server)?)?;
         Ok(Running { port: serving.port.unwrap_or(0), serving: Some(serving), server })
     }
     /// The TCP port that it listens on; 0 if there is none.

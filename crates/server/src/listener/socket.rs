@@ -20,44 +20,48 @@ pub(crate) struct Listening {
     pub(crate) is_tls: bool,
 }
 
-/// Opens all sockets that the settings ask for.
+impl Listening {
+    /// Lets connections come.
+    ///
+    /// # Errors
+    /// Another process has been faster.
+    pub(crate) fn listen(&self, backlog: i32) -> Result<(), RunError> {
+        rustix::net::listen(&self.socket, backlog)
+            .map_err(|e| RunError::Bind { address: self.name.clone(), error: e.into() })
+    }
+}
+
+/// Takes all addresses that the settings ask for; nobody can connect to them yet.
 ///
 /// # Errors
 /// An address is taken, wrong, or not ours; an address with a leading `-` may be missing.
 pub(crate) fn open_all(settings: &Settings) -> Result<Vec<Listening>, RunError> {
-    let backlog = settings.number("tcp-backlog") as i32;
     let mut open = Vec::new();
     let tls_port = settings.number("tls-port") as u16;
     // With a Unix socket, or TLS, port 0 means none.
     if settings.number("port") != 0 || settings.text("unixsocket").is_empty() && tls_port == 0 {
-        open_tcp(settings, settings.number("port") as u16, backlog, &mut open)?;
+        open_tcp(settings, settings.number("port") as u16, &mut open)?;
     }
     if tls_port != 0 {
         let mut tls = Vec::new();
-        open_tcp(settings, tls_port, backlog, &mut tls)?;
+        open_tcp(settings, tls_port, &mut tls)?;
         open.extend(tls.into_iter().map(|listening| Listening { is_tls: true, ..listening }));
     }
     let path = settings.text("unixsocket");
     if !path.is_empty() {
         let fail = |error: std::io::Error| RunError::Bind { address: path.to_owned(), error };
-        open.push(open_unix(path, settings.text("unixsocketperm"), backlog).map_err(fail)?);
+        open.push(open_unix(path, settings.text("unixsocketperm")).map_err(fail)?);
     }
     Ok(open)
 }
 
-fn open_tcp(
-    settings: &Settings,
-    mut port: u16,
-    backlog: i32,
-    open: &mut Vec<Listening>,
-) -> Result<(), RunError> {
+fn open_tcp(settings: &Settings, mut port: u16, open: &mut Vec<Listening>) -> Result<(), RunError> {
     for word in settings.text("bind").split_ascii_whitespace() {
         let (optional, host) = match word.strip_prefix('-') {
             Some(host) => (true, host),
             None => (false, word),
         };
-        let opened = addresses(host, port)
-            .and_then(|all| all.into_iter().map(|a| listen_at(a, backlog)).collect());
+        let opened = addresses(host, port).and_then(|all| all.into_iter().map(bind_at).collect());
         let opened: Vec<Listening> = match opened {
             Ok(opened) => opened,
             Err(error) if optional && error.kind() != std::io::ErrorKind::AddrInUse => continue,
@@ -88,7 +92,7 @@ fn addresses(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
 
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
-fn listen_at(address: SocketAddr, backlog: i32) -> std::io::Result<Listening> {
+fn bind_at(address: SocketAddr) -> std::io::Result<Listening> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = rustix::net::socket_with(family, SocketType::STREAM, FLAGS, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
@@ -96,16 +100,17 @@ fn listen_at(address: SocketAddr, backlog: i32) -> std::io::Result<Listening> {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
     rustix::net::bind(&socket, &address)?;
-    rustix::net::listen(&socket, backlog)?;
     let bound: SocketAddr = rustix::net::getsockname(&socket)?.try_into()?;
     Ok(Listening { socket, name: bound.to_string(), port: Some(bound.port()), is_tls: false })
 }
 
-fn open_unix(path: &str, permissions: &str, backlog: i32) -> std::io::Result<Listening> {
+fn open_unix(path: &str, permissions: &str) -> std::io::Result<Listening> {
     // A socket that a former server left behind is in the way; anything else is not ours to remove.
     use std::os::unix::fs::FileTypeExt as _;
-    if std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket()) {
-        std::fs::remove_file(path)?;
+    match std::fs::symlink_metadata(path) {
+        Ok(known) if known.file_type().is_socket() => std::fs::remove_file(path)?,
+        Ok(_) => return Err(std::io::Error::other("there is a file of that name")),
+        Err(_) => {}
     }
     let address = SocketAddrUnix::new(path)?;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
@@ -114,6 +119,5 @@ fn open_unix(path: &str, permissions: &str, backlog: i32) -> std::io::Result<Lis
     if mode != 0 {
         rustix::fs::chmod(Path::new(path), Mode::from_raw_mode(mode))?;
     }
-    rustix::net::listen(&socket, backlog)?;
     Ok(Listening { socket, name: path.to_owned(), port: None, is_tls: false })
 }

@@ -106,14 +106,23 @@ impl Serving {
     }
 }
 
-/// Opens the sockets and starts the loops.
+/// Takes the addresses and reads what TLS needs, so that what cannot be is told before the data are loaded. Nobody can connect yet.
 ///
 /// # Errors
-/// A socket cannot be opened, or the system refuses a thread or a descriptor.
-pub(crate) fn serve(server: &Arc<Server>) -> Result<Serving, RunError> {
-    let settings = server.settings();
+/// A socket cannot be opened, or a file of TLS is missing or none.
+pub(crate) fn open(server: &Server) -> Result<Vec<Listening>, RunError> {
     server.load_tls().map_err(|error| RunError::Config(error.to_string()))?;
-    let listening = open_all(&settings)?;
+    open_all(&server.settings())
+}
+
+/// Lets clients connect and starts the loops.
+///
+/// # Errors
+/// Somebody else listens there since, or the system refuses a thread or a descriptor.
+pub(crate) fn serve(server: &Arc<Server>, listening: Vec<Listening>) -> Result<Serving, RunError> {
+    let settings = server.settings();
+    let backlog = settings.number("tcp-backlog") as i32;
+    listening.iter().try_for_each(|address| address.listen(backlog))?;
     raise_descriptor_limit(server);
     let weak = Arc::downgrade(server);
     server.store.start_maintenance(move || {

@@ -10,6 +10,7 @@
 //! | `tls-ca-cert-file`, `tls-ca-cert-dir` | who has to have signed a client's certificate |
 //! | `tls-auth-clients` | `yes`: clients must show one, `optional`: they may, `no`: they are not asked |
 //! | `tls-protocols` | `TLSv1.2`, `TLSv1.3`, or both (empty) |
+//! | `tls-ciphers`, `tls-ciphersuites`, `tls-prefer-server-ciphers` | see [`ciphers`](super::ciphers) |
 //! | `tls-session-caching`, `tls-session-cache-size` | whether, and how many, sessions may be resumed |
 //!
 //! CONFIG SET of any of them reads all the files again; connections that there are keep what they began with.
@@ -19,13 +20,13 @@
 //!    says all.
 //! 2. At most one piece of output is encrypted and not yet sent; the rest waits in the connection's output buffer, which has a bound.
 
+use super::ciphers::provider;
 use super::stream::Received;
 use crate::config::Settings;
 use crate::session::ReadBuffer;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion, version};
@@ -48,6 +49,10 @@ pub(crate) enum TlsError {
     File { directive: &'static str, path: String, why: String },
     /// A word of `tls-protocols` that is not served.
     Protocol(String),
+    /// A word that names no cipher that is served.
+    Cipher { directive: &'static str, word: String },
+    /// No cipher is left.
+    NoCipher,
     /// Key and certificate, or what else was given, do not go together.
     Refused(String),
 }
@@ -61,6 +66,12 @@ impl fmt::Display for TlsError {
             }
             TlsError::Protocol(word) => {
                 write!(f, "tls-protocols: '{word}' is not served, only TLSv1.2 and TLSv1.3 are")
+            }
+            TlsError::Cipher { directive, word } => {
+                write!(f, "{directive}: '{word}' is no cipher that is served here")
+            }
+            TlsError::NoCipher => {
+                f.write_str("tls-ciphers and tls-ciphersuites leave no cipher for tls-protocols")
             }
             TlsError::Refused(why) => write!(f, "cannot serve TLS: {why}"),
         }
@@ -79,8 +90,13 @@ impl Tls {
     /// # Errors
     /// What is missing or cannot be used.
     pub(crate) fn load(settings: &Settings) -> Result<Tls, TlsError> {
-        let provider = Arc::new(ring::default_provider());
-        let refused = |error: rustls::Error| TlsError::Refused(error.to_string());
+        let provider = Arc::new(provider(settings)?);
+        let refused = |error: rustls::Error| match error {
+            rustls::Error::InconsistentKeys(_) => TlsError::Refused(
+                "the key in tls-key-file is not that of the certificate in tls-cert-file".into(),
+            ),
+            error => TlsError::Refused(error.to_string()),
+        };
         let versions = protocols(settings.text("tls-protocols"))?;
         let builder = ServerConfig::builder_with_provider(provider.clone());
         let builder = builder.with_protocol_versions(&versions).map_err(refused)?;
@@ -100,9 +116,8 @@ impl Tls {
         };
         let chain = certificates("tls-cert-file", named(settings, "tls-cert-file")?)?;
         let path = named(settings, "tls-key-file")?;
-        let key = PrivateKeyDer::from_pem_file(path)
-            .map_err(|error| unusable("tls-key-file", path, &error))?;
-        let mut config = builder.with_single_cert(chain, key).map_err(refused)?;
+        let mut config = builder.with_single_cert(chain, key_in(path)?).map_err(refused)?;
+        config.ignore_client_order = settings.text("tls-prefer-server-ciphers") == "yes";
         let sessions = settings.number("tls-session-cache-size").max(0) as usize;
         if settings.text("tls-session-caching") == "yes" && sessions > 0 {
             config.session_storage = ServerSessionMemoryCache::new(sessions);
@@ -112,6 +127,19 @@ impl Tls {
         }
         Ok(Tls(Arc::new(config)))
     }
+}
+
+/// The private key in a file.
+fn key_in(path: &str) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let fail = |why: &dyn fmt::Display| unusable("tls-key-file", path, &why);
+    let text = std::fs::read(path).map_err(|error| fail(&error))?;
+    if text.windows(9).any(|word| word == b"ENCRYPTED") {
+        return Err(fail(&"the key in it is encrypted, give one without a password"));
+    }
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+        pem::Error::NoItemsFound => fail(&"there is no private key in it"),
+        error => fail(&error),
+    })
 }
 
 fn named<'s>(settings: &'s Settings, directive: &'static str) -> Result<&'s str, TlsError> {

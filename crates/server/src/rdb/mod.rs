@@ -37,7 +37,7 @@ pub(crate) use error::RdbError;
 pub(crate) use functions::{dump_functions, restore_functions};
 pub(crate) use load::{Loaded, Target, load};
 pub(crate) use payload::{dump, is_whole, restore};
-pub(crate) use save::{Job, SaveError, Saved, save};
+pub(crate) use save::{Job, SaveError, Saved, remove_left_behind, save};
 
 /// The version that is written.
 const WRITTEN_VERSION: u16 = 10;

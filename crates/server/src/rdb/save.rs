@@ -94,8 +94,10 @@ pub(crate) fn save(
     job: &Job<'_>,
 ) -> Result<Saved, SaveError> {
     let temporary = Temporary(temporary_beside(path));
-    let mut writer =
-        Writer { file: File::create(&temporary.0)?, sink: Sink::new(job.compresses), synced: 0 };
+    let file = File::create(&temporary.0)?;
+    // Without a lock (not every file system has them) it stays lying if the process is killed: see `remove_left_behind`.
+    let _locked = file.try_lock();
+    let mut writer = Writer { file, sink: Sink::new(job.compresses), synced: 0 };
     let keys = write_file(&snapshot, job, &mut writer)?;
     drop(snapshot);
     writer.flush()?;
@@ -108,6 +110,26 @@ pub(crate) fn save(
 
 fn temporary_beside(path: &Path) -> PathBuf {
     path.with_file_name(format!("temp-{}-{:x}.rdb", std::process::id(), fastrand::u32(..)))
+}
+
+/// Removes the temporary files beside `path` that a process left behind which was killed as it wrote them: those that nobody has locked. How many.
+pub(crate) fn remove_left_behind(path: &Path) -> usize {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let Ok(entries) = std::fs::read_dir(parent.unwrap_or(Path::new("."))) else { return 0 };
+    let left_behind = entries.flatten().filter(|entry| {
+        entry.file_name().to_str().is_some_and(is_temporary)
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+            && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok())
+    });
+    left_behind.filter(|entry| std::fs::remove_file(entry.path()).is_ok()).count()
+}
+
+/// Whether it is a name that [`temporary_beside`] gives.
+fn is_temporary(name: &str) -> bool {
+    let middle = name.strip_prefix("temp-").and_then(|name| name.strip_suffix(".rdb"));
+    middle.and_then(|middle| middle.split_once('-')).is_some_and(|(process, number)| {
+        process.parse::<u32>().is_ok() && u32::from_str_radix(number, 16).is_ok()
+    })
 }
 
 /// A file that goes when it has not been renamed.

@@ -18,7 +18,7 @@ const BUFFER_BYTES: u64 = 1 << 20;
 /// A string is read in pieces of so many bytes: a length that lies costs no memory.
 const PIECE_BYTES: usize = 1 << 20;
 /// The longest string that Redis writes, with room to spare.
-const MAX_STRING_BYTES: u64 = 1 << 32;
+pub(super) const MAX_STRING_BYTES: u64 = 1 << 32;
 
 /// Reads from `R`, which ends or fails.
 pub(super) struct Source<R> {

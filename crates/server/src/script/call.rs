@@ -10,7 +10,7 @@ use super::interpreter::Shared;
 use super::to_lua::to_lua;
 use crate::acl::Scene;
 use crate::command::{
-    Command, CommandError, CommandId, Context, flag, lookup, lookup_request, lookup_subcommand,
+    Command, CommandError, CommandId, Context, flag, lookup_request, lookup_subcommand,
 };
 use crate::env::Env;
 use crate::resp::{ArgRange, Args, Protocol, Reply};
@@ -166,7 +166,8 @@ impl Permissions {
             );
             (None, text)
         };
-        let (mut id, mut command) = lookup(args.at(0)).ok_or_else(unknown)?;
+        let found = env.settings.renames.lookup(args.at(0));
+        let (mut id, mut command) = found.ok_or_else(unknown)?;
         if !command.subcommands.is_empty()
             && let Some(name) = args.get(1)
         {

@@ -5,7 +5,7 @@
 use super::rights;
 use crate::blocking::serve;
 use crate::command::{
-    Command, CommandError, CommandId, Context, Group, by_id, flag, is_allowed_inside, lookup,
+    Command, CommandError, CommandId, Context, Group, by_id, flag, is_allowed_inside,
     lookup_subcommand, overdue,
 };
 use crate::data::Stage;
@@ -70,7 +70,7 @@ fn refuse(refusal: &[u8], args: Args<'_>, session: &mut State, out: &mut Reply, 
     if session.queue.is_some() {
         session.queue_failed = true;
     }
-    let found = lookup(args.at(0));
+    let found = env.settings.renames.lookup(args.at(0));
     if let Some((id, _)) = found {
         env.stats.command(id).rejected.add(1);
     }
@@ -88,7 +88,7 @@ fn refuse(refusal: &[u8], args: Args<'_>, session: &mut State, out: &mut Reply, 
 
 /// Whether this request is held up, by CLIENT PAUSE or by a transaction that holds writers up.
 pub(crate) fn is_held_up(args: Args<'_>, session: &State, env: &Env) -> bool {
-    let Some((_, command)) = lookup(args.at(0)) else { return false };
+    let Some((_, command)) = env.settings.renames.lookup(args.at(0)) else { return false };
     // What will be refused need not wait for that.
     if command.has(flag::UNPAUSED) || !command.accepts(args.len()) {
         return false;
@@ -287,7 +287,8 @@ pub(crate) fn admit(
     out: &Reply,
     env: &Env,
 ) -> Result<(CommandId, &'static Command), Vec<u8>> {
-    let (mut id, mut command) = lookup(args.at(0)).ok_or_else(|| unknown_command(args))?;
+    let found = env.settings.renames.lookup(args.at(0));
+    let (mut id, mut command) = found.ok_or_else(|| unknown_command(args))?;
     if !command.subcommands.is_empty()
         && let Some(name) = args.get(1)
     {

@@ -32,9 +32,17 @@ impl Queue {
     pub(crate) fn len(&self) -> usize {
         self.commands.len()
     }
-    /// Bytes that the queue holds.
+    /// Bytes that were sent for it, and what each command and argument takes beside them.
+    pub(crate) fn sent_bytes(&self) -> usize {
+        self.bytes.len()
+            + self.ranges.len() * size_of::<ArgRange>()
+            + self.commands.len() * size_of::<Queued>()
+    }
+    /// Memory that the queue holds.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.capacity() + self.ranges.capacity() * size_of::<ArgRange>()
+        self.bytes.capacity()
+            + self.ranges.capacity() * size_of::<ArgRange>()
+            + self.commands.capacity() * size_of::<Queued>()
     }
     /// The commands with their arguments; as often as wanted (a transaction may rerun).
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (CommandId, Args<'_>)> {

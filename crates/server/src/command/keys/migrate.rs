@@ -20,6 +20,9 @@ use target::{Reply, Target};
 /// How often a key is sent that is written on its way.
 const ROUNDS: usize = 16;
 
+/// Keys that are sent before their replies are read: a target that waits for somebody to read them takes nothing more.
+const KEYS_AHEAD: usize = 1024;
+
 /// Milliseconds that the other server may be silent if the request gives none.
 const DEFAULT_TIMEOUT_MS: u64 = 1000;
 
@@ -125,7 +128,8 @@ fn connect(ctx: &Context<'_>, asked: &Asked<'_>, db: i64) -> Result<Target, Comm
     let host = String::from_utf8_lossy(args.at(1));
     let port = crate::resp::strict_integer(args.at(2)).and_then(|port| u16::try_from(port).ok());
     let port = port.ok_or_else(|| CommandError::other("Invalid TCP port"))?;
-    let mut target = Target::connect(&host, port, asked.timeout_ms, &ctx.env.server)?;
+    let mut target =
+        Target::connect(&host, port, asked.timeout_ms, &ctx.env.server, &ctx.session.card)?;
     let db = db.to_string();
     if !asked.credentials.is_empty() {
         let words = std::iter::once(&b"AUTH"[..]).chain(asked.credentials.iter().copied());
@@ -150,22 +154,24 @@ fn send<'k>(
     keys: &[&'k [u8]],
     refusal: &mut Option<CommandError>,
 ) -> Result<Vec<&'k [u8]>, CommandError> {
-    let mut sent: Vec<(&[u8], VersionStamp)> = Vec::new();
-    for key in keys {
-        if let Some(stamp) = send_one(ctx, target, key, replaces)? {
-            sent.push((key, stamp));
-        }
-    }
     let mut changed = Vec::new();
-    for (key, stamp) in sent {
-        let reply: Reply = target.reply()?;
-        match reply {
-            Err(text) => {
-                refusal.get_or_insert(refused(text));
+    for keys in keys.chunks(KEYS_AHEAD) {
+        let mut sent: Vec<(&[u8], VersionStamp)> = Vec::new();
+        for key in keys {
+            if let Some(stamp) = send_one(ctx, target, key, replaces)? {
+                sent.push((key, stamp));
             }
-            Ok(()) if asked.copies => {}
-            Ok(()) if remove(ctx, key, stamp)? => {}
-            Ok(()) => changed.push(key),
+        }
+        for (key, stamp) in sent {
+            let reply: Reply = target.reply()?;
+            match reply {
+                Err(text) => {
+                    refusal.get_or_insert(refused(text));
+                }
+                Ok(()) if asked.copies => {}
+                Ok(()) if remove(ctx, key, stamp)? => {}
+                Ok(()) => changed.push(key),
+            }
         }
     }
     Ok(changed)

@@ -1,5 +1,6 @@
 //! [`Target`]: the other server of a MIGRATE.
 
+use crate::clients::Card;
 use crate::command::CommandError;
 use crate::env::Server;
 use std::io::{ErrorKind, Read, Write};
@@ -22,6 +23,8 @@ pub(super) struct Target {
     socket: TcpStream,
     timeout: Duration,
     server: Arc<Server>,
+    /// The client that asks; when it is ended, so is this.
+    client: Arc<Card>,
     /// What has been received and is no reply yet.
     input: Vec<u8>,
 }
@@ -32,6 +35,7 @@ impl Target {
         port: u16,
         timeout_ms: u64,
         server: &Arc<Server>,
+        client: &Arc<Card>,
     ) -> Result<Self, CommandError> {
         let timeout = Duration::from_millis(timeout_ms);
         let unreachable =
@@ -46,8 +50,8 @@ impl Target {
                         .and_then(|()| socket.set_read_timeout(Some(LOOK)))
                         .and_then(|()| socket.set_write_timeout(Some(LOOK)));
                     set.map_err(unreachable)?;
-                    let server = Arc::clone(server);
-                    return Ok(Target { socket, timeout, server, input: Vec::new() });
+                    let (server, client) = (Arc::clone(server), Arc::clone(client));
+                    return Ok(Target { socket, timeout, server, client, input: Vec::new() });
                 }
                 Err(error) => last = error,
             }
@@ -91,8 +95,14 @@ impl Target {
         loop {
             if let Some(end) = self.input.windows(2).position(|two| two == b"\r\n") {
                 let line: Vec<u8> = self.input.drain(..end + 2).collect();
-                let text = String::from_utf8_lossy(&line[..end]);
-                return Ok(text.strip_prefix('-').map_or(Ok(()), |why| Err(why.to_owned())));
+                return match &line[..end] {
+                    b"+OK" => Ok(Ok(())),
+                    [b'-', why @ ..] => Ok(Err(String::from_utf8_lossy(why).into_owned())),
+                    // Whatever it is, it has not taken the key.
+                    _ => Err(CommandError::Coded(
+                        "IOERR the target instance does not answer as a Redis server does".into(),
+                    )),
+                };
             }
             if self.input.len() > MAX_LINE_BYTES {
                 return Err(failed());
@@ -106,13 +116,14 @@ impl Target {
         }
     }
 
-    /// Whether it is worth while to wait on.
+    /// Whether it is worth while to wait on: CLIENT KILL ends it as the time does.
     fn goes_on(&self, error: &std::io::Error, since: Instant) -> bool {
         let waits = matches!(
             error.kind(),
             ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
         );
-        waits && since.elapsed() < self.timeout && !self.server.is_stopping()
+        let is_wanted = !self.server.is_stopping() && self.client.killed.get() == 0;
+        waits && since.elapsed() < self.timeout && is_wanted
     }
 }
 
