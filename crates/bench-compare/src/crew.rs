@@ -1,10 +1,11 @@
-//! [`Crew`]: threads that begin together, work for so long, and what they used meanwhile.
+//! [`Crew`]: threads that begin together, work for so long, and what they used meanwhile; [`contend`]: what an operation costs when they all repeat it.
 
+use crate::plan::Figure;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use stillpoint_testkit::process_cpu;
+use stillpoint_testkit::{Histogram, process_cpu};
 
 /// Where workers wait for the start and see the end.
 pub(crate) struct Gate {
@@ -56,4 +57,37 @@ impl<R: Send> Crew<R> {
             Crew { results, wall: started.elapsed(), cpu: process_cpu() - before }
         })
     }
+}
+
+/// Operations between two looks at the gate. The first of them is timed: the clock costs all subjects alike, less than a nanosecond an operation.
+const BATCH: u64 = 64;
+
+/// Lets each thread repeat the operation that `make(thread)` made it, for so long. Operations a second by the wall clock, CPU time an operation by
+/// the process's, and the 99.9th percentile of the timed ones.
+pub(crate) fn contend<F: FnMut()>(
+    threads: u64,
+    millis: u64,
+    make: impl Fn(u64) -> F + Sync,
+) -> Vec<Figure> {
+    let Crew { results, wall, cpu } = Crew::work(threads, millis, |thread, gate| {
+        let mut operation = make(thread);
+        let (mut times, mut ops) = (Histogram::new(), 0u64);
+        gate.start();
+        while gate.open() {
+            let started = Instant::now();
+            operation();
+            times.record_duration(started.elapsed());
+            (1..BATCH).for_each(|_| operation());
+            ops += BATCH;
+        }
+        (ops, times)
+    });
+    let mut times = Histogram::new();
+    results.iter().for_each(|(_, theirs)| times.merge(theirs));
+    let ops = results.iter().map(|(ops, _)| ops).sum::<u64>().max(1) as f64;
+    vec![
+        Figure::new("ops_per_s", "1/s", ops / wall.as_secs_f64()),
+        Figure::new("cpu_ns_per_op", "ns", cpu.as_nanos() as f64 / ops),
+        Figure::new("p999_ns", "ns", times.at(0.999) as f64),
+    ]
 }

@@ -10,7 +10,8 @@
 //! | `growth` | none at first | one thread inserts up to the end, another puts to what is there: the longest stall of both. Without huge pages: where the host gives memory to a guest only at its first touch, to zero one takes 8 to 17 ms, ten times what the maps themselves do |
 //!
 //! The mixes follow the field's suites (smr-benchmark): half of the key range present, insertions and removals in balance. One operation
-//! in 16 is timed, whichever it is.
+//! in 64 is timed, whichever it is. Without `--keys`: all cases on 100,000, and on 1,000, 10,000 and 10 million the mixes, with as many threads as cores
+//! (two) and, since to fill the largest takes seconds, three samples.
 
 mod growth;
 mod hashed;
@@ -35,6 +36,13 @@ const HASHED: [&str; 8] = [
 ];
 const ORDERED: [&str; 4] =
     ["stillpoint-orderedmap", "crossbeam-skiplist", "scc-treeindex", "rwlock-btreemap"];
+
+/// Cases on other counts of keys than the usual.
+const SIZES: &[(u64, &[&str])] = &[
+    (1_000, &["mix0", "mix50", "mix90", "mix100"]),
+    (10_000, &["mix0", "mix50", "mix90", "mix100"]),
+    (10_000_000, &["mix50", "mix100"]),
+];
 
 /// Calls `$call` with `$map` as the map of that name.
 macro_rules! with_map {
@@ -65,20 +73,27 @@ macro_rules! with_map {
 pub(crate) fn run(options: &Options) -> Outcome {
     let keys = if options.keys.is_empty() { vec![100_000] } else { options.keys.clone() };
     for (kind, subjects) in [("hash", &HASHED[..]), ("ordered", &ORDERED[..])] {
+        let case = |name: &str, keys: u64, threads, rounds| Case {
+            name: format!("{kind}_{name}_{keys}"),
+            threads,
+            subjects: subjects.to_vec(),
+            settings: vec![("millis", options.millis(500, 15)), ("keys", keys)],
+            rounds,
+        };
         for &keys in &keys {
             for &threads in options.threads(&[2, 8, 96]) {
-                let case = |name: &str| Case {
-                    name: format!("{kind}_{name}_{keys}"),
-                    threads,
-                    subjects: subjects.to_vec(),
-                    settings: vec![("millis", options.millis(500, 15)), ("keys", keys)],
-                    rounds: options.rounds(),
-                };
                 for name in ["zipf_get", "zipf_95", "zipf_50", "mix0", "mix50", "mix90", "mix100"] {
-                    case(name).run("map", options)?;
+                    case(name, keys, threads, options.rounds()).run("map", options)?;
                 }
                 if kind == "ordered" {
-                    case("range100").run("map", options)?;
+                    case("range100", keys, threads, options.rounds()).run("map", options)?;
+                }
+            }
+        }
+        if options.keys.is_empty() && !options.quick {
+            for (keys, names) in SIZES {
+                for name in *names {
+                    case(name, *keys, 2, options.rounds().min(3)).run("map", options)?;
                 }
             }
         }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `queue` | a push or a pop, alternating; empty at first |
 //! | `channel` | a send or a `try_recv`, alternating; unbounded, and with room for 1,024 values |
-//! | `list100_1000`, `list90_1000`, `list50_1000` | half of 1,000 keys present, uniform; so many % gets, else an insertion or a removal |
+//! | `list100_1000` … `list0_10000` | half of so many keys present, uniform; so many % gets, else an insertion or a removal |
 //!
 //! The list on crossbeam-epoch is Harris' with Michael's removal and the wait-free get, written here in the way of its docs: what is
 //! compared is the cost of traversal under either scheme.
@@ -14,7 +14,6 @@ mod list;
 mod queue;
 
 use crate::Outcome;
-use crate::crew::Crew;
 use crate::options::Options;
 use crate::plan::{Case, Figure, Sample};
 
@@ -33,7 +32,7 @@ const LISTS: [&str; 5] =
 
 /// Runs all cases.
 pub(crate) fn run(options: &Options) -> Outcome {
-    for threads in [1, 2, 8] {
+    for threads in [1, 2, 8, 96] {
         let case = |name: &str, subjects: &[&'static str]| Case {
             name: name.to_owned(),
             threads,
@@ -46,8 +45,13 @@ pub(crate) fn run(options: &Options) -> Outcome {
         if threads == 1 {
             continue;
         }
-        for name in ["list100_1000", "list90_1000", "list50_1000"] {
-            case(name, &LISTS).run("structure", options)?;
+        for reads in [100, 90, 50, 0] {
+            case(&format!("list{reads}_1000"), &LISTS).run("structure", options)?;
+        }
+        if threads == 2 {
+            for name in ["list100_100", "list50_100", "list100_10000", "list50_10000"] {
+                case(name, &LISTS).run("structure", options)?;
+            }
         }
     }
     Ok(())
@@ -60,31 +64,12 @@ pub(crate) fn sample(sample: &Sample) -> Outcome<Vec<Figure>> {
     match sample.case.as_str() {
         "queue" => queue::sample(subject, threads, millis),
         "channel" => queue::sample_channel(subject, threads, millis),
-        "list100_1000" => list::sample(subject, threads, millis, 100),
-        "list90_1000" => list::sample(subject, threads, millis, 90),
-        "list50_1000" => list::sample(subject, threads, millis, 50),
-        other => Err(format!("there is no case {other:?}")),
-    }
-}
-
-/// Operations between two looks at the gate.
-const BATCH: u64 = 64;
-
-/// Lets each thread repeat the operation that `make(thread)` made it, for so long.
-fn contend<F: FnMut()>(threads: u64, millis: u64, make: impl Fn(u64) -> F + Sync) -> Vec<Figure> {
-    let Crew { results, wall, cpu } = Crew::work(threads, millis, |thread, gate| {
-        let mut operation = make(thread);
-        gate.start();
-        let mut ops = 0u64;
-        while gate.open() {
-            (0..BATCH).for_each(|_| operation());
-            ops += BATCH;
+        case => {
+            let words = case.strip_prefix("list").and_then(|rest| rest.split_once('_'));
+            let numbers =
+                words.and_then(|(reads, keys)| Some((reads.parse().ok()?, keys.parse().ok()?)));
+            let (reads, keys) = numbers.ok_or_else(|| format!("there is no case {case:?}"))?;
+            list::sample(subject, list::Mix { threads, millis, reads, keys })
         }
-        ops
-    });
-    let ops = results.into_iter().sum::<u64>().max(1) as f64;
-    vec![
-        Figure::new("ops_per_s", "1/s", ops / wall.as_secs_f64()),
-        Figure::new("cpu_ns_per_op", "ns", cpu.as_nanos() as f64 / ops),
-    ]
+    }
 }

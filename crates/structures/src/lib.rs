@@ -14,18 +14,19 @@
 //! | [`index`] | the store's version index: key → chain of versions, newest first |
 //!
 //! # Operations
-//! | structure | reads | writes |
-//! |---|---|---|
-//! | [`Stack`] | `peek` wait-free | push, pop lock-free; `take_all` wait-free |
-//! | [`Queue`], [`SegmentQueue`] | `is_empty` wait-free | push, pop lock-free |
-//! | [`ArrayQueue`] | `len` wait-free | push, pop wait for whoever has taken that very cell |
-//! | [`channel`] | – | `try_` forms as the queue below; others block, or are futures |
-//! | [`Slot`] | wait-free | `store`, `swap` wait-free, `update` lock-free |
-//! | [`List`] | wait-free (hazard pointers: lock-free) | lock-free |
-//! | [`HashMap`], [`HashSet`] | lock-free; wait-free unless an insert of the same mark is under way | lock-free, growth included |
-//! | [`OrderedMap`] | lock-free: never wait for a writer; ranges too | blocking, per leaf |
+//! | structure | reads | writes | cost of an operation, beside the pin |
+//! |---|---|---|---|
+//! | [`Stack`] | `peek` wait-free | push, pop lock-free; `take_all` wait-free | push: an allocation and a CAS; pop: a CAS |
+//! | [`Queue`] | `is_empty` wait-free | push, pop lock-free | push: an allocation and two CASes; pop: a CAS |
+//! | [`SegmentQueue`] | `is_empty` wait-free | push, pop lock-free | push: a fetch-and-add and a CAS, an allocation every 32nd time; pop: a CAS |
+//! | [`ArrayQueue`] | `len` wait-free | push, pop wait for whoever has taken that very cell | a CAS and a store |
+//! | [`channel`] | – | `try_` forms as the queue below; others block, or are futures | the queue's, and a look for sleepers |
+//! | [`Slot`] | wait-free | `store`, `swap` wait-free, `update` lock-free | read: a load; write: an allocation and a swap or a CAS |
+//! | [`List`] | wait-free (hazard pointers: lock-free) | lock-free | a step a key on the way; insert: an allocation and a CAS; remove: two CASes |
+//! | [`HashMap`], [`HashSet`] | lock-free; wait-free unless an insert of the same mark is under way | lock-free, growth included | get: two cache misses, no write; replace: an allocation and a CAS; new key: an allocation and 4 atomic writes, while the map grows 4 bins moved; remove: two CASes |
+//! | [`OrderedMap`] | lock-free: never wait for a writer; ranges too | blocking, per leaf | a binary search a level; get: no write; write: an allocation and a lock, a leaf copied every few new keys |
 //!
-//! Each is as its scheme's loads at best; costs are on the pages.
+//! Each is as its scheme's loads at best.
 //!
 //! # Schemes
 //! | structure | `leased` `ebr` `rcu` `rc` `leak` | `hp` | a guard past the longest lease (`leased`) |

@@ -1,16 +1,13 @@
 //! [`Load`]: threads that read and write one map, and what they took.
 
 use super::subject::{MapSubject, OrderedSubject, Value};
-use crate::crew::Crew;
+use crate::crew::contend;
 use crate::plan::Figure;
 use std::hint::black_box;
-use std::time::Instant;
-use stillpoint_testkit::{Histogram, Random, Zipf, peak_rss_bytes};
+use stillpoint_testkit::{Random, Zipf, peak_rss_bytes};
 
 const EXPONENT: f64 = 0.99;
 const DRAWS: usize = 1 << 18;
-/// One operation in so many is timed.
-const TIMED: u64 = 16;
 
 /// How many threads, for how long, on how many keys.
 pub(crate) struct Load {
@@ -85,28 +82,8 @@ impl Load {
     }
 
     fn run<F: FnMut()>(&self, make: impl Fn(u64) -> F + Sync) -> Vec<Figure> {
-        let crew = Crew::work(self.threads, self.millis, |thread, gate| {
-            let mut operation = make(thread);
-            let mut times = Histogram::new();
-            let mut ops = 0u64;
-            gate.start();
-            while gate.open() {
-                let started = Instant::now();
-                operation();
-                times.record_duration(started.elapsed());
-                (1..TIMED).for_each(|_| operation());
-                ops += TIMED;
-            }
-            (ops, times)
-        });
-        let mut times = Histogram::new();
-        crew.results.iter().for_each(|(_, theirs)| times.merge(theirs));
-        let ops = crew.results.iter().map(|(ops, _)| ops).sum::<u64>().max(1) as f64;
-        vec![
-            Figure::new("ops_per_s", "1/s", ops / crew.wall.as_secs_f64()),
-            Figure::new("cpu_ns_per_op", "ns", crew.cpu.as_nanos() as f64 / ops),
-            Figure::new("p999_ns", "ns", times.at(0.999) as f64),
-            Figure::new("peak_rss_bytes", "bytes", peak_rss_bytes() as f64),
-        ]
+        let mut figures = contend(self.threads, self.millis, make);
+        figures.push(Figure::new("peak_rss_bytes", "bytes", peak_rss_bytes() as f64));
+        figures
     }
 }

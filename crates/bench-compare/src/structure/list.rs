@@ -1,8 +1,8 @@
 //! Sorted lists.
 
-use super::contend;
 use super::crossbeam_list::CrossbeamList;
 use crate::Outcome;
+use crate::crew::contend;
 use crate::plan::Figure;
 use std::hint::black_box;
 use stillpoint_reclaim::ebr::Ebr;
@@ -12,7 +12,14 @@ use stillpoint_reclaim::{Collector, Scheme};
 use stillpoint_structures::List;
 use stillpoint_testkit::Random;
 
-const KEYS: u64 = 1000;
+/// How many threads, for how long, how many per cent gets, of how many keys.
+#[derive(Clone, Copy)]
+pub(super) struct Mix {
+    pub(super) threads: u64,
+    pub(super) millis: u64,
+    pub(super) reads: u64,
+    pub(super) keys: u64,
+}
 
 /// A sorted list of keys with values, shared by threads.
 trait ListSubject: Sync {
@@ -51,38 +58,39 @@ impl ListSubject for CrossbeamList {
     }
 }
 
-pub(super) fn sample(subject: &str, threads: u64, millis: u64, reads: u64) -> Outcome<Vec<Figure>> {
+pub(super) fn sample(subject: &str, mix: Mix) -> Outcome<Vec<Figure>> {
     match subject {
-        "stillpoint-leased" => {
-            Ok(mix(&List::with_scheme(Collector::new()), threads, millis, reads))
-        }
-        "stillpoint-ebr" => Ok(mix(&List::with_scheme(Ebr::new()), threads, millis, reads)),
-        "stillpoint-hp" => Ok(mix(&List::with_scheme(Hazard::new()), threads, millis, reads)),
-        "stillpoint-leak" => Ok(mix(&List::with_scheme(Leak::new()), threads, millis, reads)),
-        "crossbeam-epoch" => Ok(mix(&CrossbeamList::new(), threads, millis, reads)),
+        "stillpoint-leased" => Ok(mix.run(&List::with_scheme(Collector::new()))),
+        "stillpoint-ebr" => Ok(mix.run(&List::with_scheme(Ebr::new()))),
+        "stillpoint-hp" => Ok(mix.run(&List::with_scheme(Hazard::new()))),
+        "stillpoint-leak" => Ok(mix.run(&List::with_scheme(Leak::new()))),
+        "crossbeam-epoch" => Ok(mix.run(&CrossbeamList::new())),
         other => Err(format!("there is no list {other:?}")),
     }
 }
 
-fn mix(list: &impl ListSubject, threads: u64, millis: u64, reads: u64) -> Vec<Figure> {
-    // In a random order, so that neighbours in the list are none in memory.
-    let mut keys: Vec<u64> = (0..KEYS).step_by(2).collect();
-    let mut random = Random::new(7);
-    for at in (1..keys.len()).rev() {
-        keys.swap(at, random.below(at as u64 + 1) as usize);
-    }
-    keys.into_iter().for_each(|key| list.insert(key));
-    contend(threads, millis, |thread| {
-        let mut random = Random::new(thread);
-        move || {
-            let key = random.below(KEYS);
-            if random.percent(reads) {
-                black_box(list.get(key));
-            } else if random.percent(50) {
-                list.insert(key);
-            } else {
-                list.remove(key);
-            }
+impl Mix {
+    fn run(self, list: &impl ListSubject) -> Vec<Figure> {
+        let Mix { threads, millis, reads, keys } = self;
+        // In a random order, so that neighbours in the list are none in memory.
+        let mut present: Vec<u64> = (0..keys).step_by(2).collect();
+        let mut random = Random::new(7);
+        for at in (1..present.len()).rev() {
+            present.swap(at, random.below(at as u64 + 1) as usize);
         }
-    })
+        present.into_iter().for_each(|key| list.insert(key));
+        contend(threads, millis, |thread| {
+            let mut random = Random::new(thread);
+            move || {
+                let key = random.below(keys);
+                if random.percent(reads) {
+                    black_box(list.get(key));
+                } else if random.percent(50) {
+                    list.insert(key);
+                } else {
+                    list.remove(key);
+                }
+            }
+        })
+    }
 }

@@ -1,7 +1,7 @@
 //! Queues and channels: first in, first out.
 
-use super::contend;
 use crate::Outcome;
+use crate::crew::contend;
 use crate::plan::Figure;
 use std::collections::VecDeque;
 use std::hint::black_box;
