@@ -28,6 +28,7 @@ use std::ops::DerefMut;
 use std::ptr::NonNull;
 use std::sync::{Arc, PoisonError, Weak};
 use stillpoint_primitive::fence::Fences;
+use stillpoint_primitive::prefetch;
 use stillpoint_primitive::sync::Mutex;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_primitive::thread_slot::{self, ExitHook, Temporary};
@@ -35,6 +36,8 @@ use stillpoint_primitive::thread_slot::{self, ExitHook, Temporary};
 /// Bytes of free blocks that one magazine may hold, at most (never fewer than two blocks).
 const MAGAZINE_BYTES: usize = 8 * 1024;
 const MAGAZINE_BLOCKS: usize = 64;
+/// Lines of a block to come that are fetched; of what is behind them the processor sees that it is written in order.
+const FETCHED_LINES: usize = 4;
 
 pub(crate) struct Core {
     pub(crate) locals: Locals,
@@ -134,6 +137,22 @@ impl Core {
             return Some(block);
         }
         self.alloc_slow(class, bytes)
+    }
+
+    /// Asks for the memory of the next block that [`alloc`](Core::alloc) would give from the loaded magazine, and for its slab's header.
+    #[inline]
+    pub(crate) fn prefetch_next(&self, bytes: usize) {
+        if let Some(local) = self.fast_local()
+            && let Some(shelf) = local.shelves.get(class::class_for(bytes))
+            && local.state() == READY
+            // SAFETY: the slot is ours.
+            && let Some(block) = unsafe { shelf.next() }
+        {
+            for line in (0..bytes).step_by(64).take(FETCHED_LINES) {
+                prefetch(block.as_ptr().wrapping_add(line));
+            }
+            prefetch(Slab::of(block).as_ptr().cast());
+        }
     }
 
     #[cold]

@@ -144,6 +144,16 @@ impl Pool {
         self.core().alloc(bytes).ok_or(AllocError { bytes })
     }
 
+    /// Asks the processor to fetch what the next allocation of as many bytes on this thread will probably give. For those between whose
+    /// allocations so much happens that a free block is in no cache: what is written into it then waits for memory.
+    ///
+    /// # Progress
+    /// Wait-free.
+    #[inline]
+    pub fn prefetch_next(&self, bytes: usize) {
+        self.core().prefetch_next(bytes);
+    }
+
     /// What an allocation of `bytes` takes: its class's size, or its own size and a header.
     pub fn block_bytes(bytes: usize) -> usize {
         match class::class_for(bytes) {
@@ -206,6 +216,19 @@ impl Pool {
     pub unsafe fn birth(block: NonNull<u8>) -> u64 {
         // SAFETY: every block lies in a slab or behind a large header.
         unsafe { Slab::of(block).as_ref() }.birth(block)
+    }
+
+    /// Asks the processor to fetch the birth of a block ahead of its use.
+    ///
+    /// # Progress
+    /// Wait-free.
+    ///
+    /// # Safety
+    /// As [`set_birth`](Pool::set_birth).
+    #[inline]
+    pub unsafe fn prefetch_birth(block: NonNull<u8>) {
+        // SAFETY: every block lies in a slab or behind a large header.
+        unsafe { Slab::of(block).as_ref() }.prefetch_birth(block);
     }
 
     /// Takes many blocks back at once, of any pools and classes. Neighbours of one class are handed on together, in whole magazines where

@@ -78,15 +78,25 @@ impl Shelf {
     /// By the owner of the local (L1).
     #[inline(always)]
     pub(crate) unsafe fn take(&self) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        let block = unsafe { self.next() }?;
+        self.len.set(self.len.get() - 1);
+        Some(block)
+    }
+
+    /// The block that [`take`](Shelf::take) would give.
+    ///
+    /// # Safety
+    /// As [`take`](Shelf::take).
+    #[inline(always)]
+    pub(crate) unsafe fn next(&self) -> Option<NonNull<u8>> {
         let left = self.len.get().checked_sub(1)?;
         // SAFETY: the caller's promise; nothing else is touched.
         let blocks = unsafe { self.with(|magazines| magazines.blocks) };
-        // SAFETY: a place of the loaded magazine, since there was one block more.
+        // SAFETY: a place of the loaded magazine, since there is a block.
         let at = unsafe { blocks.add(left as usize) };
         // SAFETY: the first `len` places hold blocks.
-        let block = unsafe { at.read() };
-        self.len.set(left);
-        Some(block)
+        Some(unsafe { at.read() })
     }
 
     /// Puts `block` into the loaded magazine, if there is room.

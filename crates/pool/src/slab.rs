@@ -15,8 +15,8 @@
 
 use crate::class;
 use std::ptr::NonNull;
-use stillpoint_primitive::SideWord;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
+use stillpoint_primitive::{SideWord, prefetch};
 
 /// Bytes of a slab, and its alignment.
 pub(crate) const SLAB_BYTES: usize = 64 * 1024;
@@ -170,6 +170,15 @@ impl Slab {
         let difference =
             birth.checked_sub(base).map_or(0, |d| d.saturating_add(1).min(u32::MAX.into()));
         self.birth_word(block).set(difference as u32);
+    }
+
+    /// Asks for the line of the block's birth.
+    #[inline]
+    pub(crate) fn prefetch_birth(&self, block: NonNull<u8>) {
+        // A large block's is in the header.
+        if self.class as usize != class::LARGE {
+            prefetch(std::ptr::from_ref(self.birth_word(block)).cast());
+        }
     }
 
     /// The birth noted for `block`, or an earlier epoch.

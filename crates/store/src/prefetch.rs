@@ -7,11 +7,20 @@
 
 use crate::Store;
 
-/// A key on its way: its space and its hash.
+/// A key on its way: its space, its hash, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyHint {
     space: u8,
     hash: u64,
+    replaces: bool,
+}
+
+impl KeyHint {
+    /// Of a key whose value will be replaced or removed: what that takes is fetched, too.
+    #[must_use]
+    pub fn replaced(self) -> Self {
+        Self { replaces: true, ..self }
+    }
 }
 
 impl<O: Send + Sync + 'static> Store<O> {
@@ -21,7 +30,7 @@ impl<O: Send + Sync + 'static> Store<O> {
     /// If the store has no such space.
     #[inline]
     pub fn hint(&self, space: u8, key: &[u8]) -> KeyHint {
-        KeyHint { space, hash: self.engine.space(space).hash(key) }
+        KeyHint { space, hash: self.engine.space(space).hash(key), replaces: false }
     }
 
     /// Fetches the newest versions of keys that are about to be read or written into the cache. A hint: nothing depends on it.
@@ -39,6 +48,9 @@ impl<O: Send + Sync + 'static> Store<O> {
         }
         for hint in hints {
             engine.space(hint.space).prefetch_version(&guard, hint.hash);
+        }
+        for hint in hints.iter().filter(|hint| hint.replaces) {
+            engine.space(hint.space).prefetch_births(&guard, hint.hash);
         }
     }
 }

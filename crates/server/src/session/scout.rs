@@ -6,7 +6,7 @@
 //! looks at a byte once or, at the buffer's end, once per packet.
 
 use super::state::State;
-use crate::command::lookup;
+use crate::command::{flag, lookup};
 use crate::resp::{Args, ParseLimits, Parsed, Parser};
 use crate::value::Object;
 use stillpoint_store::{KeyHint, Store};
@@ -66,9 +66,11 @@ fn note_keys(args: Args<'_>, db: u8, store: &Store<Object>, hints: &mut Vec<KeyH
     }
     let count = args.len() as i32;
     let last = if keys.last < 0 { count + keys.last } else { keys.last.min(count - 1) };
+    let writes = command.has(flag::WRITE);
     let mut i = first;
     while (i as i32) <= last && hints.len() < MAX_KEYS {
-        hints.push(store.hint(db, args.at(i)));
+        let hint = store.hint(db, args.at(i));
+        hints.push(if writes { hint.replaced() } else { hint });
         i += keys.step.max(1) as usize;
     }
 }

@@ -22,6 +22,8 @@ use crate::index::version::{self, VersionRef};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use stillpoint_pool::Pool;
+use stillpoint_primitive::prefetch;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_reclaim::{Expired, Guard};
 
@@ -141,7 +143,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     }
 
     /// Looks for the key among the slots that `header` calls valid.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look<'g>(
         &self,
         bin: &'g Bin,
@@ -194,11 +196,40 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
             // Relaxed [replace]: a hint, never dereferenced
             let word = slot.load(Ordering::Relaxed);
             if slot::has_tag(word, tag) {
-                prefetch(version::at(slot::address(word)).cast());
+                let version: *const u8 = version::at(slot::address(word)).cast();
+                for line in 0..FETCHED_LINES {
+                    prefetch(version.wrapping_add(line * 64));
+                }
+            }
+        }
+    }
+
+    /// Fetches what it takes to retire the versions that may be the key's, for who is about to replace them; best called when
+    /// [`prefetch`](Self::prefetch) has had time.
+    ///
+    /// # Progress
+    /// Wait-free.
+    #[inline]
+    pub fn prefetch_births(&self, guard: &Guard<'_>, hash: u64) {
+        self.check(guard);
+        let (tag, bin) = (slot::tag(hash), self.table(guard).bin_of(hash));
+        // SeqCst [publish]: as for a find
+        let header = bin.header.load(Ordering::SeqCst);
+        for (bit, slot) in bin.slots.iter().enumerate() {
+            // SeqCst [replace]: as for a find
+            let word = slot.load(Ordering::SeqCst);
+            let is_live = header & 1 << bit != 0 && word & (slot::DEAD | slot::TENTATIVE) == 0;
+            if slot::has_tag(word, tag) && is_live && guard.still_valid().is_ok() {
+                let block = NonNull::new(version::at(slot::address(word)).cast());
+                // SAFETY: a block of the pool's, protected as in a find (invariant 1).
+                block.inspect(|block| unsafe { Pool::prefetch_birth(*block) });
             }
         }
     }
 }
+
+/// Lines of a version that are fetched: what a key and a value of a few dozen bytes take. Of longer values the processor sees that they are read in order.
+const FETCHED_LINES: usize = 3;
 
 /// One look into one bin.
 struct Probe<'p, 'g> {
@@ -223,7 +254,7 @@ impl<'g> Probe<'_, 'g> {
         self.matching(bit, slot, word)
     }
 
-    #[inline]
+    #[inline(always)]
     fn matching(
         &self,
         bit: u32,
@@ -260,7 +291,9 @@ impl<'g> Probe<'_, 'g> {
         self.bin.header.load(Ordering::SeqCst) & !FROZEN != self.header & !FROZEN
     }
 
-    #[cold]
+    /// Inlined, so that what is found comes in registers on either way: a result in memory, written in parts and read as a whole, waits until the misses
+    /// before it are over.
+    #[inline(always)]
     fn overflow(&self) -> Result<Look<'g>, Expired> {
         for (bit, slot) in self.bin.slots().enumerate().skip(BIN_SLOTS) {
             if let Some(look) = self.slot(bit as u32, slot)? {
@@ -275,16 +308,4 @@ impl<'g> Probe<'_, 'g> {
 #[inline]
 pub(crate) fn moved_to(table: &Table) -> &Table {
     table.next().expect("a bin is moved only into a next table")
-}
-
-/// A hint; any address will do.
-#[inline(always)]
-pub(crate) fn prefetch(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch never faults and reads nothing.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }

@@ -25,10 +25,10 @@
 
 use crate::index::VersionIndex;
 use crate::index::bin::{self, BIN_SLOTS, Bin, FROZEN, LINE_SLOTS, MAX_SLOTS, MOVED, VALID};
-use crate::index::find::prefetch;
 use crate::index::slot;
 use crate::index::table::Table;
 use crate::index::version;
+use stillpoint_primitive::prefetch;
 use stillpoint_primitive::sync::atomic::Ordering;
 use stillpoint_reclaim::{Epoch, Expired, Guard};
 

@@ -303,6 +303,16 @@ pub(crate) unsafe fn reclaim<O>(version: *mut u8) {
         // SAFETY: `build` put an `Arc<O>` there, and nobody else takes it out.
         drop(unsafe { object.cast::<Arc<O>>().read() });
     }
+    // SAFETY: by contract; its object is gone.
+    unsafe { reclaim_bytes(version) };
+}
+
+/// As [`reclaim`], for a version without an object. Does not look at it: by now it is in no cache.
+///
+/// # Safety
+/// As [`reclaim`], and there is no object.
+unsafe fn reclaim_bytes(version: *mut u8) {
+    let header = version.cast::<Header>();
     // SAFETY: initialised, and the atomics are not touched again. (Nothing to do but in models.)
     unsafe { header.drop_in_place() };
     // SAFETY: initialised, so not null.
@@ -321,7 +331,10 @@ pub(crate) unsafe fn retire<O>(guard: &Guard<'_>, version: NonNull<Header>) {
     // SAFETY: by contract.
     let bytes = unsafe { block_bytes(version.as_ptr()) };
     // SAFETY: by contract.
-    unsafe { guard.retire(version.as_ptr().cast(), birth, bytes, reclaim::<O>) };
+    let has_object = unsafe { version.as_ref() }.has(OBJECT);
+    let reclaim = if has_object { reclaim::<O> } else { reclaim_bytes };
+    // SAFETY: by contract; what reclaims it suits it.
+    unsafe { guard.retire(version.as_ptr().cast(), birth, bytes, reclaim) };
 }
 
 /// A version under a guard. Copy; comparing two compares identity.

@@ -63,6 +63,8 @@ impl<O: Send + Sync + 'static> NewVersion<O> {
         let key_offset = header.key_offset();
         let bytes = key_offset + key.len() + value_len;
         let block = pool.alloc(bytes).map_err(|_| AllocError::OutOfMemory(bytes))?.cast::<Header>();
+        // Whoever writes many versions writes the next one there.
+        pool.prefetch_next(bytes);
         let mut fill = Filler { block: block.cast(), offset: 0 };
         // SAFETY: the block is at least `bytes` long, 8-byte aligned and ours; the parts written below are header (its size), the words counted by
         // `key_offset`, key and value, in this order, hence `bytes` in all.
