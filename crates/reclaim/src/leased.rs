@@ -42,7 +42,7 @@
 //! held back by any older guard), that a guard whose lease has run out loads or renews before it makes `R` more nodes (their birth is
 //! stamped with the lease's end), and that destructors retire no more than they free. When a guard goes, what it held back is
 //! reclaimed four nodes a retirement, by all threads that retire. A thread that is stopped in the middle of a sweep has in its hands what it split
-//! off for itself, some `13·R` nodes more (and what was held back as a whole if it is stopped in a flush, or in the few steps of a sweep between taking the
+//! off for itself, up to `16·R + 256` nodes more: `8·R` to be looked at again, eight bags that waited for a fence, and the rest of two pieces of 128 (and what was held back as a whole if it is stopped in a flush, or in the few steps of a sweep between taking the
 //! list of that and posting the rest again), which nobody else can reclaim until it goes on. Threads that each retire fewer than `R` nodes and end
 //! leave them to those that stay: a writer that fills a bag, a flush, a background thread. (Participants that come and go, and pins without `std`, see to
 //! it themselves, once in `R` retirements.) A [classic guard](Collector::pin_classic) holds back everything

@@ -24,7 +24,8 @@ pub enum WriteError {
         /// Bytes asked for.
         bytes: usize,
     },
-    /// The log that must have every change cannot take any more.
+    /// The log that must have every change cannot take any more. A write that was waiting for it (see
+    /// [`CommitStream::hold_writers`](crate::CommitStream::hold_writers)) *is* done in memory, and may or may not be in the log; one that comes later is refused.
     LogFailed,
 }
 

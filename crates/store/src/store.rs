@@ -142,7 +142,7 @@ impl<O: Send + Sync + 'static> Store<O> {
     /// Lock-free.
     ///
     /// # Errors
-    /// The value is too large, or there is no memory for it; the key is as it was.
+    /// The value is too large, or there is no room or memory for it; the key is as it was. Or the log has failed: see [`WriteError::LogFailed`].
     ///
     /// # Panics
     /// If the store has no such space.
@@ -164,7 +164,7 @@ impl<O: Send + Sync + 'static> Store<O> {
     /// Lock-free.
     ///
     /// # Errors
-    /// No memory for a version that says so; the key is as it was.
+    /// No memory for a version that says so; the key is as it was. Or the log has failed, as for [`set`](Store::set).
     pub fn remove(&self, at: At, key: &[u8]) -> Result<bool, WriteError> {
         self.update(at, key, |entry, draft| {
             draft.remove();

@@ -131,7 +131,8 @@ impl Backlog {
         }
     }
 
-    /// Splits off what one sweep deals with: about `looks` aged nodes that are due for a look, `ready` ready ones, and some bags.
+    /// Splits off what one sweep deals with: about `looks` aged nodes that are due for a look, `ready` ready ones (each up to a piece more), and up to
+    /// [`BAGS_PER_PIECE`] bags.
     ///
     /// # Cost
     /// O(groups); no node is touched, so that the rest is soon back where others find it.
@@ -274,7 +275,7 @@ impl BacklogStack {
 
 #[cfg(test)]
 mod tests {
-    use super::{Backlog, Summary};
+    use super::{Backlog, SealedBag, Summary};
     use crate::chunks::PIECE;
     use crate::epoch::Epoch;
     use crate::retired::{Birth, Retired};
@@ -333,6 +334,29 @@ mod tests {
         let freed: Vec<usize> = pieces.iter_mut().flat_map(free).collect();
         assert_eq!(freed.len(), NODES);
         assert_eq!(freed.into_iter().collect::<BTreeSet<_>>().len(), NODES);
+    }
+
+    /// What `leased` says that a thread may have in its hands in the middle of a sweep.
+    #[test]
+    fn a_piece_of_everything_is_within_what_is_said() {
+        const R: usize = 256;
+        let mut backlog = aged();
+        // Many groups, of which each but one is taken whole.
+        for reader in 0..90 {
+            (0..7).for_each(|at| backlog.keep(reader, 100, core::iter::once(node(at, 0))));
+        }
+        for number in 0..NODES {
+            backlog.ready.push_back(node(number, 80));
+        }
+        for _ in 0..20 {
+            let entries = (0..R).map(|number| node(number, 80)).collect();
+            backlog.waiting.push(SealedBag { entries, retired_at: 100 });
+        }
+        let room = 10 * R;
+        let piece = backlog.split(&readers(&[]), 8 * R, room);
+        let most = room + 16 * R + 2 * PIECE;
+        assert!(piece.size().0 as usize <= most, "{} of {most}", piece.size().0);
+        assert!(piece.size().0 as usize >= room + 16 * R);
     }
 
     #[test]

@@ -48,7 +48,8 @@ impl<O: Send + Sync + 'static> Store<O> {
     /// Lock-free as a system: each failed attempt means that another commit succeeded. Blocking where `f` retries.
     ///
     /// # Errors
-    /// What `f` aborted with; attempts or time used up; a write that no attempt could do. Nothing was applied.
+    /// What `f` aborted with; attempts or time used up; a write that no attempt could do. Nothing was applied, but for what
+    /// [`WriteError::LogFailed`](crate::WriteError::LogFailed) says.
     ///
     /// # Panics
     /// If `f` does; nothing was applied.

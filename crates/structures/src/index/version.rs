@@ -143,7 +143,8 @@ impl<O> NewValue<'_, O> {
     fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
-            Self::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
+            // The same bytes may be named often enough for more than there are numbers: that is too long, not short.
+            Self::Parts(parts) => parts.iter().fold(0, |sum, part| sum.saturating_add(part.len())),
             Self::Object(_) | Self::Tombstone => 0,
         }
     }
