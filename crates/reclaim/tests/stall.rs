@@ -83,25 +83,34 @@ fn a_stalled_guard_holds_back_no_more_than_the_formula_says() {
     });
 }
 
+/// Loads one slot after the other under one guard, with a pause before each, and pins anew where the longest lease is over: `refused` counts that.
+fn load_slowly(
+    c: &Collector,
+    slots: &[Atomic<Counted<'_>>],
+    pause: Duration,
+    done: &AtomicBool,
+    refused: &AtomicU64,
+) {
+    let mut guard = c.pin();
+    for slot in slots.iter().cycle() {
+        if done.load(Ordering::Relaxed) {
+            break;
+        }
+        std::thread::sleep(pause);
+        if guard.protect(slot).is_err() {
+            refused.fetch_add(1, Ordering::Relaxed);
+            assert!(guard.repin(), "the only guard of its thread");
+        }
+    }
+}
+
 /// The other picture: a reader that never lets go of its guard, and goes on loading.
 #[test]
 fn a_slow_reader_that_keeps_loading_holds_back_no_more_than_the_formula_says() {
     with_live_nodes(Collector::new(), |c, slots, drops| {
         let (done, refused) = (AtomicBool::new(false), AtomicU64::new(0));
         std::thread::scope(|s| {
-            s.spawn(|| {
-                let mut guard = c.pin();
-                for slot in slots.iter().cycle() {
-                    if done.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    std::thread::sleep(Duration::from_micros(50));
-                    if guard.protect(slot).is_err() {
-                        refused.fetch_add(1, Ordering::Relaxed);
-                        assert!(guard.repin(), "the only guard of its thread");
-                    }
-                }
-            });
+            s.spawn(|| load_slowly(c, slots, Duration::from_micros(50), &done, &refused));
             let mut peaks = [0; 4];
             for peak in &mut peaks {
                 *peak = churn(c, slots, drops, churn_rounds() / 4);
@@ -127,20 +136,9 @@ fn a_slow_reader_that_keeps_loading_holds_back_no_more_than_the_formula_says() {
 #[test]
 fn beside_two_writers_a_slow_reader_holds_back_no_more_either() {
     with_live_nodes(Collector::new(), |c, slots, drops| {
-        let done = AtomicBool::new(false);
+        let (done, refused) = (AtomicBool::new(false), AtomicU64::new(0));
         std::thread::scope(|s| {
-            s.spawn(|| {
-                let mut guard = c.pin();
-                for slot in slots.iter().cycle() {
-                    if done.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    std::thread::sleep(Duration::from_micros(200));
-                    if guard.protect(slot).is_err() {
-                        assert!(guard.repin(), "the only guard of its thread");
-                    }
-                }
-            });
+            s.spawn(|| load_slowly(c, slots, Duration::from_micros(200), &done, &refused));
             let churn = || churn(c, slots, drops, churn_rounds() * 2);
             let writers = [s.spawn(churn), s.spawn(churn)];
             let peaks = writers.map(|writer| writer.join().unwrap());

@@ -19,7 +19,7 @@ mod tvar;
 pub use tvar::{Held, TVar};
 
 use crate::error::{SnapshotExpired, TransactionError};
-use crate::transaction::{Stop, Transaction, TransactionOptions};
+use crate::transaction::{Stop, Transaction, TransactionOptions, either};
 use crate::{Config, Store};
 use std::sync::Arc;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
@@ -222,14 +222,7 @@ impl StmTransaction<'_> {
         first: impl FnOnce(&mut Self) -> Result<R, Stop<E>>,
         second: impl FnOnce(&mut Self) -> Result<R, Stop<E>>,
     ) -> Result<R, Stop<E>> {
-        let savepoint = self.transaction.savepoint();
-        match first(self) {
-            Err(Stop::Retry) => {
-                self.transaction.rollback_to(&savepoint);
-                second(self)
-            }
-            ended => ended,
-        }
+        either(self, |this| this.transaction, first, second)
     }
 
     /// The transaction itself, for keys beside the variables, savepoints and hooks.

@@ -48,6 +48,7 @@ use undo::{Hooks, Undo};
 pub(crate) use merge::{Merge, Merges};
 pub use options::{Isolation, TransactionOptions};
 pub use range::TransactionRange;
+pub(crate) use retry::either;
 pub use stop::{Stop, abort};
 pub use undo::Savepoint;
 pub(crate) use write_set::{KeySet, Touched, Write};
@@ -411,7 +412,8 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     ///
     /// # Errors
     /// Nothing was applied: a key that was read has changed, or memory is short, or the snapshot was ended, or an `add`, `max` or `append`
-    /// did not suit its key.
+    /// did not suit its key. Only where the log failed while the commit waited for it, all was: see
+    /// [`WriteError::LogFailed`](crate::WriteError::LogFailed).
     pub fn commit(mut self) -> Result<(), CommitError> {
         // On failure the drop runs what is to run on rollback.
         self.try_commit()?;

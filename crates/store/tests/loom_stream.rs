@@ -3,28 +3,20 @@
 //! The order that it rests on, announcement before install, has a twin without it, which the model must refuse.
 #![cfg(stillpoint_loom)]
 
+#[path = "loom_models/explore.rs"]
+mod explore;
+
+use explore::{Outcome, explore, made, must, must_fail};
 use loom::sync::Arc;
 use loom::thread;
-use std::process::Command;
 use std::time::Duration;
 use stillpoint_store::{At, CommitStream, Config, Entry, Mutation, Store, StreamConfig};
 
 const AT: At = At { space: 0, now_ms: 1 };
 
-/// Words of stack for making a store: its parts are large in a model.
-const MAKERS_STACK: usize = 0x8000;
-/// How long a model that finds nothing is explored: the smaller ones end before.
-const LONGEST: Duration = Duration::from_secs(25);
-
-type Outcome = Result<(), &'static str>;
-
 fn store(mutation: Mutation) -> (Arc<Store>, CommitStream) {
-    let make = move || {
-        let stream = Some(StreamConfig::default());
-        Store::weakened(Config { spaces: 1, stream, ..Config::default() }, mutation)
-    };
-    let maker = thread::Builder::new().stack_size(MAKERS_STACK).spawn(make);
-    let store = Arc::new(maker.unwrap().join().unwrap());
+    let stream = Some(StreamConfig::default());
+    let store = made(Config { spaces: 1, stream, ..Config::default() }, mutation);
     for key in [b"a", b"b"] {
         store.set(AT, key, 0, &[0], None).unwrap();
     }
@@ -34,10 +26,6 @@ fn store(mutation: Mutation) -> (Arc<Store>, CommitStream) {
 
 fn byte(entry: Option<Entry<'_, ()>>) -> u8 {
     entry.map_or(0, |entry| entry.bytes().unwrap()[0])
-}
-
-fn must(holds: bool, otherwise: &'static str) -> Outcome {
-    if holds { Ok(()) } else { Err(otherwise) }
 }
 
 /// The last values of the keys in what the stream has, applied to `state`; and through what timestamp that is everything.
@@ -92,32 +80,6 @@ fn two_keys(mutation: Mutation) -> Outcome {
     read(&mut stream, &mut state)?;
     must(early[0] == early[1], "a commit came in part")?;
     must(state == [u8::from(committed); 2], "a commit is lost")
-}
-
-/// Runs the model under all interleavings, or as many as there is time for, until one has a fault.
-fn explore(model: fn(Mutation) -> Outcome, mutation: Mutation) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.max_branches = 100_000;
-    builder.max_duration = Some(LONGEST);
-    builder.check(move || {
-        if let Err(fault) = model(mutation) {
-            panic!("noticed: {fault}");
-        }
-    });
-}
-
-/// The model must have a fault. It runs in a process of its own: a model that is given up takes its thread's exit hooks with it, which abort.
-fn must_fail(test: &str, model: fn(Mutation) -> Outcome, mutation: Mutation) {
-    const INNER: &str = "STILLPOINT_MUST_FAIL";
-    if std::env::var_os(INNER).is_some() {
-        return explore(model, mutation);
-    }
-    let mut inner = Command::new(std::env::current_exe().unwrap());
-    let output = inner.args([test, "--exact", "--nocapture"]).env(INNER, "1").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success(), "{mutation:?} was not noticed");
-    assert!(said.contains("noticed: "), "it fails for another reason: {said}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ mod stops;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use stillpoint_store::Store;
+use stillpoint_store::{Entry, Store};
 
 /// For how long a test runs.
 fn duration() -> Duration {
@@ -36,6 +36,11 @@ impl Drop for SetAtEnd<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// A number that was written as eight bytes; 0 if there is none.
+fn number(entry: Option<Entry<'_, ()>>) -> u64 {
+    entry.map_or(0, |entry| u64::from_le_bytes(entry.bytes().unwrap().try_into().unwrap()))
 }
 
 /// Collects and expires until the flag is set.

@@ -143,37 +143,35 @@ pub(super) fn pair<K: Key, V>(entry: Entry<'_, V>) -> Option<(K, Arc<V>)> {
     Some((K::decode(entry.key())?, Arc::clone(object(entry)?)))
 }
 
-impl<'s, K: Key, V: Send + Sync + 'static> DbRange<'s, K, V> {
-    /// The next item by `step`; entries that somebody else put into the store below, of other types, are passed by.
-    fn item(
-        &mut self,
-        step: impl Fn(&mut SnapshotRange<'s, V>) -> Result<Option<Option<(K, Arc<V>)>>, SnapshotExpired>,
-    ) -> Option<Result<(K, Arc<V>), SnapshotExpired>> {
-        while !self.has_failed {
-            match step(&mut self.range) {
-                Ok(None) => return None,
-                Ok(Some(None)) => {}
-                Ok(Some(Some(pair))) => return Some(Ok(pair)),
-                Err(error) => {
-                    self.has_failed = true;
-                    return Some(Err(error));
-                }
+/// The next item of a range by `step`: entries that somebody else put into the store below, of other types, are passed by; after an error there is nothing.
+pub(super) fn item<T>(
+    has_failed: &mut bool,
+    mut step: impl FnMut() -> Result<Option<Option<T>>, SnapshotExpired>,
+) -> Option<Result<T, SnapshotExpired>> {
+    while !*has_failed {
+        match step() {
+            Ok(None) => return None,
+            Ok(Some(None)) => {}
+            Ok(Some(Some(found))) => return Some(Ok(found)),
+            Err(error) => {
+                *has_failed = true;
+                return Some(Err(error));
             }
         }
-        None
     }
+    None
 }
 
 impl<K: Key, V: Send + Sync + 'static> Iterator for DbRange<'_, K, V> {
     type Item = Result<(K, Arc<V>), SnapshotExpired>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.item(|range| range.next_with(pair))
+        item(&mut self.has_failed, || self.range.next_with(pair))
     }
 }
 
 impl<K: Key, V: Send + Sync + 'static> DoubleEndedIterator for DbRange<'_, K, V> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.item(|range| range.next_back_with(pair))
+        item(&mut self.has_failed, || self.range.next_back_with(pair))
     }
 }

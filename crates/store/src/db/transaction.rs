@@ -1,10 +1,10 @@
 //! [`DbTransaction`]: several keys of a [`Db`](crate::Db) as one.
 
-use super::snapshot::{bounds, pair};
+use super::snapshot::{bounds, item, pair};
 use super::{SPACE, object};
 use crate::db::key::{EncodeKey, Key};
 use crate::error::SnapshotExpired;
-use crate::transaction::{Stop, Transaction, TransactionRange};
+use crate::transaction::{Stop, Transaction, TransactionRange, either};
 use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::ops::RangeBounds;
@@ -140,14 +140,7 @@ impl<'t, K: Key, V: Send + Sync + 'static> DbTransaction<'t, K, V> {
         first: impl FnOnce(&mut Self) -> Result<R, Stop<E>>,
         second: impl FnOnce(&mut Self) -> Result<R, Stop<E>>,
     ) -> Result<R, Stop<E>> {
-        let savepoint = self.transaction.savepoint();
-        match first(self) {
-            Err(Stop::Retry) => {
-                self.transaction.rollback_to(&savepoint);
-                second(self)
-            }
-            ended => ended,
-        }
+        either(self, |this| this.transaction, first, second)
     }
 
     /// The transaction below, for savepoints and what is to run at the end.
@@ -163,39 +156,16 @@ pub struct DbTransactionRange<'t, K, V: Send + Sync + 'static> {
     keys: PhantomData<fn(K) -> K>,
 }
 
-/// What a step of a range found; an entry that somebody else put into the store below, of other types, is none.
-type Found<K, V> = Result<Option<Option<(K, Arc<V>)>>, SnapshotExpired>;
-
-impl<'t, K: Key, V: Send + Sync + 'static> DbTransactionRange<'t, K, V> {
-    fn item(
-        &mut self,
-        step: impl Fn(&mut TransactionRange<'t, V>) -> Found<K, V>,
-    ) -> Option<Result<(K, Arc<V>), SnapshotExpired>> {
-        while !self.has_failed {
-            match step(&mut self.range) {
-                Ok(None) => return None,
-                Ok(Some(None)) => {}
-                Ok(Some(Some(pair))) => return Some(Ok(pair)),
-                Err(error) => {
-                    self.has_failed = true;
-                    return Some(Err(error));
-                }
-            }
-        }
-        None
-    }
-}
-
 impl<K: Key, V: Send + Sync + 'static> Iterator for DbTransactionRange<'_, K, V> {
     type Item = Result<(K, Arc<V>), SnapshotExpired>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.item(|range| range.next_with(pair))
+        item(&mut self.has_failed, || self.range.next_with(pair))
     }
 }
 
 impl<K: Key, V: Send + Sync + 'static> DoubleEndedIterator for DbTransactionRange<'_, K, V> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.item(|range| range.next_back_with(pair))
+        item(&mut self.has_failed, || self.range.next_back_with(pair))
     }
 }

@@ -29,14 +29,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         first: impl FnOnce(&mut Self) -> Result<R, Stop<E>>,
         second: impl FnOnce(&mut Self) -> Result<R, Stop<E>>,
     ) -> Result<R, Stop<E>> {
-        let savepoint = self.savepoint();
-        match first(self) {
-            Err(Stop::Retry) => {
-                self.rollback_to(&savepoint);
-                second(self)
-            }
-            ended => ended,
-        }
+        either(self, |this| this, first, second)
     }
 
     /// Ends the transaction and waits for a change of what it read.
@@ -81,6 +74,23 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     #[cfg(not(stillpoint_loom))]
     fn looks_first(&self) -> bool {
         true
+    }
+}
+
+/// [`or_else`](Transaction::or_else) of whatever a transaction is used `through`.
+pub(crate) fn either<T, O: Send + Sync + 'static, R, E>(
+    through: &mut T,
+    transaction: impl Fn(&mut T) -> &mut Transaction<O>,
+    first: impl FnOnce(&mut T) -> Result<R, Stop<E>>,
+    second: impl FnOnce(&mut T) -> Result<R, Stop<E>>,
+) -> Result<R, Stop<E>> {
+    let savepoint = transaction(through).savepoint();
+    match first(through) {
+        Err(Stop::Retry) => {
+            transaction(through).rollback_to(&savepoint);
+            second(through)
+        }
+        ended => ended,
     }
 }
 

@@ -1,10 +1,10 @@
 //! Eight threads move money; an account without money is removed, and comes back when money arrives.
 
-use crate::{SetAtEnd, duration, goes_on, maintain, stops};
+use crate::{SetAtEnd, duration, goes_on, maintain, number as balance, stops};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use stillpoint_store::{At, Config, Entry, Snapshot, Store, Transaction};
+use stillpoint_store::{At, Config, Snapshot, Store, Transaction};
 use stillpoint_testkit::Random;
 
 const ACCOUNTS: u64 = 24;
@@ -13,10 +13,6 @@ const AT: At = At { space: 0, now_ms: 1 };
 
 fn key(account: u64) -> Vec<u8> {
     format!("account:{account}").into_bytes()
-}
-
-fn balance(entry: Option<Entry<'_, ()>>) -> u64 {
-    entry.map_or(0, |entry| u64::from_le_bytes(entry.bytes().unwrap().try_into().unwrap()))
 }
 
 fn put(transaction: &mut Transaction, account: u64, balance: u64) {

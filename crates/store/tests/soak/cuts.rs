@@ -7,18 +7,14 @@
 //!  transactions    both:n:0 and both:n:1 are equal in every cut
 //! ```
 
-use crate::{SetAtEnd, duration, goes_on, maintain, stops};
+use crate::{SetAtEnd, duration, goes_on, maintain, number, stops};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use stillpoint_store::{At, Config, Entry, Snapshot, Store};
+use stillpoint_store::{At, Config, Snapshot, Store};
 
 const THREADS: u64 = 8;
 const AT: At = At { space: 0, now_ms: 1 };
-
-fn number(entry: Option<Entry<'_, ()>>) -> u64 {
-    entry.map_or(0, |entry| u64::from_le_bytes(entry.bytes().unwrap().try_into().unwrap()))
-}
 
 fn set(store: &Store, key: &str, number: u64) {
     store.set(AT, key.as_bytes(), 0, &number.to_le_bytes(), None).unwrap();
