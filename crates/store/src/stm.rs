@@ -198,7 +198,8 @@ impl StmTransaction<'_> {
         Ok(())
     }
 
-    /// A new variable, which is there for others when this transaction has committed.
+    /// A new variable, which is there for others when this transaction has committed. A handle that leaves an attempt which does not commit is of a variable
+    /// that never is: [`get`](StmTransaction::get) of it begins again for ever.
     pub fn tvar<T: Send + Sync + 'static>(&mut self, value: T) -> TVar<T> {
         let var = TVar::of(self.stm.cell());
         self.set(&var, value);

@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 use stillpoint_store::{
-    At, Config, Eviction, EvictionPolicy, LoadOptions, Loaded, Retention, Stop, Store,
+    At, Config, Eviction, EvictionPolicy, LoadOptions, Loaded, Retention, SpaceSet, Stop, Store,
     StreamConfig, TransactionOptions, Value,
 };
 
@@ -129,4 +129,29 @@ fn a_bulk_load_that_was_refused_goes_on_when_there_is_room() {
     assert_eq!(store.len(0), 41, "what waited is put in as soon as there is room");
     load.finish().unwrap();
     assert_eq!(store.len(0), 41);
+}
+
+#[test]
+fn an_interval_that_ends_before_it_begins_is_empty() {
+    use std::ops::Bound::{Excluded, Included};
+    let store: Store = Store::new(Config { ordered: SpaceSet::ALL, ..Config::default() });
+    for key in [b"a", b"b", b"c"] {
+        store.set(AT, key, 0, b"value", None).unwrap();
+    }
+    let snapshot = store.snapshot(0);
+    for (start, end) in [
+        (Included(b"c"), Excluded(b"a")),
+        (Excluded(b"b"), Excluded(b"b")),
+        (Included(b"b"), Excluded(b"b")),
+        (Excluded(b"c"), Included(b"a")),
+    ] {
+        assert_eq!(store.range(AT, (start, end)).count(), 0);
+        assert_eq!(store.range(AT, (start, end)).rev().count(), 0);
+        assert_eq!(snapshot.range(0, (start, end)).count(), 0);
+        let mut transaction = store.begin(0);
+        transaction.set(0, b"bb", 0, b"own", None);
+        assert_eq!(transaction.range(0, (start, end)).rev().count(), 0);
+        assert!(transaction.commit().is_ok());
+        store.remove(AT, b"bb").unwrap();
+    }
 }

@@ -50,6 +50,9 @@ impl Drop for Cell {
 }
 
 /// A variable that transactions read and write: see [`Stm`](crate::Stm). A cheap handle: clones are the same variable, and with the last one it goes.
+///
+/// A handle keeps its world. So do handles inside the values of variables (a list's links): a world whose variables hold one another goes only when the values
+/// that do have been replaced or removed.
 pub struct TVar<T> {
     pub(super) cell: Arc<Cell>,
     value: PhantomData<fn() -> T>,

@@ -28,7 +28,7 @@ impl<O: Send + Sync + 'static> Undo<O> {
 
 type Hook = Box<dyn FnOnce() + Send>;
 
-/// What runs when the transaction has ended.
+/// What runs when the transaction has ended: in the order in which it was given, until one panics.
 #[derive(Default)]
 pub(crate) struct Hooks {
     pub(crate) on_commit: Vec<Hook>,
