@@ -1,14 +1,18 @@
 //! [`BulkLoad`]: filling a store with what was kept elsewhere.
 //!
 //! ```text
-//!  shown ─▶ hash ─▶ other part? passed by
-//!            └─▶ version made, bin fetched ─▶ 32 wait ─▶ their heads fetched ─▶ installed one after the other      (memory is waited for 32 at a time)
+//!  shown ─▶ version made ─▶ 32 wait ─▶ their bins fetched ─▶ their heads fetched ─▶ installed one after the other      (memory is waited for 32 at a time)
 //! ```
+//! What is read from the newest change back, as a log can be, is loaded by [`NewestFirst`].
+//!
 //! # Invariants
-//! 1. What a loader is shown of one key is applied in that order, and a key falls to one part only. So loaders that are all shown the same leave what one
-//!    of them would have left, whatever their threads do.
+//! 1. What a loader is shown of one key is applied in that order.
 //! 2. Each value is a write like any other: installed on a final head without a stamp, then stamped. Whoever reads meanwhile sees what a reader may see.
 //! 3. What has come is behind every later write: the clock passes the loader's moment at its end.
+
+mod newest_first;
+
+pub use newest_first::{NewestFirst, Vacant};
 
 use crate::Store;
 use crate::engine::Engine;
@@ -27,8 +31,6 @@ const TOGETHER: usize = 32;
 pub struct BulkLoad<'s, O: Send + Sync + 'static> {
     engine: &'s Engine<O>,
     now_ms: u64,
-    part: u32,
-    parts: u32,
     /// Past versions begin with these values.
     is_published: bool,
     waiting: Vec<Waiting<O>>,
@@ -68,8 +70,6 @@ impl<O: Send + Sync + 'static> Store<O> {
         BulkLoad {
             engine,
             now_ms,
-            part: 0,
-            parts: 1,
             is_published: engine.stream.as_ref().is_some_and(|stream| stream.0.has_history()),
             waiting: Vec::with_capacity(TOGETHER),
             keys: Vec::new(),
@@ -79,19 +79,7 @@ impl<O: Send + Sync + 'static> Store<O> {
 }
 
 impl<O: Send + Sync + 'static> BulkLoad<'_, O> {
-    /// The same, which takes only the keys that fall to `part` of `parts` and passes the others by: so several threads can each be shown everything, in
-    /// order, and share the work.
-    ///
-    /// # Panics
-    /// If there is no such part.
-    #[must_use]
-    pub fn only(mut self, part: u32, parts: u32) -> Self {
-        assert!(part < parts, "part {part} of {parts}");
-        (self.part, self.parts) = (part, parts);
-        self
-    }
-
-    /// Sets a key, whatever it was, if it is of this loader's part. Whether it is.
+    /// Sets a key, whatever it was.
     ///
     /// # Errors
     /// The value is too large; or there is no memory for it or for one that waited, of which some are lost then. In a store that is
@@ -106,34 +94,19 @@ impl<O: Send + Sync + 'static> BulkLoad<'_, O> {
         kind: u8,
         value: Value<'_, O>,
         expire_at_ms: Option<u64>,
-    ) -> Result<bool, WriteError> {
+    ) -> Result<(), WriteError> {
         self.add(space, key, value.as_new(), kind, expire_at_ms)
     }
 
-    /// Removes a key, if it is of this loader's part. Whether it is.
+    /// Removes a key.
     ///
     /// # Errors
     /// As [`set`](BulkLoad::set).
     ///
     /// # Panics
     /// If the store has no such space.
-    pub fn remove(&mut self, space: u8, key: &[u8]) -> Result<bool, WriteError> {
+    pub fn remove(&mut self, space: u8, key: &[u8]) -> Result<(), WriteError> {
         self.add(space, key, NewValue::Tombstone, 0, None)
-    }
-
-    /// Whether a key is of this loader's part.
-    ///
-    /// # Panics
-    /// If the store has no such space.
-    pub fn takes(&self, space: u8, key: &[u8]) -> bool {
-        self.falls_here(self.engine.space(space).hash(key))
-    }
-
-    #[inline]
-    fn falls_here(&self, hash: u64) -> bool {
-        // Of the middle of the hash: its ends choose bin and tag.
-        let middle = hash >> 24 & 0xffff_ffff;
-        (middle * u64::from(self.parts)) >> 32 == u64::from(self.part)
     }
 
     #[inline]
@@ -144,12 +117,9 @@ impl<O: Send + Sync + 'static> BulkLoad<'_, O> {
         value: NewValue<'_, O>,
         kind: u8,
         expire_at_ms: Option<u64>,
-    ) -> Result<bool, WriteError> {
+    ) -> Result<(), WriteError> {
         let index = self.engine.space(space);
         let hash = index.hash(key);
-        if !self.falls_here(hash) {
-            return Ok(false);
-        }
         let new = index.new_version(key, value, kind, expire_at_ms)?;
         if self.waiting.is_empty() {
             self.keys.clear();
@@ -161,7 +131,7 @@ impl<O: Send + Sync + 'static> BulkLoad<'_, O> {
         if self.waiting.len() >= TOGETHER {
             self.flush()?;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Puts in what waits.
@@ -235,63 +205,39 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_are_shown_everything_leave_what_one_would_have_left() {
+    fn what_is_loaded_is_what_writes_would_have_left() {
         let config = || Config { ordered: SpaceSet::of(&[1]), ..Config::default() };
-        let changes: Vec<(u8, Vec<u8>, Option<u32>)> = (0..20_000u32)
-            .map(|n| {
-                let key = (n * 7919 % 1_500).to_le_bytes().to_vec();
-                ((n % 2) as u8, key, (n % 5 != 0).then_some(n))
-            })
-            .collect();
-        let load = |store: &Store, part, parts| {
-            let mut load = store.bulk_load(1).only(part, parts);
-            let mut taken = 0u64;
-            for (space, key, value) in &changes {
-                let value = value.map(u32::to_le_bytes);
-                let mine = match &value {
-                    Some(bytes) => load.set(*space, key, 3, Value::Bytes(bytes), None),
-                    None => load.remove(*space, key),
-                };
-                taken += u64::from(mine.unwrap());
+        let (plain, store): (Store, Store) = (Store::new(config()), Store::new(config()));
+        let mut load = store.bulk_load(1);
+        for n in 0..20_000u32 {
+            let (space, key) = ((n % 2) as u8, (n * 7919 % 1_500).to_le_bytes());
+            let at = At { space, now_ms: 1 };
+            if n % 5 == 0 {
+                plain.remove(at, &key).unwrap();
+                load.remove(space, &key).unwrap();
+            } else {
+                let value = n.to_le_bytes();
+                plain.set(at, &key, 3, &value, None).unwrap();
+                load.set(space, &key, 3, Value::Bytes(&value), None).unwrap();
             }
-            load.finish().unwrap();
-            taken
+        }
+        load.finish().unwrap();
+        for space in 0..2 {
+            assert_eq!(store.len(space), plain.len(space), "space {space}");
+        }
+        for n in 0..1_500u32 {
+            let key = n.to_le_bytes();
+            assert_eq!(text(&store, &key), text(&plain, &key), "{n}");
+        }
+        let (cut, other) = (store.snapshot(1), plain.snapshot(1));
+        let all = |cut: &crate::Snapshot| {
+            cut.range(1, ..).map(|entry| entry.unwrap().key().to_vec()).collect::<Vec<_>>()
         };
-        let plain: Store = Store::new(config());
-        for (space, key, value) in &changes {
-            let at = At { space: *space, now_ms: 1 };
-            match value {
-                Some(n) => plain.set(at, key, 3, &n.to_le_bytes(), None).unwrap(),
-                None => drop(plain.remove(at, key).unwrap()),
-            }
-        }
-        for parts in [1, 3] {
-            let store: Store = Store::new(config());
-            let taken: u64 = std::thread::scope(|scope| {
-                let load = &load;
-                let store = &store;
-                let threads: Vec<_> =
-                    (0..parts).map(|part| scope.spawn(move || load(store, part, parts))).collect();
-                threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-            });
-            assert_eq!(taken, changes.len() as u64);
-            for space in 0..2 {
-                assert_eq!(store.len(space), plain.len(space), "space {space}");
-            }
-            for n in 0..1_500u32 {
-                let key = n.to_le_bytes();
-                assert_eq!(text(&store, &key), text(&plain, &key), "{n}");
-            }
-            let (cut, other) = (store.snapshot(1), plain.snapshot(1));
-            let all = |cut: &crate::Snapshot| {
-                cut.range(1, ..).map(|entry| entry.unwrap().key().to_vec()).collect::<Vec<_>>()
-            };
-            assert_eq!(all(&cut), all(&other));
-            drop((cut, other));
-            while store.collect(1_000) > 0 {}
-            assert_eq!(store.stats().old_versions, 0);
-            assert_eq!(store.stats().live_bytes, plain.stats().live_bytes);
-        }
+        assert_eq!(all(&cut), all(&other));
+        drop((cut, other));
+        while store.collect(1_000) > 0 {}
+        assert_eq!(store.stats().old_versions, 0);
+        assert_eq!(store.stats().live_bytes, plain.stats().live_bytes);
     }
 
     #[test]

@@ -127,6 +127,13 @@ impl<O: Send + Sync + 'static> Engine<O> {
         }
     }
 
+    /// Makes room for so many keys in a space that has none; nothing if there is no such space.
+    pub(crate) fn reserve(&mut self, space: u8, keys: usize) {
+        if let Some(index) = self.spaces.get_mut(usize::from(space)) {
+            index.reserve(keys);
+        }
+    }
+
     pub(crate) fn index_bytes(&self) -> u64 {
         self.spaces().map(|(_, index)| index.stats().table_bytes as u64).sum()
     }

@@ -65,7 +65,7 @@ mod transaction;
 mod waiters;
 mod write;
 
-pub use bulk::BulkLoad;
+pub use bulk::{BulkLoad, NewestFirst, Vacant};
 pub use cache::{LoadOptions, Loaded};
 pub use config::{At, Config, PressurePolicy, Retention, StreamConfig};
 pub use db::{

@@ -1,6 +1,6 @@
 //! [`DurableStore`]: a store that finds again what it promised.
 
-use crate::checkpoint::{CheckpointHead, Writer};
+use crate::checkpoint::{CheckpointHead, KeyHints, Writer};
 use crate::codec::{BytesOnly, Codec};
 use crate::desk::Desk;
 use crate::error::{CheckpointError, LogEnded, OpenError};
@@ -8,7 +8,7 @@ use crate::files::{Directory, Disk};
 use crate::logger::{Logger, encoded};
 use crate::options::Options;
 use crate::record::{Record, RecordValue};
-use crate::recover::{Load, Recovery, Sink, remove_needless, survey};
+use crate::recover::{Recovery, Sink, remove_needless, survey};
 use crate::watch;
 use std::fmt;
 use std::io;
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use stillpoint_primitive::background::Worker;
 use stillpoint_primitive::sync::thread;
-use stillpoint_store::{BulkLoad, Config, Entry, Snapshot, Store, Value};
+use stillpoint_store::{Config, Entry, NewestFirst, Snapshot, Store, Vacant, Value};
 
 /// Keys that a step of a checkpoint's walk visits.
 const STEP: usize = 1024;
@@ -167,13 +167,17 @@ impl<O: Send + Sync + 'static> DurableStore<O> {
             Config { first_timestamp: found.next_timestamp(), ..options.store.clone() };
         config.stream.get_or_insert_default();
         let spaces = config.spaces;
-        let store = Store::new(config);
+        let mut store = Store::new(config);
         let workers = match options.recovery_threads {
             0 => thread::available_parallelism().map_or(1, |threads| threads.get()),
             some => some,
         };
-        let loader = Loader { store: &store, codec: &*codec, spaces };
+        for (space, keys) in found.expected(&*directory)?.iter() {
+            store.reserve(space, usize::try_from(keys).unwrap_or(usize::MAX));
+        }
+        let loader = Loader { load: store.load_newest_first(), codec: &*codec, spaces };
         let recovery = found.replay(&*directory, &loader, workers)?;
+        loader.load.finish();
         let number = found.store();
         // What came back is in the log already: from here on.
         let stream = store.commit_stream().expect("the store was made with a stream");
@@ -300,7 +304,8 @@ impl<O: Send + Sync + 'static> Inner<O> {
         // After the segment was begun: so what the ones before hold is in the snapshot.
         let snapshot = self.store.snapshot(0);
         let timestamp = snapshot.timestamp();
-        let head = CheckpointHead { store: self.number, timestamp, first_segment };
+        let keys = KeyHints::of((0..self.spaces).map(|space| self.store.len(space)));
+        let head = CheckpointHead { store: self.number, timestamp, first_segment, keys };
         let mut writer = Writer::begin(&*directory, head, self.compress)?;
         self.walk(&snapshot, &mut writer)?;
         drop(snapshot);
@@ -361,47 +366,42 @@ impl<O: Send + Sync + 'static> Drop for Owner<O> {
 
 /// Puts what files hold into a store.
 struct Loader<'s, O: Send + Sync + 'static> {
-    store: &'s Store<O>,
+    load: NewestFirst<'s, O>,
     codec: &'s dyn Codec<O>,
     spaces: u8,
 }
 
 impl<O: Send + Sync + 'static> Sink for Loader<'_, O> {
-    fn worker(&self, part: u32, parts: u32) -> impl Load {
-        LoaderPart { loader: self, load: self.store.bulk_load(0).only(part, parts) }
+    fn take(&self, part: u32, parts: u32, records: &[Record<'_>]) -> Result<u64, OpenError> {
+        if let Some(&Record { space, .. }) = records.iter().find(|one| one.space >= self.spaces) {
+            return Err(OpenError::NoSuchSpace { space });
+        }
+        let newest_first = records.iter().rev();
+        self.load.show(part, parts, newest_first, key_of, |record, key| self.fill(record, key))
     }
 }
 
-/// One worker's part of it.
-struct LoaderPart<'l, O: Send + Sync + 'static> {
-    loader: &'l Loader<'l, O>,
-    load: BulkLoad<'l, O>,
+fn key_of<'r>(record: &'r Record<'_>) -> (u8, &'r [u8]) {
+    (record.space, record.key)
 }
 
-impl<O: Send + Sync + 'static> Load for LoaderPart<'_, O> {
-    fn apply(&mut self, record: Record<'_>) -> Result<bool, OpenError> {
-        let Record { space, kind, key, expire_at_ms, value } = record;
-        if space >= self.loader.spaces {
-            return Err(OpenError::NoSuchSpace { space });
-        }
+impl<O: Send + Sync + 'static> Loader<'_, O> {
+    fn fill(&self, record: &Record<'_>, vacant: Vacant<'_, O>) -> Result<(), OpenError> {
+        let &Record { kind, key, expire_at_ms, value, .. } = record;
         // What has expired stays hidden, and goes when somebody looks after it.
         let result = match value {
-            RecordValue::Removed => self.load.remove(space, key),
-            RecordValue::Bytes(bytes) => {
-                self.load.set(space, key, kind, Value::Bytes(bytes), expire_at_ms)
+            RecordValue::Removed => {
+                vacant.remove();
+                Ok(())
             }
-            RecordValue::Object(_) if !self.load.takes(space, key) => return Ok(false),
+            RecordValue::Bytes(bytes) => vacant.set(kind, Value::Bytes(bytes), expire_at_ms),
             RecordValue::Object(bytes) => {
-                let object = self.loader.codec.decode(kind, bytes);
+                let object = self.codec.decode(kind, bytes);
                 let object =
                     object.map_err(|reason| OpenError::Object { key: key.to_vec(), reason })?;
-                self.load.set(space, key, kind, Value::Object(&Arc::new(object)), expire_at_ms)
+                vacant.set(kind, Value::Object(&Arc::new(object)), expire_at_ms)
             }
         };
         result.map_err(OpenError::Store)
-    }
-
-    fn finish(self) -> Result<(), OpenError> {
-        self.load.finish().map_err(OpenError::Store)
     }
 }

@@ -8,7 +8,7 @@
 //! | `durable`, `options`, `codec`, `error` | the public interface |
 //! | `logger`, `desk`, `watch` | the threads behind it, and where they meet its callers |
 //! | `log`, `frame`, `record` | the log's files as they are written |
-//! | `segment`, `recover` | the log's files as they are read back |
+//! | `segment`, `recover`, `expected` | the log's files as they are read back |
 //! | `checkpoint` | all keys of one snapshot in a file |
 //! | `files` | the file system as all of them see it |
 //!
@@ -21,6 +21,7 @@ mod codec;
 mod desk;
 mod durable;
 mod error;
+mod expected;
 mod files;
 mod frame;
 mod log;

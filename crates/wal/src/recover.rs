@@ -2,20 +2,22 @@
 //!
 //! ```text
 //!  survey    which files there are, whether any is missing; the newest checkpoint's head; the end of the log
-//!  replay    the checkpoint, its blocks in parallel; then segment after segment, each worker the keys that fall to it, while the next is read
+//!  replay    from the newest change back: segment after segment, the last one first, each worker the keys that fall to it, while the one
+//!            before is read; then the checkpoint, its blocks in parallel. The first change of a key that comes is the one that holds
 //!  resume    the torn tail is cut off, a new segment begun, the old one sealed; what the checkpoint made needless is removed
 //! ```
 //! # Invariants
 //! 1. Until `resume` no file is changed; and `resume` comes only when all of them were found good.
-//! 2. Of each key the changes are applied in the order of the log, since one worker sees them all. What is not later than the checkpoint is
-//!    passed by, so what comes out is: the checkpoint's cut, or that of the last whole frame, whichever is later.
+//! 2. Of each key the changes are shown against the order of the log, since one worker sees them all, and the checkpoint's comes last. What is
+//!    not later than the checkpoint is passed by, so what comes out is: the checkpoint's cut, or that of the last whole frame, whichever is later.
 //! 3. Timestamps go on [`TIMESTAMPS_LEFT_OUT`] above the latest that any file knows of, so that none that was given before, and was lost, is given
 //!    again.
 
 use crate::checkpoint::{self, Block, CheckpointHead, checkpoint_name, checkpoint_timestamp};
 use crate::error::OpenError;
+use crate::expected::Expected;
 use crate::files::Directory;
-use crate::frame::SegmentHead;
+use crate::frame::{FrameKind, SegmentHead};
 use crate::log::{Log, Unsealed, segment_name, segment_number};
 use crate::record::Record;
 use crate::segment::{Segment, Wanted};
@@ -40,7 +42,7 @@ pub struct Recovery {
     pub segments: u64,
     /// Bytes of those.
     pub log_bytes: u64,
-    /// Changes that were applied from the log.
+    /// Changes that the log had, later than the checkpoint.
     pub log_records: u64,
     /// Bytes that were cut off at the log's end: they had not been written whole, and nothing of them was promised to be on the device.
     pub cut_bytes: u64,
@@ -61,17 +63,8 @@ impl Recovery {
 
 /// What takes the records, by the hands of several workers.
 pub(crate) trait Sink: Sync {
-    /// A worker, which takes the keys that fall to `part` of `parts` and passes the others by.
-    fn worker(&self, part: u32, parts: u32) -> impl Load;
-}
-
-/// What one worker fills.
-pub(crate) trait Load {
-    /// Applies a record if its key is this worker's. Whether it is.
-    fn apply(&mut self, record: Record<'_>) -> Result<bool, OpenError>;
-
-    /// Ends what was begun.
-    fn finish(self) -> Result<(), OpenError>;
+    /// Takes records of keys that fall to `part` of `parts`, the last one first. A key that came before stays as it is. How many fell to the part.
+    fn take(&self, part: u32, parts: u32, records: &[Record<'_>]) -> Result<u64, OpenError>;
 }
 
 /// What the files of a directory are.
@@ -82,6 +75,8 @@ pub(crate) struct Found {
     first_segment: u64,
     /// The last one with something in it.
     tail: Option<Segment>,
+    /// Those before it that were read already, one by one back.
+    read_already: Vec<Segment>,
     new_segment: u64,
     last_timestamp: u64,
     needless: Vec<String>,
@@ -109,6 +104,7 @@ pub(crate) fn survey(directory: &dyn Directory) -> Result<Found, OpenError> {
         checkpoint,
         first_segment,
         tail: None,
+        read_already: Vec::new(),
         new_segment: first_segment,
         last_timestamp: head.map_or(0, |head| head.timestamp),
         needless,
@@ -147,7 +143,7 @@ impl Found {
     ) -> Result<(), OpenError> {
         let store = checkpoint.map(|head| head.store);
         let wanted = Wanted { number: last, store, may_be_torn: true };
-        let mut tail = Segment::read(directory, wanted)?;
+        let mut tail = Segment::read(directory, wanted, Vec::new())?;
         self.store = tail.head.store;
         self.last_timestamp = self.last_timestamp.max(tail.last_timestamp());
         self.new_segment = last + 1;
@@ -158,7 +154,7 @@ impl Found {
                 return Ok(());
             }
             let wanted = Wanted { number: last - 1, store: Some(self.store), may_be_torn: true };
-            tail = Segment::read(directory, wanted)?;
+            tail = Segment::read(directory, wanted, tail.bytes)?;
             self.last_timestamp = self.last_timestamp.max(tail.last_timestamp());
         } else if tail.is_sealed() {
             return Err(OpenError::MissingSegment { number: last + 1 });
@@ -180,6 +176,34 @@ impl Found {
         self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.head.timestamp)
     }
 
+    /// About how many keys there will be, by the last segment that has any.
+    pub(crate) fn expected(&mut self, directory: &dyn Directory) -> Result<Expected, OpenError> {
+        let mut expected = Expected::default();
+        if let Some(checkpoint) = &self.checkpoint {
+            checkpoint.head.keys.iter().for_each(|(space, keys)| expected.add(space, keys));
+        }
+        let after = self.checkpoint_timestamp();
+        let Some(mut last) = self.tail.as_ref() else { return Ok(expected) };
+        let mut before = self.first_segment..last.head.number;
+        while !expected.add_log(last, after, 1 + (before.end - before.start))? {
+            let Some(number) = before.next_back() else { break };
+            self.read_already.push(self.read_before(directory, number, Vec::new())?);
+            last = self.read_already.last().expect("just pushed");
+        }
+        Ok(expected)
+    }
+
+    /// A segment that has one behind it.
+    fn read_before(
+        &self,
+        directory: &dyn Directory,
+        number: u64,
+        buffer: Vec<u8>,
+    ) -> Result<Segment, OpenError> {
+        let wanted = Wanted { number, store: Some(self.store), may_be_torn: false };
+        Segment::read(directory, wanted, buffer)
+    }
+
     /// Brings everything back, with so many workers.
     pub(crate) fn replay(
         &mut self,
@@ -188,56 +212,52 @@ impl Found {
         workers: usize,
     ) -> Result<Recovery, OpenError> {
         let mut recovery = Recovery { last_timestamp: self.last_timestamp, ..Recovery::default() };
-        if let Some(checkpoint) = &mut self.checkpoint {
-            recovery.checkpoint = Some(checkpoint.head.timestamp);
-            recovery.checkpoint_records = load_checkpoint(checkpoint, sink, workers)?;
-        }
-        self.replay_log(directory, sink, workers, &mut recovery)?;
         if let Some(tail) = &self.tail {
             recovery.cut_bytes = tail.torn_bytes();
             recovery.cut_file = (recovery.cut_bytes > 0).then(|| tail.name.clone());
-            recovery.was_closed = tail
-                .frames
-                .last()
-                .is_some_and(|frame| frame.kind == crate::frame::FrameKind::Close);
+            recovery.was_closed =
+                tail.frames.last().is_some_and(|frame| frame.kind == FrameKind::Close);
+        }
+        self.replay_log(directory, sink, workers, &mut recovery)?;
+        if let Some(checkpoint) = &mut self.checkpoint {
+            recovery.checkpoint = Some(checkpoint.head.timestamp);
+            recovery.checkpoint_records = load_checkpoint(checkpoint, sink, workers)?;
         }
         Ok(recovery)
     }
 
     fn replay_log(
-        &self,
+        &mut self,
         directory: &dyn Directory,
         sink: &impl Sink,
         workers: usize,
         recovery: &mut Recovery,
     ) -> Result<(), OpenError> {
-        let Some(tail) = &self.tail else { return Ok(()) };
+        let Some(mut segment) = self.tail.take() else { return Ok(()) };
         let after = self.checkpoint_timestamp();
-        let mut before: Option<Segment> = None;
-        for number in self.first_segment..tail.head.number {
-            // Read while the one before is applied.
-            let wanted = Wanted { number, store: Some(self.store), may_be_torn: false };
-            let read = || Segment::read(directory, wanted);
-            let next = match &before {
-                None => read()?,
-                Some(segment) => {
-                    let (applied, next) = while_applying(segment, after, sink, workers, read);
-                    recovery.log_records += applied?;
-                    next?
-                }
+        let mut buffer = Vec::new();
+        let mut read_already = std::mem::take(&mut self.read_already).into_iter();
+        for number in (self.first_segment..segment.head.number).rev() {
+            // Read while the one behind it is applied.
+            let read = || match read_already.next() {
+                Some(segment) => Ok(segment),
+                None => self.read_before(directory, number, std::mem::take(&mut buffer)),
             };
-            if !next.is_sealed() {
-                return Err(next.unsealed());
+            let (applied, before) = while_applying(&segment, after, sink, workers, read);
+            let before = before?;
+            if !before.is_sealed() {
+                return Err(before.unsealed());
             }
-            next.check_behind(before.as_ref())?;
-            recovery.note(&next);
-            before = Some(next);
+            segment.check_behind(&before)?;
+            recovery.log_records += applied?;
+            recovery.note(&segment);
+            buffer = std::mem::take(&mut segment.bytes);
+            let done = std::mem::replace(&mut segment, before);
+            self.tail.get_or_insert(done);
         }
-        tail.check_behind(before.as_ref())?;
-        recovery.note(tail);
-        for segment in before.iter().chain([tail]) {
-            recovery.log_records += while_applying(segment, after, sink, workers, || ()).0?;
-        }
+        recovery.log_records += while_applying(&segment, after, sink, workers, || ()).0?;
+        recovery.note(&segment);
+        self.tail.get_or_insert(segment).bytes = Vec::new();
         Ok(())
     }
 
@@ -288,8 +308,8 @@ pub(crate) fn remove_needless(
 }
 
 impl Segment {
-    fn check_behind(&self, before: Option<&Segment>) -> Result<(), OpenError> {
-        if before.is_none_or(|before| before.last_timestamp() < self.head.first_timestamp) {
+    fn check_behind(&self, before: &Segment) -> Result<(), OpenError> {
+        if before.last_timestamp() < self.head.first_timestamp {
             return Ok(());
         }
         let what = "it begins before the segment before it ends";
@@ -308,12 +328,11 @@ fn while_applying<T>(
     let parts = u32::try_from(workers).unwrap_or(u32::MAX);
     let apply = |part: u32| {
         let mut count = 0;
-        let mut worker = sink.worker(part, parts);
-        segment.records(after, |_, record| {
-            count += u64::from(worker.apply(record)?);
+        segment.frames_back(after, |records| {
+            count += sink.take(part, parts, records)?;
             Ok(())
         })?;
-        worker.finish().map(|()| count)
+        Ok(count)
     };
     thread::scope(|scope| {
         let apply = &apply;
@@ -334,24 +353,26 @@ fn load_checkpoint(
     let (blocks, received) = mpsc::sync_channel::<Block>(2 * workers);
     let received = Mutex::new(received);
     let next = || received.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
-    let load = || {
-        let mut result = Ok(0);
-        let mut worker = sink.worker(0, 1);
+    let (give_back, buffers) = mpsc::channel::<Vec<u8>>();
+    let load = |give_back: mpsc::Sender<Vec<u8>>| {
+        let (mut result, mut raw) = (Ok(0), Vec::new());
         // Behind an error the rest is taken too, so that nobody waits for this worker.
         while let Some(block) = next() {
             if let Ok(count) = result {
-                let apply = |record: Record<'_>| worker.apply(record).map(drop);
-                result = block.records(&name, &head, apply).map(|new| count + new);
+                result = load_block(&block, &name, &head, sink, &mut raw).map(|new| count + new);
             }
+            // The reader may be through.
+            let _no_longer_wanted = give_back.send(block.into_buffer());
         }
-        let finished = worker.finish();
-        result.and_then(|count| finished.map(|()| count))
+        result
     };
     let (read, loaded) = thread::scope(|scope| {
         let load = &load;
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(load)).collect();
+        let workers: Vec<_> = std::iter::repeat_n(give_back, workers)
+            .map(|give_back| scope.spawn(move || load(give_back)))
+            .collect();
         let read = loop {
-            match checkpoint.next_block() {
+            match checkpoint.next_block(buffers.try_recv().unwrap_or_default()) {
                 Ok(Some(block)) => {
                     blocks.send(block).expect("the workers take all of them");
                 }
@@ -371,6 +392,20 @@ fn load_checkpoint(
         return Err(OpenError::Corrupt { file: name, offset: HEAD, what });
     }
     Ok(loaded)
+}
+
+fn load_block(
+    block: &Block,
+    name: &str,
+    head: &CheckpointHead,
+    sink: &impl Sink,
+    raw: &mut Vec<u8>,
+) -> Result<u64, OpenError> {
+    let content = block.content(name, head, raw)?;
+    let mut records = Vec::new();
+    block.records(name, content, &mut records)?;
+    // Each key is in one block only, so it is all the same who takes it.
+    sink.take(0, 1, &records)
 }
 
 const HEAD: u64 = crate::frame::HEAD_BYTES as u64;

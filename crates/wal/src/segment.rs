@@ -51,9 +51,14 @@ pub(crate) fn refuse_head(file: &str, bad: BadHead) -> OpenError {
 }
 
 impl Segment {
-    pub(crate) fn read(directory: &dyn Directory, wanted: Wanted) -> Result<Segment, OpenError> {
+    /// Reads it into `bytes`, whatever they held.
+    pub(crate) fn read(
+        directory: &dyn Directory,
+        wanted: Wanted,
+        mut bytes: Vec<u8>,
+    ) -> Result<Segment, OpenError> {
         let name = segment_name(wanted.number);
-        let mut bytes = Vec::new();
+        bytes.clear();
         directory
             .open(&name)
             .and_then(|mut file| file.read_to_end(&mut bytes))
@@ -139,23 +144,36 @@ impl Segment {
         (self.bytes.len() - self.end) as u64
     }
 
-    /// Shows every record later than `after`, with its group's timestamp, until `f` fails.
-    pub(crate) fn records<'a>(
+    /// Shows the records later than `after`, a frame's at a time, in the order of the log within one; the last frame first. Until `f` fails.
+    pub(crate) fn frames_back<'a>(
         &'a self,
         after: u64,
-        mut f: impl FnMut(u64, Record<'a>) -> Result<(), OpenError>,
+        mut f: impl FnMut(&[Record<'a>]) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
-        for frame in self.frames.iter().filter(|frame| frame.last_timestamp > after) {
-            let mut rest = &self.bytes[frame.payload.clone()];
-            while !rest.is_empty() {
-                // Its checksum is right, so whoever wrote it wrote what nobody reads.
-                let wrong = || self.corrupt(frame.payload.start, "a frame holds no groups");
-                let (timestamp, count) = read_group(&mut rest).ok_or_else(wrong)?;
-                for _ in 0..count {
-                    let record = Record::read(&mut rest).ok_or_else(wrong)?;
-                    if timestamp > after {
-                        f(timestamp, record)?;
-                    }
+        let mut records = Vec::new();
+        for frame in self.frames.iter().rev().take_while(|frame| frame.last_timestamp > after) {
+            records.clear();
+            self.read_records(frame, after, &mut records)?;
+            f(&records)?;
+        }
+        Ok(())
+    }
+
+    fn read_records<'a>(
+        &'a self,
+        frame: &Frame,
+        after: u64,
+        records: &mut Vec<Record<'a>>,
+    ) -> Result<(), OpenError> {
+        // Its checksum is right, so whoever wrote it wrote what nobody reads.
+        let wrong = || self.corrupt(frame.payload.start, "a frame holds no groups");
+        let mut rest = &self.bytes[frame.payload.clone()];
+        while !rest.is_empty() {
+            let (timestamp, count) = read_group(&mut rest).ok_or_else(wrong)?;
+            for _ in 0..count {
+                let record = Record::read(&mut rest).ok_or_else(wrong)?;
+                if timestamp > after {
+                    records.push(record);
                 }
             }
         }

@@ -53,7 +53,7 @@ impl Entry {
         if let Decoded::String(text) = &self.value {
             let text = Value::Bytes(text);
             let done = strings.set(self.db, &self.key, kind::STRING, text, self.expire_at_ms);
-            return done.map(drop).map_err(|error| Why::Store(error.to_string()));
+            return done.map_err(|error| Why::Store(error.to_string()));
         }
         let forms = target.forms;
         target

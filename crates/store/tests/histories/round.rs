@@ -182,7 +182,9 @@ impl Total {
     pub(crate) fn second_opinion(&mut self, history: &History, model: &str) {
         let lists = history.lists();
         let parsed = adya::History::from_json(&lists.to_json_lines()).expect("as it reads them");
-        let options = adya::Opts { models: vec![model.to_owned()], ..adya::Opts::default() };
+        // Its second of search is soon over on a machine with other things to do.
+        let (models, timeout) = (vec![model.to_owned()], Duration::from_secs(60));
+        let options = adya::Opts { models, timeout, ..adya::Opts::default() };
         let report = adya::check(&parsed, adya::Workload::ListAppend, &options);
         assert_eq!(report.valid, adya::Valid::True, "{:?}", report.anomalies);
         self.second_opinions += lists.count(Outcome::Committed);

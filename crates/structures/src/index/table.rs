@@ -91,8 +91,13 @@ impl Table {
 
     /// A table whose bins are empty and live.
     pub(crate) fn first() -> Option<Box<Self>> {
-        let table = Self::zeroed(FIRST_BINS)?;
-        for at in 0..FIRST_BINS {
+        Self::empty(FIRST_BINS)
+    }
+
+    /// The same with so many bins, a power of two.
+    pub(crate) fn empty(count: usize) -> Option<Box<Self>> {
+        let table = Self::zeroed(count)?;
+        for at in 0..count {
             // SAFETY: within the allocation.
             let bin = unsafe { table.bins.add(at) };
             // SAFETY: as above; nobody else has it.

@@ -48,6 +48,11 @@ pub struct VersionIndex<O: Send + Sync + 'static, D: Send + Sync + 'static> {
 /// Owns objects, refers to descriptors.
 type Types<O, D> = (Arc<O>, fn(D) -> D);
 
+/// Keys to a bin that room is made for: growth begins at about five.
+const KEYS_A_BIN: usize = 4;
+/// Bins that are made room for at most: a terabyte of them.
+const MOST_RESERVED: usize = 1 << 34;
+
 /// The size of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -86,6 +91,28 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     pub fn with_object_bytes(mut self, object_bytes: fn(&O) -> usize) -> Self {
         self.object_bytes = object_bytes;
         self
+    }
+
+    /// Makes room for so many keys, so that it need not grow while they come. A hint: an index that has keys, or no memory, stays as it is.
+    ///
+    /// # Cost
+    /// As much memory at once as growth would have come to.
+    pub fn reserve(&mut self, keys: usize) {
+        let count = keys.div_ceil(KEYS_A_BIN).min(MOST_RESERVED).next_power_of_two();
+        // Relaxed [root]: `&mut self`
+        let root = self.root.load(Ordering::Relaxed);
+        // SAFETY: the root is owned by the index, and never null.
+        let table = unsafe { &*root };
+        // Relaxed [root]: `&mut self`
+        let is_empty = |at| table.bin(at).header.load(Ordering::Relaxed) & (VALID | MOVED) == 0;
+        if count <= table.count() || table.next().is_some() || !(0..table.count()).all(is_empty) {
+            return;
+        }
+        let Some(larger) = Table::empty(count) else { return };
+        // Relaxed [root]: `&mut self`; whoever shares the index later is handed it in some way that orders this before
+        self.root.store(Box::into_raw(larger), Ordering::Relaxed);
+        // SAFETY: it was the root, holds nothing, and nobody else can look at it.
+        unsafe { Table::free(root.cast()) };
     }
 
     /// The same with a step left out.
@@ -215,5 +242,50 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> Drop for VersionIndex<O
 impl<O: Send + Sync + 'static, D: Send + Sync + 'static> fmt::Debug for VersionIndex<O, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VersionIndex").field("stats", &self.stats()).finish()
+    }
+}
+
+#[cfg(all(test, not(any(stillpoint_loom, stillpoint_shuttle))))]
+mod tests {
+    use super::*;
+
+    fn insert(index: &VersionIndex<(), ()>, keys: std::ops::Range<u32>) {
+        for key in keys.map(u32::to_le_bytes) {
+            let guard = index.collector.pin();
+            let new = index.new_version(&key, NewValue::Bytes(b""), 0, None).unwrap();
+            assert!(index.install(&guard, index.hash(&key), None, new).is_ok());
+        }
+    }
+
+    fn finds(index: &VersionIndex<(), ()>, key: u32) -> bool {
+        let (guard, key) = (index.collector.pin(), key.to_le_bytes());
+        index.find(&guard, index.hash(&key), &key).unwrap().is_some()
+    }
+
+    #[test]
+    fn an_index_with_room_does_not_grow_until_it_is_full() {
+        let mut index = VersionIndex::new(Collector::new(), Pool::new());
+        index.reserve(10_000);
+        let bins = index.stats().bins;
+        assert!((2_500..5_000).contains(&bins), "{bins}");
+        insert(&index, 0..10_000);
+        assert_eq!((index.stats().bins, index.stats().growing), (bins, false));
+        insert(&index, 10_000..100_000);
+        assert!(index.stats().bins > bins);
+        assert!((0..100_000).all(|key| finds(&index, key)) && !finds(&index, 100_000));
+    }
+
+    #[test]
+    fn an_index_that_has_keys_or_room_stays_as_it_is() {
+        let mut index = VersionIndex::new(Collector::new(), Pool::new());
+        index.reserve(0);
+        index.reserve(1);
+        let bins = index.stats().bins;
+        insert(&index, 0..1);
+        index.reserve(1_000_000);
+        assert_eq!(index.stats().bins, bins);
+        assert!(finds(&index, 0));
+        index.reserve(usize::MAX);
+        assert!(finds(&index, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! The files by themselves: written, damaged in every way, and read back.
 
 use super::*;
-use crate::checkpoint::Writer;
+use crate::checkpoint::{KeyHints, Writer};
 use crate::record::RecordValue;
 use crate::simulated::{Simulated, random};
 use std::collections::BTreeMap;
@@ -10,56 +10,54 @@ type Key = (u8, Vec<u8>);
 type Value = (u8, Option<u64>, Vec<u8>);
 type State = BTreeMap<Key, Value>;
 
+/// What the newest change of each key made of it.
 #[derive(Default)]
-struct Memory(Mutex<State>);
+struct Newest(Mutex<BTreeMap<Key, Option<Value>>>);
 
-impl Sink for Memory {
-    fn worker(&self, part: u32, parts: u32) -> impl Load {
-        MemoryPart { memory: self, part, parts }
-    }
-}
-
-struct MemoryPart<'m> {
-    memory: &'m Memory,
-    part: u32,
-    parts: u32,
-}
-
-impl Load for MemoryPart<'_> {
-    fn apply(&mut self, record: Record<'_>) -> Result<bool, OpenError> {
-        let sum: u32 = record.key.iter().map(|byte| u32::from(*byte)).sum();
-        let is_ours = sum % self.parts == self.part;
-        if is_ours {
-            self.memory.apply(record);
-        }
-        Ok(is_ours)
-    }
-
-    fn finish(self) -> Result<(), OpenError> {
-        Ok(())
-    }
-}
-
-impl Memory {
-    fn apply(&self, record: Record<'_>) {
-        let mut state = self.0.lock().unwrap();
-        let key = (record.space, record.key.to_vec());
-        match record.value {
-            RecordValue::Removed => state.remove(&key),
-            RecordValue::Bytes(bytes) | RecordValue::Object(bytes) => {
-                state.insert(key, (record.kind, record.expire_at_ms, bytes.to_vec()))
+impl Sink for Newest {
+    fn take(&self, part: u32, parts: u32, records: &[Record<'_>]) -> Result<u64, OpenError> {
+        let mut count = 0;
+        for record in records.iter().rev() {
+            let sum: u32 = record.key.iter().map(|byte| u32::from(*byte)).sum();
+            if sum % parts == part {
+                let mut newest = self.0.lock().unwrap();
+                newest.entry(key_of(record)).or_insert_with(|| value_of(record));
+                count += 1;
             }
-        };
+        }
+        Ok(count)
+    }
+}
+
+impl Newest {
+    fn into_state(self) -> State {
+        let newest = self.0.into_inner().unwrap();
+        newest.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+}
+
+fn key_of(record: &Record<'_>) -> Key {
+    (record.space, record.key.to_vec())
+}
+
+fn value_of(record: &Record<'_>) -> Option<Value> {
+    match record.value {
+        RecordValue::Removed => None,
+        RecordValue::Bytes(bytes) | RecordValue::Object(bytes) => {
+            Some((record.kind, record.expire_at_ms, bytes.to_vec()))
+        }
     }
 }
 
 /// Opens it, and goes on with it.
 fn open(disk: &Simulated, segment_bytes: u64) -> Result<(Log, State, Recovery), OpenError> {
     let mut found = survey(disk)?;
-    let memory = Memory::default();
-    let recovery = found.replay(disk, &memory, 2)?;
+    // It sees some of the damage before `replay` does.
+    let _ = found.expected(disk)?;
+    let newest = Newest::default();
+    let recovery = found.replay(disk, &newest, 2)?;
     let log = found.resume(Arc::new(disk.clone()), segment_bytes)?;
-    Ok((log, memory.0.into_inner().unwrap(), recovery))
+    Ok((log, newest.into_state(), recovery))
 }
 
 /// The `n`th change of a history that is the same for all tests: each group sets the key 0 to its number, and does something with another one.
@@ -99,15 +97,18 @@ fn changes<'a>(n: u64, number: &'a [u8], key: &'a [u8], value: &'a [u8]) -> [Rec
 
 /// What the first `n` groups make.
 fn state_after(n: u64) -> State {
-    let memory = Memory::default();
+    let mut state = State::new();
     for n in 0..n {
         for record in
             changes(n, &n.to_le_bytes(), &[n as u8 + 1], &vec![n as u8; n as usize * 7 % 300])
         {
-            memory.apply(record);
+            match value_of(&record) {
+                Some(value) => state.insert(key_of(&record), value),
+                None => state.remove(&key_of(&record)),
+            };
         }
     }
-    memory.0.into_inner().unwrap()
+    state
 }
 
 /// How many groups a state has.
@@ -150,7 +151,8 @@ fn closed(with_checkpoint: bool) -> Simulated {
     assert!(log.number() > 4);
     log.close().unwrap();
     if with_checkpoint {
-        let head = CheckpointHead { store, timestamp: 29, first_segment };
+        let head =
+            CheckpointHead { store, timestamp: 29, first_segment, keys: KeyHints::default() };
         write_checkpoint(&disk, head, 20, true);
         for number in 1..first_segment {
             disk.remove(&segment_name(number)).unwrap();
@@ -396,4 +398,34 @@ fn what_fails_is_reported_and_the_next_opening_finds_a_cut() {
         let (_, state, _) = open(&disk, 1500).unwrap_or_else(|error| panic!("{at}: {error}"));
         assert!(check_cut(&state) >= promised, "{at}");
     }
+}
+
+/// What a log of so many segments makes expect of the first space: in each segment 40 keys, every one changed so many times.
+fn expected_of(segments: u64, changes: u64, also_removed: bool) -> u64 {
+    let disk = Simulated::default();
+    let (mut log, ..) = open(&disk, 1 << 20).unwrap();
+    let mut timestamp = 0;
+    for segment in 0..segments {
+        for change in 0..40 * changes {
+            timestamp += 1;
+            log.begin_group(timestamp);
+            let key = (segment * 40 + change % 40).to_le_bytes();
+            let value = if also_removed { RecordValue::Removed } else { RecordValue::Bytes(b"") };
+            log.record(&Record { space: 0, kind: 0, key: &key, expire_at_ms: None, value });
+            log.end_group().unwrap();
+        }
+        log.rotate().unwrap();
+    }
+    log.sync().unwrap();
+    let expected = survey(&disk).unwrap().expected(&disk).unwrap();
+    expected.iter().map(|(_, keys)| keys).sum()
+}
+
+#[test]
+fn as_many_keys_are_expected_as_the_last_segment_that_has_some_suggests() {
+    assert_eq!(expected_of(1, 1, false), 40);
+    assert_eq!(expected_of(3, 1, false), 120);
+    assert_eq!(expected_of(30, 1, false), 160, "not without bounds");
+    assert_eq!(expected_of(3, 5, false), 40, "the same ones again and again");
+    assert_eq!(expected_of(3, 1, true), 0);
 }
