@@ -57,6 +57,8 @@ pub struct Server {
     pub(crate) held_up: Gauge,
     /// Transactions that hold writers up.
     pub(crate) holds: Gauge,
+    /// MIGRATEs that run.
+    pub(crate) migrations: Gauge,
     pub(crate) config_file: Option<PathBuf>,
     /// None without `tls-port`.
     tls: Mutex<Option<Tls>>,
@@ -135,6 +137,7 @@ impl Server {
             pause: Mutex::default(),
             held_up: Gauge::default(),
             holds: Gauge::default(),
+            migrations: Gauge::default(),
             config_file,
             tls: Mutex::default(),
             clients: Clients::default(),

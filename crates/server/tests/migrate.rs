@@ -187,3 +187,31 @@ fn a_client_that_is_killed_stops_waiting_for_its_target() {
     assert!(begun.elapsed() < Duration::from_secs(10));
     assert_eq!(run::<String>(&mut other, &["GET", "k"]).unwrap(), "v");
 }
+
+#[test]
+fn silent_targets_leave_threads_for_others() {
+    let (server, mut a) = start(&[]);
+    let () = run(&mut a, &["SET", "k", "v"]).unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = silent.local_addr().unwrap().port().to_string();
+    let port = server.port();
+    let mut waiting = Vec::new();
+    let mut sockets = Vec::new();
+    for _ in 0..16 {
+        let target = target.clone();
+        waiting.push(std::thread::spawn(move || {
+            let words = ["MIGRATE", "127.0.0.1", &target, "k", "0", "600000"];
+            run::<String>(&mut connect(port), &words)
+        }));
+        sockets.push(silent.accept().unwrap());
+    }
+    let refused = run::<String>(&mut a, &["MIGRATE", "127.0.0.1", &target, "k", "0", "600000"]);
+    assert_eq!(refused.unwrap_err().code(), Some("TRYAGAIN"));
+    // What comes from there is no answer, and makes room.
+    sockets.clear();
+    assert!(waiting.into_iter().all(|waits| waits.join().unwrap().is_err()));
+    drop(silent);
+    let refused = migrate(&mut a, target.parse().unwrap(), "k", &[]).unwrap_err().to_string();
+    assert!(refused.contains("Can't connect to target node"), "{refused}");
+    assert_eq!(run::<String>(&mut a, &["GET", "k"]).unwrap(), "v");
+}

@@ -90,3 +90,27 @@ fn a_port_in_use_is_told_before_the_data_are_read() {
     assert!(said.contains("there is a file of that name"), "{said}");
     assert_eq!(std::fs::read(&socket).unwrap(), b"mine");
 }
+
+#[test]
+fn the_pidfile_is_there_as_long_as_the_server_is() {
+    let dir = Dir::new("pidfile");
+    let (folder, pidfile, socket) = (dir.path(""), dir.path("a.pid"), dir.path("a.sock"));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_stillpoint"))
+        .args(["--port", "0", "--dir", &folder, "--save", ""])
+        .args(["--unixsocket", &socket, "--pidfile", &pidfile])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let mut written = String::new();
+    while !written.ends_with('\n') {
+        assert!(begun.elapsed() < Duration::from_secs(20), "there is no pidfile");
+        std::thread::sleep(Duration::from_millis(10));
+        written = std::fs::read_to_string(&pidfile).unwrap_or_default();
+    }
+    assert_eq!(written.trim(), child.id().to_string());
+    let mut client = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    client.write_all(b"SHUTDOWN\r\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(!std::fs::exists(&pidfile).unwrap() && !std::fs::exists(&socket).unwrap());
+}

@@ -8,6 +8,8 @@
 //! | `BytesOrPercent` | the same, or up to `100%` | bytes or a percentage |
 //! | `OneOf(words)` | one of the words, in any case | the word |
 //! | `Only(word, why)` | that word: what else Redis knows is not there, and `why` says it | the word |
+//! | `SomeOf(words)` | one or more of the words | the words |
+//! | `Percentiles` | numbers from 0 to 100 | as given |
 //! | `Permissions` | octal, up to 777 | octal |
 //! | `FileName` | a name without a directory | as given |
 //! | `Text`, `Words` | anything; `Words`: more than one word in a file | as given |
@@ -26,6 +28,8 @@ pub(crate) enum Kind {
     FileName,
     Text,
     Words,
+    SomeOf(&'static [&'static str]),
+    Percentiles,
     Save,
     OutputLimits,
     Events,
@@ -113,6 +117,7 @@ const POLICIES: &[&str] = &[
     "allkeys-random",
     "noeviction",
 ];
+const SHUTDOWN: &[&str] = &["default", "save", "nosave", "now", "force"];
 const ENDPOINTS: &[&str] = &["ip", "hostname", "unknown-endpoint"];
 const DISKLESS_LOADS: &[&str] = &["disabled", "on-empty-db", "swapdb", "flush-before-load"];
 const NO_AOF: &str = "there is no append-only file here, only 'no' is possible: the data are kept by saving, see 'save'";
@@ -172,8 +177,8 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     yes_no("crash-log-enabled", "yes"),
     yes_no("disable-thp", "yes").at_start(),
     number("shutdown-timeout", 0, INT_MAX, "10"),
-    text("shutdown-on-sigint", "default"),
-    text("shutdown-on-sigterm", "default"),
+    row("shutdown-on-sigint", Kind::SomeOf(SHUTDOWN), "default", Change::Live),
+    row("shutdown-on-sigterm", Kind::SomeOf(SHUTDOWN), "default", Change::Live),
     // Security.
     text("requirepass", ""),
     text("masterauth", "").alias("primaryauth"),
@@ -239,7 +244,7 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     number("slowlog-max-len", 0, i64::MAX, "128"),
     number("latency-monitor-threshold", 0, i64::MAX, "0"),
     yes_no("latency-tracking", "yes"),
-    words("latency-tracking-info-percentiles", "50 99 99.9"),
+    row("latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9", Change::Live),
     row("notify-keyspace-events", Kind::Events, "", Change::Live),
     number("tracking-table-max-keys", 0, i64::MAX, "1000000"),
     // Replication and cluster: reported, since clients ask.

@@ -128,7 +128,8 @@ pub(crate) fn apply_words(
 
 /// Whether a directive's value may be several words.
 fn takes_many(row: usize) -> bool {
-    matches!(DIRECTIVES[row].kind, Kind::Save | Kind::OutputLimits | Kind::Words)
+    use Kind::{OutputLimits, Percentiles, Save, SomeOf, Words};
+    matches!(DIRECTIVES[row].kind, Save | OutputLimits | Words | SomeOf(_) | Percentiles)
 }
 
 /// Whether lines of this name give commands other names.

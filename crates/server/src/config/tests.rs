@@ -36,6 +36,19 @@ fn values_are_refused_in_redis_words() {
     assert_eq!(why("port", "1"), "can't set immutable config");
     assert_eq!(why("dir", "/"), "can't set protected config");
     assert!(why("loglevel", "loud").starts_with("argument(s) must be one of the following: debug"));
+    let shutdown = why("shutdown-on-sigterm", "nosave foo");
+    assert_eq!(
+        shutdown,
+        "argument(s) must be one of the following: default, save, nosave, now, force"
+    );
+    assert_eq!(
+        why("latency-tracking-info-percentiles", "50 foo"),
+        "Invalid latency-tracking-info-percentiles parameters"
+    );
+    assert_eq!(
+        why("latency-tracking-info-percentiles", "101"),
+        "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"
+    );
     assert!(matches!(set(&[("nope", "1")]), Err(SettingError::Unknown(_))));
     let twice = set(&[("hz", "1"), ("hz", "2")]);
     assert!(
@@ -159,4 +172,13 @@ fn commands_get_other_names_or_none() {
     assert!(why("rename-command nothing x").contains("No such command in rename-command"));
     assert!(why("rename-command get SET").contains("Target command name already exists: 'SET'"));
     assert!(why("rename-command get").contains("wrong number of arguments"));
+}
+
+#[test]
+fn the_page_about_configuration_names_every_directive() {
+    let page = include_str!("../../../../docs/configuration.md");
+    for d in DIRECTIVES {
+        let is_there = [format!("`{}`", d.name), format!("`{} ", d.name)];
+        assert!(is_there.iter().any(|name| page.contains(name)), "{} is missing", d.name);
+    }
 }

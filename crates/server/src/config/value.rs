@@ -26,34 +26,23 @@ pub(crate) fn normalise(directive: &Directive, text: &str) -> Result<String, Str
             let n = parse_bytes(text).ok_or("argument must be a memory value")?;
             within(n, min, max)
         }
-        Kind::BytesOrPercent => match text.strip_suffix('%') {
-            None => {
-                let n = parse_bytes(text).ok_or("argument must be a memory or percent value")?;
-                within(n, 0, i64::MAX)
+        Kind::BytesOrPercent => bytes_or_percent(text),
+        Kind::OneOf(words) => one_of(words, text).map(str::to_owned),
+        Kind::SomeOf(words) => {
+            let given = text.split_ascii_whitespace().map(|word| one_of(words, word));
+            let given: Vec<&str> = given.collect::<Result<_, _>>()?;
+            if given.is_empty() {
+                one_of(words, "").map(str::to_owned)
+            } else {
+                Ok(given.join(" "))
             }
-            Some(number) => match strict_integer(number.as_bytes()).filter(|n| *n >= 0) {
-                None => Err("argument must be a memory or percent value".into()),
-                Some(percent) if percent > 100 => {
-                    Err("percentage argument must be less or equal to 100".into())
-                }
-                Some(percent) => Ok(format!("{percent}%")),
-            },
-        },
-        Kind::OneOf(words) => {
-            let found = words.iter().find(|w| w.eq_ignore_ascii_case(text));
-            found.map(|w| (*w).to_owned()).ok_or_else(|| {
-                format!("argument(s) must be one of the following: {}", words.join(", "))
-            })
         }
+        Kind::Percentiles => percentiles(directive.name, text),
         Kind::Only(word, why) => match word.eq_ignore_ascii_case(text) {
             true => Ok(word.to_owned()),
             false => Err(why.to_owned()),
         },
-        Kind::Permissions => match u32::from_str_radix(text, 8) {
-            Ok(bits @ ..=0o777) => Ok(format!("{bits:o}")),
-            Ok(_) => Err("argument must be between 0 and 777 inclusive".into()),
-            Err(_) => Err("argument couldn't be parsed as an octal number".into()),
-        },
+        Kind::Permissions => permissions(text),
         Kind::FileName if text.is_empty() => Err(format!("{} can't be empty", directive.name)),
         Kind::FileName if text.contains(['/', '\\']) || matches!(text, "." | "..") => {
             Err(format!("{} can't be a path, just a filename", directive.name))
@@ -63,6 +52,45 @@ pub(crate) fn normalise(directive: &Directive, text: &str) -> Result<String, Str
         Kind::OutputLimits => output_limits(text),
         Kind::Events => events(text),
     }
+}
+
+fn bytes_or_percent(text: &str) -> Result<String, String> {
+    let Some(number) = text.strip_suffix('%') else {
+        let n = parse_bytes(text).ok_or("argument must be a memory or percent value")?;
+        return within(n, 0, i64::MAX);
+    };
+    match strict_integer(number.as_bytes()).filter(|n| *n >= 0) {
+        None => Err("argument must be a memory or percent value".into()),
+        Some(percent) if percent > 100 => {
+            Err("percentage argument must be less or equal to 100".into())
+        }
+        Some(percent) => Ok(format!("{percent}%")),
+    }
+}
+
+fn percentiles(name: &str, text: &str) -> Result<String, String> {
+    for word in text.split_ascii_whitespace() {
+        let percent: f64 = word.parse().map_err(|_| format!("Invalid {name} parameters"))?;
+        if !(0.0..=100.0).contains(&percent) {
+            return Err(format!("{name} parameters should sit between [0.0,100.0]"));
+        }
+    }
+    Ok(text.to_owned())
+}
+
+fn permissions(text: &str) -> Result<String, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(bits @ ..=0o777) => Ok(format!("{bits:o}")),
+        Ok(_) => Err("argument must be between 0 and 777 inclusive".into()),
+        Err(_) => Err("argument couldn't be parsed as an octal number".into()),
+    }
+}
+
+fn one_of(words: &[&'static str], text: &str) -> Result<&'static str, String> {
+    let found = words.iter().find(|w| w.eq_ignore_ascii_case(text));
+    found
+        .copied()
+        .ok_or_else(|| format!("argument(s) must be one of the following: {}", words.join(", ")))
 }
 
 fn within(n: i64, min: i64, max: i64) -> Result<String, String> {

@@ -56,14 +56,24 @@ fn run_to_the_end(server: &Arc<Server>, doors: Vec<Listening>) -> Result<(), Run
     let handle = signals.handle();
     let serving = serve(server, doors)?;
     warn_of_what_is_not_done(server);
+    let pidfile = server.settings().text("pidfile").to_owned();
+    if !pidfile.is_empty()
+        && let Err(error) = std::fs::write(&pidfile, format!("{}\n", std::process::id()))
+    {
+        server.log.warning(&format!("Cannot write pidfile '{pidfile}': {error}"));
+    }
     announce(server, &serving.names, serving.port);
     let watched = server.clone();
     let watcher = std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
             watched.log.warning(&format!("Received {name}, shutting down"));
-            match saving::before_the_end(&watched, AtEnd::AsConfigured) {
+            match saving::before_the_end(&watched, end_after(signal, &watched.settings())) {
                 Ok(()) => watched.stop(),
+                Err(_) if is_forced(signal, &watched.settings()) => {
+                    watched.log.warning("The data are not saved, but 'force' was said");
+                    watched.stop();
+                }
                 Err(_) => watched.log.warning("The data are not saved: the server goes on"),
             }
         }
@@ -73,6 +83,10 @@ fn run_to_the_end(server: &Arc<Server>, doors: Vec<Listening>) -> Result<(), Run
     handle.close();
     // The watcher only writes the log and stops the server: a panic of it changes nothing now.
     let _ended = watcher.join();
+    if !pidfile.is_empty() {
+        // It may never have been there.
+        let _gone = std::fs::remove_file(pidfile);
+    }
     server.log.warning("Stillpoint is now ready to exit, bye bye...");
     outcome
 }
@@ -116,6 +130,28 @@ fn prepare_files(settings: &Settings, log: &Log) -> Result<(), RunError> {
         log.open(Path::new(logfile)).map_err(|e| fail("logfile", logfile, e))?;
     }
     Ok(())
+}
+
+/// What `shutdown-on-sigint` and `shutdown-on-sigterm` say.
+fn words_for(signal: i32, settings: &Settings) -> &str {
+    settings.text(if signal == SIGINT { "shutdown-on-sigint" } else { "shutdown-on-sigterm" })
+}
+
+/// Whether data are saved after a signal.
+fn end_after(signal: i32, settings: &Settings) -> AtEnd {
+    let mut words = words_for(signal, settings).split(' ');
+    words
+        .find_map(|word| match word {
+            "save" => Some(AtEnd::Save),
+            "nosave" => Some(AtEnd::Discard),
+            _ => None,
+        })
+        .unwrap_or(AtEnd::AsConfigured)
+}
+
+/// Whether it ends though the data could not be saved.
+fn is_forced(signal: i32, settings: &Settings) -> bool {
+    words_for(signal, settings).split(' ').any(|word| word == "force")
 }
 
 /// Tells of directives that ask for something that only Redis does.
@@ -165,4 +201,28 @@ fn banner(lines: &[String; 3]) -> String {
     let art = ["   ─────────────", "   ──────●──────", "   ─────────────"];
     let rows: Vec<String> = art.iter().zip(lines).map(|(a, l)| format!("{a}   {l}")).collect();
     format!("\n{}\n", rows.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Source;
+
+    #[test]
+    fn signals_save_as_the_directives_say() {
+        let with = |value: &str| {
+            let pair = ("shutdown-on-sigterm".to_owned(), value.to_owned());
+            Settings::defaults().with(&[pair], Source::Start).unwrap()
+        };
+        for (words, end, forced) in [
+            ("default", AtEnd::AsConfigured, false),
+            ("nosave now", AtEnd::Discard, false),
+            ("force save", AtEnd::Save, true),
+        ] {
+            let settings = with(words);
+            assert_eq!(end_after(SIGTERM, &settings), end, "{words}");
+            assert_eq!(is_forced(SIGTERM, &settings), forced, "{words}");
+            assert_eq!(end_after(SIGINT, &settings), AtEnd::AsConfigured);
+        }
+    }
 }

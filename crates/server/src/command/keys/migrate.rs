@@ -11,11 +11,37 @@
 mod target;
 
 use crate::command::{CommandError, Context, Outcome};
+use crate::counter::Gauge;
 use crate::event::class;
 use crate::rdb;
 use crate::resp::Args;
 use stillpoint_store::VersionStamp;
 use target::{Reply, Target};
+
+/// MIGRATEs that run at a time: each holds a thread for long commands, of which others need some, for as long as its target likes.
+const AT_A_TIME: u64 = 16;
+
+/// One of the few that run at a time.
+struct Turn<'a>(&'a Gauge);
+
+impl<'a> Turn<'a> {
+    fn take(running: &'a Gauge) -> Result<Self, CommandError> {
+        let count = running.add(1);
+        let turn = Turn(running);
+        match count > AT_A_TIME {
+            true => Err(CommandError::Coded(
+                format!("TRYAGAIN {AT_A_TIME} MIGRATE commands are running already").into(),
+            )),
+            false => Ok(turn),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.subtract(1);
+    }
+}
 
 /// How often a key is sent that is written on its way.
 const ROUNDS: usize = 16;
@@ -98,6 +124,8 @@ pub(crate) fn migrate(ctx: &mut Context<'_>) -> Outcome {
         ctx.out.simple("NOKEY");
         return Ok(());
     }
+    let server = ctx.env.server.clone();
+    let _one_of_few = Turn::take(&server.migrations)?;
     let mut target = connect(ctx, &asked, db)?;
     let mut refusal = None;
     for round in 0..ROUNDS {
