@@ -23,6 +23,7 @@ mod entry;
 mod error;
 mod functions;
 mod load;
+mod lzf;
 mod packed;
 mod payload;
 mod save;

@@ -162,17 +162,18 @@ impl Sink {
 
     /// Writes the text compressed; whether that made it shorter, else nothing is written.
     fn compressed(&mut self, text: &[u8]) -> bool {
-        // Four bytes must be gained at least, as Redis has it; what needs more room is given up.
-        let mut packed = vec![0; text.len() - 4];
-        let Ok(count) = lzf_rust::compress(text, &mut packed) else { return false };
-        if count == 0 {
-            return false;
+        // Lent to itself: what it gives stays in it.
+        let mut compressor = std::mem::take(&mut self.compressor);
+        let packed = compressor.compress(text);
+        if let Some(packed) = packed {
+            self.byte(SPECIAL | COMPRESSED);
+            self.length(packed.len() as u64);
+            self.length(text.len() as u64);
+            self.raw(packed);
         }
-        self.byte(SPECIAL | COMPRESSED);
-        self.length(count as u64);
-        self.length(text.len() as u64);
-        self.raw(&packed[..count]);
-        true
+        let is_shorter = packed.is_some();
+        self.compressor = compressor;
+        is_shorter
     }
 }
 

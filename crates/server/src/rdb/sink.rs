@@ -1,5 +1,6 @@
 //! [`Sink`]: bytes as they are encoded, in memory until they are handed on.
 
+use super::lzf::Compressor;
 use super::source::CHECKSUM;
 use crc::{Digest, Table};
 use std::io::Write;
@@ -9,13 +10,20 @@ pub(super) struct Sink {
     pub(super) bytes: Vec<u8>,
     /// Whether strings are compressed where that makes them shorter.
     pub(super) compresses: bool,
+    pub(super) compressor: Compressor,
     digest: Digest<'static, u64, Table<16>>,
     written: u64,
 }
 
 impl Sink {
     pub(super) fn new(compresses: bool) -> Self {
-        Sink { bytes: Vec::new(), compresses, digest: CHECKSUM.digest(), written: 0 }
+        Sink {
+            bytes: Vec::new(),
+            compresses,
+            compressor: Compressor::default(),
+            digest: CHECKSUM.digest(),
+            written: 0,
+        }
     }
 
     pub(super) fn byte(&mut self, byte: u8) {
