@@ -468,3 +468,19 @@ fn users_are_saved_and_loaded() {
     assert!(ask(&mut c, "PUBLISH a b").is_err());
     assert!(ask(&mut c, "ACL SAVE").is_err());
 }
+
+#[test]
+fn what_a_queue_does_to_users_happens_once() {
+    let server = start(&[]);
+    let mut c = connect(&server);
+    // So long that EXEC goes to another thread.
+    let long: Vec<u32> = (0..5_000).collect();
+    redis::cmd("RPUSH").arg("l").arg(&long).exec(&mut c).unwrap();
+    ask(&mut c, "ACL SETUSER al on nopass").unwrap();
+    ask(&mut c, "MULTI").unwrap();
+    ask(&mut c, "ACL DELUSER al").unwrap();
+    ask(&mut c, "SORT l LIMIT 0 1").unwrap();
+    let Value::Array(replies) = ask(&mut c, "EXEC").unwrap() else { panic!("no array") };
+    assert_eq!(replies[0], Value::Int(1));
+    assert_eq!(replies[1], Value::Array(vec![Value::BulkString(b"0".to_vec())]));
+}

@@ -256,3 +256,23 @@ fn keys_are_watched_once_however_many_there_are() {
     c.run(&["PING"]);
     assert_eq!(c.run(&["EXEC"]), "*-1\r\n");
 }
+
+#[test]
+fn keys_and_their_flags_are_those_of_the_whole_request() {
+    let mut c = TestClient::new();
+    let mut ask = |words: &[&str]| c.run(&[&["COMMAND"], words].concat());
+    // What a script has for keys it says itself, if it has any.
+    for count in ["9", "-1", "x"] {
+        assert_eq!(ask(&["GETKEYS", "eval", "return 1", count, "a"]), "*0\r\n");
+    }
+    let invalid = "-ERR Invalid arguments specified for command\r\n";
+    assert_eq!(ask(&["GETKEYS", "zunionstore", "d", "5", "a"]), invalid);
+    let flags = |flags: &str| format!("*1\r\n*2\r\n$1\r\nk\r\n{flags}");
+    let written = flags("*2\r\n+OW\r\n+update\r\n");
+    let read_too = flags("*3\r\n+RW\r\n+access\r\n+update\r\n");
+    let read = flags("*2\r\n+RO\r\n+access\r\n");
+    assert_eq!(ask(&["GETKEYSANDFLAGS", "set", "k", "v"]), written);
+    assert_eq!(ask(&["GETKEYSANDFLAGS", "set", "k", "v", "NX", "get"]), read_too);
+    assert_eq!(ask(&["GETKEYSANDFLAGS", "bitfield", "k", "get", "u8", "0"]), read);
+    assert_eq!(ask(&["GETKEYSANDFLAGS", "bitfield", "k", "get", "u8"]), read_too);
+}

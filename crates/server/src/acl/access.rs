@@ -84,6 +84,15 @@ fn key_flags_of_all(command: &Command) -> Flags {
     }
 }
 
+/// What the request does to its key of that number: its options may say.
+pub(crate) fn key_flags_of(command: &Command, args: Args<'_>, number: usize) -> Flags {
+    match command.name {
+        "set" if need(command, args, number).reads => READ_UPDATE,
+        "bitfield" if only_gets(args) => ACCESS,
+        _ => key_flags(command, number),
+    }
+}
+
 /// Whether the command's keys are no keys but channels.
 fn names_channels(command: &Command) -> bool {
     command.group == Group::PubSub
@@ -188,13 +197,13 @@ pub(super) fn need(command: &Command, args: Args<'_>, number: usize) -> Need {
     }
 }
 
-/// Whether every operation of a BITFIELD is a GET.
+/// Whether every operation of a BITFIELD is a whole GET.
 fn only_gets(args: Args<'_>) -> bool {
     let mut at = 2;
     while at < args.len() {
         at += match () {
-            () if args.is(at, "GET") => 3,
-            () if args.is(at, "OVERFLOW") => 2,
+            () if args.is(at, "GET") && at + 2 < args.len() => 3,
+            () if args.is(at, "OVERFLOW") && at + 1 < args.len() => 2,
             () => return false,
         };
     }

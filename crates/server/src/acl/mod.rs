@@ -29,7 +29,7 @@ mod selector;
 mod start;
 mod user;
 
-pub(crate) use access::key_flags;
+pub(crate) use access::{key_flags, key_flags_of, key_positions};
 pub(crate) use check::{Denial, check, may_read_every_key};
 pub(crate) use definition::{Definition, is_name};
 pub(crate) use file::{read as read_file, write as write_file};

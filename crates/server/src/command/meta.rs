@@ -4,8 +4,8 @@ use super::category;
 use super::help::help;
 use super::row::{Command, Group, Handler, Keys, acl, flag, flag::*};
 use super::{CommandError, Context, Outcome, all, find, lookup_subcommand, rows};
-use crate::acl::key_flags;
-use crate::resp::Reply;
+use crate::acl::{key_flags, key_flags_of, key_positions};
+use crate::resp::{Args, Reply};
 use crate::value::glob_matches;
 
 const fn sub(name: &'static str, arity: i32, handler: Handler, summary: &'static str) -> Command {
@@ -210,8 +210,8 @@ fn list(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
-/// The keys among the arguments from 2 on, which are a whole request.
-fn keys<'a>(ctx: &Context<'a>) -> Result<(&'static Command, Vec<&'a [u8]>), CommandError> {
+/// The arguments from 2 on, which are a whole request, and where its keys are among them.
+fn keys<'a>(ctx: &Context<'a>) -> Result<(&'static Command, Args<'a>, Vec<usize>), CommandError> {
     let args = ctx.args;
     let count = args.len() - 2;
     let invalid = || CommandError::other("Invalid command specified");
@@ -226,57 +226,32 @@ fn keys<'a>(ctx: &Context<'a>) -> Result<(&'static Command, Vec<&'a [u8]>), Comm
     if !row.accepts(count) {
         return Err(CommandError::other("Invalid number of arguments specified for command"));
     }
-    let mut keys = Keys { count_at: 0, ..row.keys }.of(args.without(2));
-    if row.keys.count_at != 0 {
-        let at = 2 + row.keys.count_at as usize;
-        let counted = args.get(at).and_then(crate::resp::strict_integer);
-        let counted = counted.filter(|n| (0..(args.len() - at) as i64).contains(n));
-        let invalid = || CommandError::other("Invalid arguments specified for command");
-        let positions = (at + 1..args.len()).step_by(row.keys.step.max(1) as usize);
-        let counted = counted.ok_or_else(invalid)? as usize;
-        keys.extend(positions.map(|at| args.at(at)).take(counted));
+    let args = args.without(2);
+    let mut positions = key_positions(row, args);
+    if matches!(row.name, "sort" | "georadius" | "georadiusbymember") && positions.len() > 2 {
+        // Of several places to store in, the last one counts.
+        positions.drain(1..positions.len() - 1);
     }
-    keys.extend(destination(row.name, args));
-    Ok((row, keys))
-}
-
-/// The key that SORT or GEORADIUS, from argument 2 on, is told to store its result in; the last one counts.
-fn destination<'a>(name: &str, args: crate::resp::Args<'a>) -> Option<&'a [u8]> {
-    let mut at = match name {
-        "sort" => 4,
-        "georadiusbymember" => 7,
-        "georadius" => 8,
-        _ => return None,
-    };
-    let mut found = None;
-    while at + 1 < args.len() {
-        at += match () {
-            () if args.is(at, "STORE") || args.is(at, "STOREDIST") && name != "sort" => {
-                found = args.get(at + 1);
-                2
-            }
-            () if args.is(at, "LIMIT") => 3,
-            () if args.is(at, "BY") || args.is(at, "GET") || args.is(at, "COUNT") => 2,
-            () => 1,
-        };
+    if positions.is_empty() && !row.has(flag::NO_MANDATORY_KEYS) {
+        return Err(CommandError::other("Invalid arguments specified for command"));
     }
-    found
+    Ok((row, args, positions))
 }
 
 fn getkeys(ctx: &mut Context<'_>) -> Outcome {
-    let (_, keys) = keys(ctx)?;
-    ctx.out.array(keys.len());
-    keys.iter().for_each(|key| ctx.out.bulk(key));
+    let (_, args, positions) = keys(ctx)?;
+    ctx.out.array(positions.len());
+    positions.into_iter().for_each(|at| ctx.out.bulk(args.at(at)));
     Ok(())
 }
 
 fn getkeysandflags(ctx: &mut Context<'_>) -> Outcome {
-    let (row, keys) = keys(ctx)?;
-    ctx.out.array(keys.len());
-    for (number, key) in keys.into_iter().enumerate() {
-        let flags = key_flags(row, number);
+    let (row, args, positions) = keys(ctx)?;
+    ctx.out.array(positions.len());
+    for (number, at) in positions.into_iter().enumerate() {
+        let flags = key_flags_of(row, args, number);
         ctx.out.array(2);
-        ctx.out.bulk(key);
+        ctx.out.bulk(args.at(at));
         ctx.out.set(flags.len());
         flags.iter().for_each(|name| ctx.out.simple(name));
     }

@@ -224,7 +224,8 @@ fn in_order(
             None => Some(element.clone()),
         };
         let weight = match (&text, by_text) {
-            (Some(text), false) => parse_bound(text).unwrap_or_else(|_| {
+            // As far as Redis reads it: up to a zero byte.
+            (Some(text), false) => parse_bound(before_zero(text)).unwrap_or_else(|_| {
                 is_numeric = false;
                 0.0
             }),
@@ -247,6 +248,10 @@ fn in_order(
         if query.descending { order.reverse() } else { order }
     });
     Ok(items.into_iter().map(|item| item.element).collect())
+}
+
+fn before_zero(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// The value that a pattern names for an element: `#` itself, `key_*` a string, `key_*->field` a field of a hash.

@@ -46,8 +46,9 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
             "EXECABORT Transaction discarded because of previous errors.".into(),
         ));
     }
-    let outcome =
-        ctx.patience().bear(queue.len()).and_then(|()| commit_queue(ctx, &queue, &watched));
+    // What acts at once must not happen twice, here and then elsewhere.
+    let steps = if queue.acts_at_once() { usize::MAX } else { queue.len() };
+    let outcome = ctx.patience().bear(steps).and_then(|()| commit_queue(ctx, &queue, &watched));
     if outcome == Err(CommandError::Elsewhere) || ctx.session.mobility == Mobility::Moving {
         // It will be asked for again, elsewhere.
         ctx.session.queue = Some(queue);

@@ -147,7 +147,7 @@ fn end(ctx: &mut Context<'_>, commit: bool) -> Result<bool, CommandError> {
 ///
 /// A queued command that fails answers with its error and undoes nothing of the others, as in Redis. If a key that a command read has changed
 /// by the time of the commit, all of it is run again; if a watched key has, the answer is a null array. If one of them goes elsewhere, so does EXEC, and
-/// nothing has been done here.
+/// nothing has been done here. With a command that acts at once, writers are held up from the beginning, so that it acts once.
 pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watched]) -> Outcome {
     let mark = ctx.out.mark();
     let db = ctx.session.db;
@@ -161,7 +161,8 @@ pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watc
     let logs_in = queue.iter().any(|(id, _)| by_id(id).has(flag::NO_AUTH));
     let login = logs_in.then(|| ctx.session.login.clone());
     let subscriptions = subscribes.then(|| ctx.session.subscriptions.clone());
-    let mut contest = Contest::default();
+    let hold = queue.acts_at_once().then(|| Hold::new(&ctx.env.server));
+    let mut contest = Contest { hold, ..Contest::default() };
     loop {
         contest.begin(ctx);
         if !expect_all(ctx, watched) {

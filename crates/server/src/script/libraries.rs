@@ -52,6 +52,14 @@ impl Set {
     pub(super) fn contains(&self, library: &Arc<Library>) -> bool {
         self.libraries.get(&library.name).is_some_and(|known| Arc::ptr_eq(known, library))
     }
+    /// # Errors
+    /// There is a library of that name.
+    pub(super) fn refuse_known(&self, name: &str) -> Result<(), String> {
+        match self.libraries.contains_key(name) {
+            true => Err(format!("Library '{name}' already exists")),
+            false => Ok(()),
+        }
+    }
     /// Adds a library, in the place of one of its name if the policy allows that.
     ///
     /// # Errors
@@ -59,7 +67,7 @@ impl Set {
     pub(crate) fn add(&mut self, library: Arc<Library>, policy: Policy) -> Result<(), String> {
         if self.libraries.contains_key(&library.name) {
             match policy {
-                Policy::Refuse => return Err(format!("Library '{}' already exists", library.name)),
+                Policy::Refuse => self.refuse_known(&library.name)?,
                 Policy::Append => return Err(format!("Library {} already exists", library.name)),
                 Policy::Flush | Policy::Replace => {}
             }

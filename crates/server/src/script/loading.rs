@@ -34,6 +34,13 @@ pub(crate) fn load_libraries(
     texts: &[Vec<u8>],
     policy: Policy,
 ) -> Result<Vec<String>, String> {
+    if policy == Policy::Refuse {
+        // Before its code runs, which may fail otherwise.
+        let known = server.scripting.libraries.now();
+        for text in texts {
+            known.refuse_known(&of_library(text)?.0)?;
+        }
+    }
     let libraries = texts.iter().map(|text| interpreter.read_library(text));
     let libraries = libraries.collect::<Result<Vec<_>, _>>()?;
     let names = libraries.iter().map(|library| library.name.clone()).collect();

@@ -1,6 +1,6 @@
 //! [`Queue`]: the commands between MULTI and EXEC, copied out of the read buffer into one block.
 
-use crate::command::CommandId;
+use crate::command::{CommandId, Group, by_id, flag};
 use crate::resp::{ArgRange, Args};
 
 struct Queued {
@@ -31,6 +31,14 @@ impl Queue {
     }
     pub(crate) fn len(&self) -> usize {
         self.commands.len()
+    }
+    /// Whether a command of it changes the server itself, users, settings or functions: neither waits for the transaction's end,
+    /// nor is undone when the transaction runs again.
+    pub(crate) fn acts_at_once(&self) -> bool {
+        self.commands.iter().any(|queued| {
+            let row = by_id(queued.id);
+            row.has(flag::ADMIN) || row.group == Group::Scripting && row.has(flag::WRITE)
+        })
     }
     /// Bytes that were sent for it, and what each command and argument takes beside them.
     pub(crate) fn sent_bytes(&self) -> usize {

@@ -1,7 +1,8 @@
 //! When two replies agree: equal, but for order, chance and the time where a command leaves them open.
 
-use crate::generator::Request;
+use crate::generator::{Request, show};
 use crate::wire::Reply;
+use crate::{SHOWN, told};
 
 /// Between the two servers' clocks at one command.
 const SLACK_MS: i64 = 3_000;
@@ -69,6 +70,18 @@ fn named(reply: &Reply) -> String {
     String::from_utf8_lossy(reply.text()).replacen("This user", "User acl:u", 1)
 }
 
+/// Whether a request has the word, in whatever case.
+fn has(request: &Request, word: &[u8]) -> bool {
+    request.iter().any(|arg| arg.eq_ignore_ascii_case(word))
+}
+
+/// Whether a request asks for the nearest places.
+pub(crate) fn is_nearest(request: &Request) -> bool {
+    let is_search =
+        [&b"geosearch"[..], b"georadius", b"georadiusbymember"].contains(&&request[0][..]);
+    is_search && has(request, b"COUNT") && !has(request, b"ANY")
+}
+
 /// Whether replies agree of which one at least is an error.
 fn errors_agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
     let texts = [ours.text(), theirs.text()];
@@ -76,6 +89,10 @@ fn errors_agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
     let name = &request[0];
     let about_fields = [&b"expire"[..], b"expireat", b"ttl", b"expiretime", b"persist"];
     if name.starts_with(b"h") && about_fields.iter().any(|end| name.ends_with(end)) {
+        return ours.is_error() && theirs.is_error();
+    }
+    // Redis 7.0 wants an argument more of COMMAND GETKEYS.
+    if name == b"command" {
         return ours.is_error() && theirs.is_error();
     }
     // Redis 7.2 says it better than 7.0.
@@ -86,6 +103,20 @@ fn errors_agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
     let ranged = request[0] == b"bitcount" || request[0] == b"bitpos";
     let nothing = theirs.is_error() || matches!(theirs.integer(), Some(0 | -1));
     ranged && nothing && ours.text().starts_with(b"ERR ")
+}
+
+/// Whether the replies to SORT agree.
+fn sorts_agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
+    // What BY does not tell apart, and a set that it leaves alone, come in any order.
+    if has(request, b"BY") && (has(request, b"ALPHA") || request[0] == b"sort_ro") {
+        return alike(ours, theirs);
+    }
+    // Redis compares up to a zero byte.
+    let begun = |reply: &Reply| -> Vec<Vec<u8>> {
+        let texts = reply.texts().into_iter();
+        texts.map(|text| text.split(|byte| *byte == 0).next().unwrap().to_vec()).collect()
+    };
+    has(request, b"ALPHA") && sorted(ours) == sorted(theirs) && begun(ours) == begun(theirs)
 }
 
 /// Whether the replies to this command agree.
@@ -111,9 +142,12 @@ pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
             ours.text().starts_with(b"listpack") && others.contains(&theirs.text())
         }
         b"randomkey" | b"hrandfield" | b"srandmember" | b"zrandmember" => alike(ours, theirs),
-        // What BY does not tell apart, and a set that it leaves alone, come in any order.
-        b"sort_ro" if request.iter().any(|arg| arg == b"BY") => alike(ours, theirs),
+        b"sort" | b"sort_ro" => sorts_agree(request, ours, theirs),
         b"hello" => true,
+        // Keys whose time is over count until somebody meets them.
+        b"dbsize" => near(ours, theirs, 3),
+        // Redis reads one byte more than there is of what others have written.
+        b"pfdebug" => theirs.text().starts_with(ours.text()),
         b"keys" | b"hkeys" | b"hvals" | b"smembers" | b"spop" | b"sinter" | b"sunion"
         | b"sdiff" => sorted(ours) == sorted(theirs),
         b"hgetall" => alike(ours, theirs) && pairs(ours) == pairs(theirs),
@@ -131,9 +165,8 @@ pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
             _ => false,
         },
         name if name.starts_with(b"geos") || name.starts_with(b"geor") => {
-            // Without ASC or DESC the order is open; with ANY, who is found.
-            let has = |word: &[u8]| request.iter().any(|arg| arg.eq_ignore_ascii_case(word));
-            match has(b"ANY") || has(b"COUNT") && has(b"DESC") {
+            // Without ASC or DESC the order is open; with COUNT, who is found of those equally far, with ANY of all.
+            match has(request, b"COUNT") {
                 true => alike(ours, theirs),
                 false => same_numbers(&sorted(ours), &sorted(theirs)),
             }
@@ -161,17 +194,18 @@ fn alike_but_for_idle_times(ours: &Reply, theirs: &Reply) -> bool {
         })
 }
 
-/// Whether the replies to EXEC agree, command for command.
-pub(crate) fn exec(queued: &[Request], ours: &Reply, theirs: &Reply) -> bool {
-    match (ours, theirs) {
-        (Reply::Many(b'*', ours), Reply::Many(b'*', theirs)) => {
-            ours.len() == theirs.len()
-                && ours.len() == queued.len()
-                && queued
-                    .iter()
-                    .zip(ours.iter().zip(theirs))
-                    .all(|(request, (ours, theirs))| agree(request, ours, theirs))
-        }
-        _ => ours == theirs,
+/// What differs between the replies to EXEC, command for command: the first that does.
+pub(crate) fn exec(queued: &[Request], ours: &Reply, theirs: &Reply) -> Option<String> {
+    let (Reply::Many(b'*', our_parts), Reply::Many(b'*', their_parts)) = (ours, theirs) else {
+        return (ours != theirs).then(|| told(&vec![b"exec".to_vec()], ours, theirs));
+    };
+    if our_parts.len() != their_parts.len() || our_parts.len() != queued.len() {
+        return Some(told(&vec![b"exec".to_vec()], ours, theirs));
     }
+    let parts = our_parts.iter().zip(their_parts);
+    let mut differing = queued.iter().zip(parts).enumerate();
+    let (at, (request, (ours, theirs))) =
+        differing.find(|(_, (request, (ours, theirs)))| !agree(request, ours, theirs))?;
+    let before = queued[at.saturating_sub(SHOWN)..at].iter().map(show).collect::<Vec<_>>();
+    Some(format!("queued {} after\n{}", told(request, ours, theirs), before.join("\n")))
 }

@@ -12,13 +12,13 @@
 //! | S M A B | a far time: seconds, milliseconds, Unix seconds, Unix milliseconds |
 //! | D | a database |
 //! | T | a timeout that is wrong |
-//! | @script | a script |
+//! | @script @library @name @function | a script, a library of functions, its name, a function's |
 //! | Y @id @bound G C | a stream's key, an id, a bound of ids, a group, a consumer |
 //!
 //! A letter with `*` behind it is repeated up to three times; `~name` draws options of that name.
 //! No time is near, so that nothing expires between two replies; what is past is wanted.
 
-use crate::more::{NEWER, SCRIPTS};
+use crate::more::{FURTHER, LIBRARIES, NEWER, SCRIPTS};
 
 /// A command with its arguments.
 pub(crate) type Request = Vec<Vec<u8>>;
@@ -39,6 +39,8 @@ pub(crate) fn show(request: &Request) -> String {
 const TEMPLATES: &[(u32, &str)] = &[
     (3, "acl setuser acl:u ~acl"),
     (1, "acl setuser acl:u ~acl ~acl"),
+    // Redis 7.0 begins anew at a bracket within brackets.
+    (1, "acl setuser acl:u ~acl (+get"),
     (1, "acl deluser acl:u acl:v"),
     (2, "acl dryrun acl:u get K"),
     (1, "acl dryrun acl:u set K V ~set"),
@@ -276,6 +278,7 @@ const TEMPLATES: &[(u32, &str)] = &[
     (3, "xdel Y @id @id*"),
     (2, "xtrim Y ~xtrim"),
     (1, "xsetid Y @id"),
+    (1, "del Y"),
     (2, "xread COUNT N STREAMS Y @id"),
     (2, "xread STREAMS Y Y @id $"),
     (1, "xread BLOCK 1 STREAMS Y $"),
@@ -378,6 +381,9 @@ const OPTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("~sort", &["DESC", "ASC", "LIMIT N N", "GET *", "GET #", "STORE K", "ALPHA"]),
+    ("~by", &["DESC", "LIMIT N N", "GET #", "GET key:*", "GET *->g", "STORE K"]),
+    ("~get", &["GET #", "GET key:*", "GET *->field:1", "LIMIT N N", "DESC"]),
+    ("~limit", &["LIMIT N N", "DESC"]),
     ("~area", &["BYRADIUS 3000 km", "BYBOX 9000 4000 km", "BYRADIUS 19000 mi", "BYBOX N 100 km"]),
     ("~geo", &["ASC", "DESC", "COUNT 2", "WITHDIST", "WITHHASH", "COUNT N", "ANY"]),
     ("~hrandfield", &["N", "N WITHVALUES", "J", "WITHVALUES"]),
@@ -405,7 +411,6 @@ const ACL_RULES: &[&str] = &[
     "allchannels",
     "resetchannels",
     "(+@all ~[a-d] )",
-    "(+get",
     "clearselectors",
     "reset",
 ];
@@ -523,6 +528,12 @@ const TEXTS: &[&str] = &[
     " 12",
 ];
 
+/// Whether a word of a template stands for something.
+fn is_drawn(word: &str) -> bool {
+    word.starts_with('@')
+        || word.len() == 1 && word.chars().all(|letter| letter.is_ascii_uppercase())
+}
+
 /// The sequence of requests that a seed determines.
 pub(crate) struct Generator {
     random: fastrand::Rng,
@@ -532,7 +543,7 @@ pub(crate) struct Generator {
 impl Generator {
     pub(crate) fn new(seed: u64, has_newer: bool) -> Self {
         let newer = if has_newer { NEWER } else { &[] };
-        let templates = TEMPLATES.iter().chain(newer).copied().collect();
+        let templates = TEMPLATES.iter().chain(FURTHER).chain(newer).copied().collect();
         Generator { random: fastrand::Rng::with_seed(seed), templates }
     }
 
@@ -576,7 +587,7 @@ impl Generator {
                 let option = self.pick(pool);
                 option.split(' ').for_each(|word| self.word(word, request));
             }
-        } else if let Some(letter) = word.strip_suffix('*') {
+        } else if let Some(letter) = word.strip_suffix('*').filter(|word| is_drawn(word)) {
             for _ in 0..self.below(4) {
                 self.word(letter, request);
             }
@@ -627,6 +638,9 @@ impl Generator {
             "@id" if self.below(20) == 0 => self.pick(&["0", "0-0", "x", "7", "-", "5-x"]).into(),
             "@id" => format!("{}-{}", self.below(12), self.below(3)).into(),
             "@script" => self.pick(SCRIPTS).into(),
+            "@library" => self.pick(LIBRARIES).into(),
+            "@name" => self.pick(&["one", "two", "three", "none"]).into(),
+            "@function" => self.pick(&["f", "g", "h", "none"]).into(),
             "@bound" => match self.below(4) {
                 0 => self.pick(&["-", "+", "(3-1", "(0-0", "(-", "4", "x"]).into(),
                 1 => b"-".to_vec(),

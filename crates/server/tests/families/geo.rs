@@ -87,3 +87,17 @@ fn the_date_line_divides_nobody() {
         ],
     );
 }
+
+#[test]
+fn a_score_beyond_the_world_is_nowhere() {
+    let mut c = TestClient::new();
+    check(
+        &mut c,
+        &[
+            ("GEOADD s 13.361389 38.115556 Palermo 180 85.05112878 corner", ":2"),
+            ("ZADD s 1e300 far inf farther", ":2"),
+            ("GEORADIUS s 0 0 19000 mi ASC", "*2\n$7\nPalermo\n$6\ncorner"),
+            ("GEOSEARCHSTORE d s FROMLONLAT 0 0 BYRADIUS 19000 mi", ":2"),
+        ],
+    );
+}

@@ -297,3 +297,17 @@ fn large_replies_and_many_arguments_go_through() {
     request.extend(words.iter().map(String::as_str));
     assert_eq!(c.run(&request), ":20000\r\n");
 }
+
+#[test]
+fn a_library_s_name_and_options_are_looked_at_before_its_code() {
+    let mut c = TestClient::new();
+    let code = "#!lua name=one\nredis.register_function('f',function() return 1 end)";
+    assert_eq!(c.run(&["FUNCTION", "LOAD", code]), "$3\r\none\r\n");
+    let broken = "#!lua name=one\nnonsense";
+    let exists = "-ERR Library 'one' already exists\r\n";
+    assert_eq!(c.run(&["FUNCTION", "LOAD", broken]), exists);
+    assert_eq!(c.run(&["FUNCTION", "LOAD", "replace", "REPLACE", code]), "$3\r\none\r\n");
+    let unknown = "-ERR Unknown option given: anew\r\n";
+    assert_eq!(c.run(&["FUNCTION", "LOAD", "replace", "anew", code]), unknown);
+    assert_eq!(c.run(&["FUNCTION", "LOAD", "anew", "replace", "x", code]), unknown);
+}

@@ -35,3 +35,12 @@ fn elements_are_sorted_by_themselves_or_by_what_keys_say() {
         ],
     );
 }
+
+#[test]
+fn a_number_ends_at_a_zero_byte() {
+    let mut c = TestClient::new();
+    c.run(&["SET", "w:a", "2"]);
+    c.run(&["SET", "w:b", "1\0 and more"]);
+    c.run(&["RPUSH", "l", "a", "b"]);
+    check(&mut c, &[("SORT l BY w:*", "*2\n$1\nb\n$1\na")]);
+}

@@ -195,3 +195,15 @@ fn pops_that_may_wait_take_what_is_there() {
         ],
     );
 }
+
+#[test]
+fn no_limit_beside_ranks_skips_nothing() {
+    let mut c = TestClient::new();
+    let steps = [
+        ("ZADD z 1 a 2 b", ":2"),
+        ("ZRANGE z 0 0 LIMIT 1 -1", "*1\n$1\na"),
+        ("ZREVRANGE z 0 -1 LIMIT 5 -1", "*2\n$1\nb\n$1\na"),
+        ("ZRANGESTORE d z 0 -1 LIMIT 5 -1", ":2"),
+    ];
+    check(&mut c, &steps);
+}

@@ -10,14 +10,12 @@ use std::convert::Infallible;
 
 pub(crate) fn load(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
-    let replaces = args.len() > 3 && args.is(2, "replace");
-    if args.len() > 3 && !replaces {
-        let option = String::from_utf8_lossy(args.at(2)).into_owned();
+    let mut options = 2..args.len() - 1;
+    if let Some(at) = options.clone().find(|at| !args.is(*at, "replace")) {
+        let option = String::from_utf8_lossy(args.at(at)).into_owned();
         return Err(CommandError::other(format!("Unknown option given: {option}")));
     }
-    if args.len() > 4 {
-        return Err(CommandError::other("Function code is missing"));
-    }
+    let replaces = options.next().is_some();
     let text = args.at(args.len() - 1).to_vec();
     let policy = if replaces { Policy::Replace } else { Policy::Refuse };
     with_interpreter(ctx, |interpreter, ctx| {

@@ -29,6 +29,8 @@ pub(super) struct Area {
 const MARGIN: f64 = 1e-6;
 /// Degrees from the eastern and the northern edge of the world into its last cells.
 const INSIDE: f64 = 1e-9;
+/// The score behind that of every place, which is the north-eastern corner of the world's: the next number of that size.
+const BEHIND_ALL: f64 = ((3u64 << (2 * BITS)) + 2) as f64;
 
 impl Area {
     /// Metres from the middle to a place within; `None`: it is not within.
@@ -102,7 +104,7 @@ impl Area {
         let shift = 2 * (BITS - bits);
         let range = |cell: u64| (cell << shift) as f64..((cell + 1) << shift) as f64;
         // Who is exactly at the eastern or the northern edge of the world is behind the last cell.
-        let edge = ((1u64 << (2 * BITS)) as f64)..f64::INFINITY;
+        let edge = ((1u64 << (2 * BITS)) as f64)..BEHIND_ALL;
         cells.into_iter().map(range).chain([edge]).collect()
     }
 }

@@ -59,6 +59,8 @@ impl<'a> Query<'a> {
                 "syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
             ));
         }
+        // A limit of -1 is as good as none, for Redis also beside ranks: its offset is none then.
+        let offset = if by == By::Rank { 0 } else { offset };
         if with_scores && by == By::Member {
             return Err(CommandError::other(
                 "syntax error, WITHSCORES not supported in combination with BYLEX",
