@@ -76,7 +76,7 @@ impl Segment {
     }
 
     fn read_frames(&mut self, may_be_torn: bool) -> Result<(), OpenError> {
-        let mut last_timestamp = self.head.first_timestamp - 1;
+        let mut last_timestamp = self.head.first_timestamp.saturating_sub(1);
         while let Some(frame) = Frame::read(&self.bytes, &self.head, self.end) {
             if frame.last_timestamp < last_timestamp {
                 return Err(self.corrupt(self.end, "its timestamps go back"));
@@ -136,7 +136,9 @@ impl Segment {
 
     /// The latest timestamp of the segment and all before it.
     pub(crate) fn last_timestamp(&self) -> u64 {
-        self.frames.last().map_or(self.head.first_timestamp - 1, |frame| frame.last_timestamp)
+        self.frames
+            .last()
+            .map_or(self.head.first_timestamp.saturating_sub(1), |frame| frame.last_timestamp)
     }
 
     /// Bytes behind the last good frame.
