@@ -41,7 +41,10 @@ fn use_in_child(collector: &Collector, cell: &Atomic<u64>) {
     assert_eq!(stats.unreclaimed, 0, "{stats:?}");
 }
 
-/// Runs `play` while one thread is pinned for good, one retires all the time and others come and go.
+/// As many as a thread retires beside a play: the pinned thread holds them all back, and every child reclaims what there is by then.
+const RETIRED: u64 = 50_000;
+
+/// Runs `play` while one thread is pinned for good, one retires and pins all the time and others come and go.
 fn amid_threads(collector: &Collector, play: impl FnOnce(&Atomic<u64>)) {
     let cell = Atomic::new(Owned::new(&collector.pin(), 0));
     let stop = AtomicBool::new(false);
@@ -57,8 +60,11 @@ fn amid_threads(collector: &Collector, play: impl FnOnce(&Atomic<u64>)) {
             drop(guard);
         });
         scope.spawn(|| {
+            let mut left = RETIRED;
             while !stop.load(Ordering::Relaxed) {
-                retire(&collector.pin(), &drops, 10);
+                let nodes = left.min(10);
+                retire(&collector.pin(), &drops, nodes);
+                left -= nodes;
             }
         });
         scope.spawn(|| {
