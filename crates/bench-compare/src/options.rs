@@ -172,6 +172,11 @@ impl Options {
         if self.threads.is_empty() { default } else { &self.threads }
     }
 
+    /// The numbers of threads of the cases that several do: one, as many as there are cores (two), and 4 and 48 times as many.
+    pub(crate) fn crews(&self) -> &'static [u64] {
+        if self.quick { &[2, 8] } else { &[1, 2, 8, 96] }
+    }
+
     /// The length of a sample in milliseconds: as asked for, else one of these.
     pub(crate) fn millis(&self, full: u64, quick: u64) -> u64 {
         match self.seconds {

@@ -83,7 +83,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         case(name, 1).run("reclaim", options)?;
     }
     for name in ["treiber", "slots95", "slots50", "scan16"] {
-        for threads in [1, 2, 8, 96] {
+        for &threads in options.crews() {
             case(name, threads).run("reclaim", options)?;
         }
     }

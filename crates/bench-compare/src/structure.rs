@@ -32,7 +32,7 @@ const LISTS: [&str; 5] =
 
 /// Runs all cases.
 pub(crate) fn run(options: &Options) -> Outcome {
-    for threads in [1, 2, 8, 96] {
+    for &threads in options.crews() {
         let case = |name: &str, subjects: &[&'static str]| Case {
             name: name.to_owned(),
             threads,
