@@ -215,6 +215,10 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         let (tag, bin) = (slot::tag(hash), self.table(guard).bin_of(hash));
         // SeqCst [publish]: as for a find
         let header = bin.header.load(Ordering::SeqCst);
+        if header & MOVED != 0 {
+            // What its slots name may have been retired before the pin.
+            return;
+        }
         for (bit, slot) in bin.slots.iter().enumerate() {
             // SeqCst [replace]: as for a find
             let word = slot.load(Ordering::SeqCst);
