@@ -19,8 +19,8 @@ use crate::index_stack::{IndexStack, Mutation as StackMutation};
 use crate::pool::Pool;
 use std::fmt;
 use std::num::NonZeroU32;
-use stillpoint_primitive::OwnerCounter;
 use stillpoint_primitive::sync::atomic::{AtomicU32, Ordering};
+use stillpoint_primitive::{OwnerCounter, drop_all};
 use stillpoint_reclaim::{Atomic, Collector, Guard, Owned, Shared};
 
 /// Names a value in a [`HandlePool`] for as long as it is there, and nothing else ever after. (Of another pool it names anything or
@@ -239,11 +239,12 @@ impl<T: Send + Sync + 'static> HandlePool<T> {
 }
 
 impl<T: Send + Sync + 'static> Drop for HandlePool<T> {
+    /// Drops all that is left. When a destructor panics, the others still run.
     fn drop(&mut self) {
-        for slot in self.slots.iter_mut() {
+        drop_all(self.slots.iter_mut().map(|slot| {
             // SAFETY: nobody else is there, what has been removed is in no place, and nodes are made in a pool.
-            drop(unsafe { slot.place.take_owned::<Pool>() });
-        }
+            unsafe { slot.place.take_owned::<Pool>() }
+        }));
     }
 }
 

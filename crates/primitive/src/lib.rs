@@ -10,6 +10,7 @@
 //! | [`thread_slot`] | small dense numbers for threads, given back at exit, with exit hooks |
 //! | [`background`] | threads of a library's own |
 //! | [`contain()`] | runs what may panic in the middle of something |
+//! | [`drop_all()`] | drops what is left in a structure, whatever its destructors do |
 //! | [`fork`](mod@fork) | hooks that run in the child of a fork |
 //! | [`PerThread`] | an element for every thread slot |
 //! | [`CachePadded`] | one value, two cache lines of its own |
@@ -33,6 +34,7 @@ mod contain;
 #[doc(hidden)]
 pub mod counted;
 mod counter;
+mod drop_all;
 #[cfg(feature = "std")]
 pub mod fork;
 mod label;
@@ -55,6 +57,7 @@ pub mod thread_slot;
 
 pub use contain::contain;
 pub use counter::OwnerCounter;
+pub use drop_all::drop_all;
 pub use label::Label;
 pub use padded::CachePadded;
 pub use per_thread::PerThread;

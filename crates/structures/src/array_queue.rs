@@ -33,10 +33,10 @@
 //! Source: D. Vyukov, *Bounded MPMC queue* (2010).
 
 use crate::backoff::{Backoff, stand_back};
-use crate::drop_all::drop_all;
 use std::fmt;
 use std::mem::MaybeUninit;
 use stillpoint_primitive::CachePadded;
+use stillpoint_primitive::drop_all;
 use stillpoint_primitive::sync::UnsafeCell;
 use stillpoint_primitive::sync::atomic::{AtomicUsize, Ordering};
 

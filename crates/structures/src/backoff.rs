@@ -31,7 +31,7 @@ impl Backoff {
                 hint::spin_loop();
             }
         }
-        self.0 += 1;
+        self.0 = self.0.saturating_add(1);
     }
 
     /// While another thread has to do something first.
@@ -40,7 +40,7 @@ impl Backoff {
             self.spin();
             return;
         }
-        self.0 += 1;
+        self.0 = self.0.saturating_add(1);
         thread::yield_now();
     }
 

@@ -44,7 +44,6 @@
 
 mod backoff;
 mod container;
-mod drop_all;
 mod len;
 mod linked;
 mod returned;

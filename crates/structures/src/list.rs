@@ -47,9 +47,9 @@ pub use iter::Iter;
 pub use mutation::Mutation;
 
 use crate::backoff::Backoff;
-use crate::drop_all::drop_all;
 use std::borrow::Borrow;
 use std::fmt;
+use stillpoint_primitive::drop_all;
 use stillpoint_primitive::sync::atomic::Ordering;
 use stillpoint_reclaim::{
     Atomic, Collector, Heap, NodeAlloc, Owned, Protect, Restart, Scheme, Shared,

@@ -71,12 +71,12 @@ pub use mutation::Mutation;
 pub use pinned::{Occupied, Pinned};
 pub use set::{HashSet, PinnedSet, SetIter};
 
-use crate::drop_all::drop_all;
 use crate::len::Len;
 use bin::{Bin, MOVED, VALID};
 use entry::{Entry, mixed};
 use find::protected;
 use std::hash::{BuildHasher, Hash};
+use stillpoint_primitive::drop_all;
 use stillpoint_primitive::sync::atomic::Ordering;
 use stillpoint_reclaim::{Atomic, Collector, Heap, NodeAlloc, Owned, Protect, Scheme};
 use table::{FIRST_BINS, Table};

@@ -93,10 +93,10 @@ pub use pinned::Pinned;
 pub use prefix::Prefix;
 pub use range::{Iter, Keys, Range, TryRange, Values};
 
-use crate::drop_all::drop_all;
 use crate::len::Len;
 use inner::{FANOUT, Inner, adopt};
 use leaf::{Leaf, shared};
+use stillpoint_primitive::drop_all;
 use stillpoint_primitive::sync::Mutex;
 use stillpoint_reclaim::{Atomic, Collector, Heap, NodeAlloc, Owned, Scheme};
 

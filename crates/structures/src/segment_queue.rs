@@ -44,12 +44,12 @@
 
 use crate::backoff;
 use crate::container::container;
-use crate::drop_all::drop_all;
 use crate::returned::Returned;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use stillpoint_primitive::CachePadded;
+use stillpoint_primitive::drop_all;
 use stillpoint_primitive::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 use stillpoint_primitive::sync::{UnsafeCell, hint};
 use stillpoint_reclaim::{

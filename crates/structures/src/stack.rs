@@ -29,12 +29,12 @@
 
 use crate::backoff::Backoff;
 use crate::container::container;
-use crate::drop_all::drop_all;
 use crate::linked::{Chain, Node};
 use crate::returned::Returned;
 use std::fmt;
 use std::marker::PhantomData;
 use stillpoint_primitive::CachePadded;
+use stillpoint_primitive::drop_all;
 use stillpoint_primitive::sync::atomic::Ordering;
 use stillpoint_reclaim::{
     Atomic, Collector, Heap, NodeAlloc, Owned, Protect, Restart, Scheme, Shared,

@@ -2,6 +2,7 @@
 #![cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -253,6 +254,53 @@ fn a_select_that_is_dropped_passes_its_wake_up_on() {
     drop(dropped);
     assert_eq!(wakes.0.load(Ordering::SeqCst), 2);
     assert_eq!(pin!(&mut waits).poll(&mut context), Poll::Ready(Ok(5)));
+}
+
+/// One whose call fails.
+struct BadWaker;
+
+impl Wake for BadWaker {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker's own fault");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_takes_no_wake_up_and_no_value_with_it() {
+    let bad = Waker::from(Arc::new(BadWaker));
+    let mut bad = Context::from_waker(&bad);
+    for (sender, receiver) in both::<u32>() {
+        let (wakes, waker) = counting();
+        let (mut first, mut second) = (receiver.recv_async(), receiver.recv_async());
+        assert!(pin!(&mut first).poll(&mut bad).is_pending());
+        assert!(pin!(&mut second).poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(sender);
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1, "who came later hears of the end");
+        assert_eq!(block_on(first), Err(RecvError));
+    }
+    let (sender, receiver) = channel::bounded(1);
+    sender.send(1).unwrap();
+    let mut waits = sender.send_async(2);
+    assert!(pin!(&mut waits).poll(&mut bad).is_pending());
+    assert_eq!(receiver.try_recv(), Ok(1));
+    assert_eq!(block_on(waits), Ok(()));
+    let mut waits = sender.send_async(3);
+    assert!(pin!(&mut waits).poll(&mut bad).is_pending());
+    drop(waits);
+    assert_eq!(receiver.try_recv(), Ok(2));
+}
+
+#[test]
+fn a_select_that_is_polled_after_its_end_receives_nothing() {
+    let (sender, receiver) = channel::bounded(2);
+    sender.send(1).unwrap();
+    sender.send(2).unwrap();
+    let mut select = Select::new().recv(&receiver, |value| value.unwrap()).wait_async();
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(pin!(&mut select).poll(&mut context), Poll::Ready(1));
+    let again = AssertUnwindSafe(|| pin!(&mut select).poll(&mut context));
+    assert!(catch_unwind(again).is_err());
+    assert_eq!(receiver.try_recv(), Ok(2));
 }
 
 #[test]

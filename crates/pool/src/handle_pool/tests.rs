@@ -42,6 +42,29 @@ mod plain {
         }
     }
 
+    /// Says that it is gone, and fails.
+    struct Bad(Counted);
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            if self.0.0 == 0 {
+                panic!("a destructor's own fault");
+            }
+        }
+    }
+
+    #[test]
+    fn a_destructor_that_panics_does_not_keep_the_others_from_running() {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let pool = HandlePool::new();
+        for number in 0..3 {
+            let inserted = pool.pin().insert(Bad(Counted(number, dropped.clone())));
+            assert!(inserted.is_ok());
+        }
+        let end = std::panic::AssertUnwindSafe(|| drop(pool));
+        assert!(std::panic::catch_unwind(end).is_err());
+        assert_eq!(dropped.load(Ordering::Relaxed), 3);
+    }
+
     #[test]
     fn a_handle_names_its_value_or_nothing_while_others_remove_and_insert() {
         const EACH: u64 = 20_000;

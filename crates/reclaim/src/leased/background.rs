@@ -150,15 +150,22 @@ pub struct Background {
 }
 
 impl Background {
-    /// Wakes the thread for a round without a budget; does not wait for it.
+    /// Wakes the thread for a round without a budget; does not wait for it. Does nothing in the child of a fork, where there is no such thread.
     pub fn hurry(&self) {
-        self.signal.give(Order::Hurry);
+        // There, a thread that is gone may have the signal's lock for ever.
+        if self.is_here() {
+            self.signal.give(Order::Hurry);
+        }
+    }
+
+    fn is_here(&self) -> bool {
+        std::process::id() == self.process
     }
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
-        if std::process::id() != self.process {
+        if !self.is_here() {
             // Not even to be detached.
             std::mem::forget(self.worker.take());
             return;

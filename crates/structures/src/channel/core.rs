@@ -16,9 +16,9 @@
 use super::error::{TryRecvError, TrySendError};
 use super::waiters::Waiters;
 use crate::array_queue::ArrayQueue;
-use crate::drop_all::drop_all;
 use crate::segment_queue::SegmentQueue;
 use stillpoint_primitive::CachePadded;
+use stillpoint_primitive::drop_all;
 use stillpoint_primitive::sync::atomic::{AtomicUsize, Ordering};
 use stillpoint_reclaim::{NodeAlloc, Scheme};
 

@@ -154,7 +154,7 @@ impl<'c, R: 'c> Select<'c, R> {
     /// Without an arm.
     pub fn wait_async(self) -> SelectFuture<'c, R> {
         assert!(!self.arms.is_empty(), "a select without an arm never ends");
-        SelectFuture { select: self, tickets: Tickets::default() }
+        SelectFuture { select: self, tickets: Tickets::default(), is_over: false }
     }
 
     fn wait_until(mut self, deadline: Option<Instant>) -> Option<R> {
@@ -266,13 +266,18 @@ impl Drop for Tickets<'_> {
 pub struct SelectFuture<'c, R> {
     select: Select<'c, R>,
     tickets: Tickets<'c>,
+    /// An arm has happened.
+    is_over: bool,
 }
 
 impl<'c, R: 'c> Future for SelectFuture<'c, R> {
     type Output = R;
 
+    /// # Panics
+    /// When it has been ready already.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
-        let SelectFuture { select, tickets } = self.get_mut();
+        let SelectFuture { select, tickets, is_over } = self.get_mut();
+        assert!(!*is_over, "a select is polled after it was ready");
         // Anew in every line, since the waker may be another; what was notified is seen to below.
         tickets.collect();
         tickets.waiting.clear();
@@ -282,6 +287,7 @@ impl<'c, R: 'c> Future for SelectFuture<'c, R> {
         loop {
             let listens = !tickets.waiting.is_empty();
             if let Some((arm, done)) = select.attempt() {
+                *is_over = true;
                 tickets.leave_all_but(arm);
                 return Poll::Ready(done());
             }

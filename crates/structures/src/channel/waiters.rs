@@ -25,11 +25,12 @@
 //! | `[sleep]` | the SeqCst operations of 1 |
 //!
 //! Blocking: the line has a lock, held for a few instructions, and taken only when somebody sleeps or is about to. Wakers are cloned, called
-//! and dropped outside.
+//! and dropped outside. One that panics when it is called has its panic contained: who calls it has sent or received, and others still wait to be woken.
 
 use std::collections::VecDeque;
 use std::task::Waker;
 use std::time::Instant;
+use stillpoint_primitive::contain;
 use stillpoint_primitive::sync::Mutex;
 use stillpoint_primitive::sync::atomic::{AtomicUsize, Ordering, fence};
 
@@ -103,7 +104,7 @@ impl Waiters {
             first
         });
         if let Some((_, waker)) = first {
-            waker.wake();
+            contain(|| waker.wake());
         }
     }
 
@@ -121,7 +122,7 @@ impl Waiters {
             self.word.fetch_sub(all.len() * ONE, Ordering::SeqCst);
             all
         });
-        all.into_iter().for_each(|(_, waker)| waker.wake());
+        all.into_iter().for_each(|(_, waker)| contain(|| waker.wake()));
     }
 
     /// Announces a sleeper, who has to look once more before it sleeps.

@@ -20,10 +20,10 @@
 //! of another with Release, and loaded with Acquire; `[own]` a leaf of one's own, published with the link to it.
 
 use super::order::{CAPACITY, Order};
-use crate::drop_all::drop_all;
 use std::borrow::Borrow;
 use std::mem::MaybeUninit;
 use std::sync::PoisonError;
+use stillpoint_primitive::drop_all;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_primitive::sync::{Mutex, MutexGuard, UnsafeCell};
 use stillpoint_reclaim::{Atomic, NodeAlloc, Owned, Shared};
