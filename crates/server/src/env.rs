@@ -18,7 +18,7 @@ use crate::data::Exports;
 use crate::disposal::Disposal;
 use crate::event::class;
 use crate::field_expiry::FieldExpiry;
-use crate::listener::{Mailbox, Tls, TlsError};
+use crate::listener::{Doors, Mailbox, Tls, TlsError};
 use crate::log::Log;
 use crate::monitors::Monitors;
 use crate::pubsub::{Parcel, Registry};
@@ -26,7 +26,7 @@ use crate::removed::Removed;
 use crate::saving::Saving;
 use crate::script::{Interpreter, Scripting};
 use crate::session::Scout;
-use crate::slowlog::{LatencyLog, SlowLog};
+use crate::slowlog::{CommandLogs, LatencyLog};
 use crate::stats::{LoopStats, Totals};
 use crate::tracking::Tracking;
 use crate::value::Object;
@@ -60,6 +60,8 @@ pub struct Server {
     /// MIGRATEs that run.
     pub(crate) migrations: Gauge,
     pub(crate) config_file: Option<PathBuf>,
+    /// Where clients connect.
+    pub(crate) doors: Doors,
     /// None without `tls-port`.
     tls: Mutex<Option<Tls>>,
     pub(crate) clients: Clients,
@@ -71,7 +73,9 @@ pub struct Server {
     pub(crate) blocking: blocking::Registry,
     /// Hashes with fields that will expire.
     pub(crate) field_expiry: FieldExpiry,
-    pub(crate) slowlog: SlowLog,
+    pub(crate) command_logs: CommandLogs,
+    /// When a request was last met that a browser was made to send.
+    pub(crate) attack_logged_ms: Gauge,
     pub(crate) latency: LatencyLog,
     pub(crate) log: Log,
     pub(crate) saving: Saving,
@@ -109,17 +113,7 @@ impl Server {
 
     pub(crate) fn with(settings: Settings, config_file: Option<PathBuf>, log: Log) -> Self {
         log.set_level(settings.loglevel);
-        let config = Config {
-            spaces: settings.databases,
-            mvcc_enabled: settings.mvcc_enabled,
-            max_versions: settings.mvcc_max_versions,
-            gc_interval_us: settings.mvcc_gc_interval_us,
-            max_bytes: settings.max_bytes(),
-            eviction: settings.eviction.clone(),
-            retention: settings.retention(),
-            ..Config::default()
-        };
-        let store = Store::with_object_bytes(config, Object::bytes);
+        let store = Store::with_object_bytes(store_config(&settings), Object::bytes);
         let acl = Acl::new(&settings.requirepass);
         let active_expire = Gauge::default();
         active_expire.set(1);
@@ -139,6 +133,7 @@ impl Server {
             holds: Gauge::default(),
             migrations: Gauge::default(),
             config_file,
+            doors: Doors::default(),
             tls: Mutex::default(),
             clients: Clients::default(),
             acl,
@@ -147,7 +142,8 @@ impl Server {
             tracking: Tracking::default(),
             blocking: blocking::Registry::new(),
             field_expiry: FieldExpiry::default(),
-            slowlog: SlowLog::default(),
+            command_logs: CommandLogs::default(),
+            attack_logged_ms: Gauge::default(),
             latency: LatencyLog::default(),
             log,
             saving: Saving::new(clock::now_ms()),
@@ -185,16 +181,7 @@ impl Server {
     ) -> Result<(), SettingError> {
         let mut settings = lock(&self.settings);
         let next = settings.with(pairs, source)?;
-        if let Some((name, _)) = pairs.iter().find(|(name, _)| is_of_tls(name)) {
-            *lock(&self.tls) = tls_of(&next).map_err(|error| SettingError::Refused {
-                name: name.clone(),
-                why: error.to_string(),
-            })?;
-        }
-        for (name, value) in pairs.iter().filter(|(n, _)| n.eq_ignore_ascii_case("dir")) {
-            std::env::set_current_dir(value)
-                .map_err(|e| SettingError::Refused { name: name.clone(), why: e.to_string() })?;
-        }
+        self.change_outside(pairs, &settings, &next)?;
         self.store.set_mvcc_enabled(next.mvcc_enabled);
         self.store.set_max_versions(next.mvcc_max_versions);
         self.store.set_gc_interval_us(next.mvcc_gc_interval_us);
@@ -210,6 +197,41 @@ impl Server {
         }
         *settings = Arc::new(next);
         self.generation.add(1);
+        Ok(())
+    }
+
+    /// Changes what is not only a value, files that are read, sockets, the working directory: all or nothing.
+    fn change_outside(
+        &self,
+        pairs: &[(String, String)],
+        settings: &Settings,
+        next: &Settings,
+    ) -> Result<(), SettingError> {
+        let given = |wanted: fn(&str) -> bool| pairs.iter().find(|(name, _)| wanted(name));
+        let refused = |name: &str, why| SettingError::Refused { name: name.to_owned(), why };
+        let tls = given(is_of_tls).map(|(name, _)| {
+            let tls = tls_of(next);
+            tls.map_err(|error| refused(name, error.to_string()))
+        });
+        let tls = tls.transpose()?;
+        let doors = given(is_of_doors).map(|(name, _)| {
+            self.doors.prepare(settings, next).map_err(|error| {
+                self.log.warning(&format!("CONFIG SET {name}: {error}"));
+                refused(name, cannot_listen(name).to_owned())
+            })
+        });
+        let doors = doors.transpose()?.flatten();
+        // The last that can fail.
+        for (name, value) in pairs.iter().filter(|(name, _)| name.eq_ignore_ascii_case("dir")) {
+            std::env::set_current_dir(value).map_err(|error| refused(name, error.to_string()))?;
+        }
+        if let Some(tls) = tls {
+            *lock(&self.tls) = tls;
+        }
+        if let Some(doors) = doors {
+            doors.commit();
+            self.wake_all();
+        }
         Ok(())
     }
 
@@ -302,8 +324,33 @@ impl Server {
     }
 }
 
+fn store_config(settings: &Settings) -> Config {
+    Config {
+        spaces: settings.databases,
+        mvcc_enabled: settings.mvcc_enabled,
+        max_versions: settings.mvcc_max_versions,
+        gc_interval_us: settings.mvcc_gc_interval_us,
+        max_bytes: settings.max_bytes(),
+        eviction: settings.eviction.clone(),
+        retention: settings.retention(),
+        ..Config::default()
+    }
+}
+
 fn is_of_tls(name: &str) -> bool {
     name.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case("tls-"))
+}
+
+fn is_of_doors(name: &str) -> bool {
+    ["port", "bind", "tls-port"].iter().any(|door| door.eq_ignore_ascii_case(name))
+}
+
+/// Redis's words.
+fn cannot_listen(name: &str) -> &'static str {
+    match name.eq_ignore_ascii_case("bind") {
+        true => "Failed to bind to specified addresses.",
+        false => "Unable to listen on this port. Check server logs.",
+    }
 }
 
 fn tls_of(settings: &Settings) -> Result<Option<Tls>, TlsError> {

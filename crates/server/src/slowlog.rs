@@ -1,4 +1,4 @@
-//! [`SlowLog`]: the last commands that took long; [`LatencyLog`]: the last such moments by kind of event.
+//! [`CommandLog`]: the last commands that took long, or whose request or reply was large; [`LatencyLog`]: the last such moments by kind of event.
 
 use crate::command::{Command, REDACTED, is_secret};
 use crate::resp::Args;
@@ -11,12 +11,13 @@ const MAX_ARG_BYTES: usize = 128;
 /// Moments kept per event: Redis's `LATENCY_TS_LEN`.
 const MAX_MOMENTS: usize = 160;
 
-/// One slow command.
+/// One such command.
 #[derive(Clone, Debug)]
-pub(crate) struct SlowEntry {
+pub(crate) struct LogEntry {
     pub(crate) id: u64,
     pub(crate) unix_s: u64,
-    pub(crate) microseconds: u64,
+    /// Microseconds, or bytes.
+    pub(crate) figure: u64,
     pub(crate) args: Vec<Vec<u8>>,
     pub(crate) address: String,
     pub(crate) name: String,
@@ -25,19 +26,19 @@ pub(crate) struct SlowEntry {
 #[derive(Debug, Default)]
 struct Entries {
     next_id: u64,
-    newest_first: VecDeque<SlowEntry>,
+    newest_first: VecDeque<LogEntry>,
 }
 
-/// The slow log of the server.
+/// Commands that stand out in one way.
 #[derive(Debug, Default)]
-pub(crate) struct SlowLog(Mutex<Entries>);
+pub(crate) struct CommandLog(Mutex<Entries>);
 
-impl SlowLog {
+impl CommandLog {
     fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// Enters a command (`entry.id` is given here), keeping at most `max` entries.
-    pub(crate) fn push(&self, mut entry: SlowEntry, max: usize) {
+    pub(crate) fn push(&self, mut entry: LogEntry, max: usize) {
         let mut entries = self.lock();
         entry.id = entries.next_id;
         entries.next_id += 1;
@@ -51,7 +52,7 @@ impl SlowLog {
         self.lock().newest_first.clear();
     }
     /// The newest `n` entries.
-    pub(crate) fn newest(&self, n: usize) -> Vec<SlowEntry> {
+    pub(crate) fn newest(&self, n: usize) -> Vec<LogEntry> {
         self.lock().newest_first.iter().take(n).cloned().collect()
     }
 }
@@ -77,6 +78,14 @@ fn abridged_arg(arg: &[u8]) -> Vec<u8> {
     let mut out = arg[..MAX_ARG_BYTES].to_vec();
     out.extend(format!("... ({} more bytes)", arg.len() - MAX_ARG_BYTES).bytes());
     out
+}
+
+/// The server's logs of commands.
+#[derive(Debug, Default)]
+pub(crate) struct CommandLogs {
+    pub(crate) slow: CommandLog,
+    pub(crate) large_request: CommandLog,
+    pub(crate) large_reply: CommandLog,
 }
 
 /// One event's history.

@@ -121,8 +121,8 @@ fn wrong_commands_are_told_what_is_wrong_and_change_nothing() {
             "ERR CONFIG SET failed (possibly related to argument 'mvcc.enabled') - argument must be 'yes' or 'no'",
         ),
         (
-            &["CONFIG", "SET", "port", "1"],
-            "ERR CONFIG SET failed (possibly related to argument 'port') - can't set immutable config",
+            &["CONFIG", "SET", "databases", "1"],
+            "ERR CONFIG SET failed (possibly related to argument 'databases') - can't set immutable config",
         ),
         (&["CONFIG", "REWRITE"], "ERR The server is running without a config file"),
         (&["HELLO", "4"], "NOPROTO unsupported protocol version"),
@@ -149,4 +149,19 @@ fn replies_can_be_switched_off() {
         c.send(b"CLIENT REPLY OFF\r\nPING\r\nCLIENT REPLY ON\r\nECHO b\r\n"),
         b"+OK\r\n$1\r\nb\r\n"
     );
+}
+
+#[test]
+fn a_browser_that_was_made_to_send_commands_is_cut_off() {
+    for attack in [
+        &b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\nSET a b\r\n"[..],
+        b"GET x\r\nhost: localhost\r\nSET a b\r\n",
+        b"*1\r\n$4\r\npost\r\nSET a b\r\n",
+    ] {
+        let mut client = TestClient::new();
+        let reply = client.send(attack);
+        assert!(reply.is_empty() || reply == b"$-1\r\n", "{}", reply.escape_ascii());
+        assert!(client.is_closed());
+        assert_eq!(client.another().run(&["EXISTS", "a"]), ":0\r\n");
+    }
 }

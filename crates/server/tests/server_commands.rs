@@ -276,3 +276,45 @@ fn keys_and_their_flags_are_those_of_the_whole_request() {
     assert_eq!(ask(&["GETKEYSANDFLAGS", "bitfield", "k", "get", "u8", "0"]), read);
     assert_eq!(ask(&["GETKEYSANDFLAGS", "bitfield", "k", "get", "u8"]), read_too);
 }
+
+#[test]
+fn commands_with_large_requests_and_replies_are_remembered() {
+    let mut c = TestClient::new();
+    let set = ["CONFIG", "SET", "commandlog-request-larger-than", "1000"];
+    c.run(&[&set[..], &["commandlog-reply-larger-than", "1000"]].concat());
+    let long = "x".repeat(1000);
+    c.run(&["SET", "k", &long]);
+    c.run(&["GET", "k"]);
+    c.run(&["EVAL", "redis.call('set', 'l', redis.call('get', 'k') .. 'x') return 1", "0"]);
+    assert_eq!(c.run(&["COMMANDLOG", "LEN", "large-request"]), ":1\r\n");
+    assert_eq!(c.run(&["COMMANDLOG", "LEN", "large-reply"]), ":1\r\n");
+    let entry = c.run(&["COMMANDLOG", "GET", "-1", "large-reply"]);
+    assert!(entry.contains(":1009\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"), "{entry}");
+    let entry = c.run(&["COMMANDLOG", "GET", "1", "LARGE-REQUEST"]);
+    assert!(entry.contains(":1029\r\n*3\r\n$3\r\nSET\r\n"), "{entry}");
+    assert_eq!(c.run(&["COMMANDLOG", "RESET", "large-request"]), "+OK\r\n");
+    assert_eq!(c.run(&["COMMANDLOG", "LEN", "large-request"]), ":0\r\n");
+    c.run(&["CONFIG", "SET", "commandlog-large-reply-max-len", "0"]);
+    c.run(&["GET", "k"]);
+    assert_eq!(c.run(&["COMMANDLOG", "LEN", "large-reply"]), ":1\r\n");
+    // The slow log goes by either name.
+    c.run(&["CONFIG", "SET", "commandlog-execution-slower-than", "0"]);
+    assert!(c.run(&["CONFIG", "GET", "slowlog-log-slower-than"]).ends_with("$1\r\n0\r\n"));
+    assert_eq!(c.run(&["COMMANDLOG", "RESET", "slow"]), "+OK\r\n");
+    assert_eq!(c.run(&["SLOWLOG", "LEN"]), ":1\r\n");
+    for (words, text) in [
+        (["GET", "-2", "slow"], "count should be greater than or equal to -1"),
+        (
+            ["GET", "1", "fast"],
+            "type should be one of the following: slow, large-request, large-reply",
+        ),
+    ] {
+        assert_eq!(c.run(&[&["COMMANDLOG"], &words[..]].concat()), format!("-ERR {text}\r\n"));
+    }
+}
+
+#[test]
+fn lolwut_names_the_version_that_clients_look_for() {
+    let text = TestClient::new().run(&["LOLWUT"]);
+    assert!(text.contains("Redis ver. 7.2.4") && text.contains("Stillpoint"), "{text}");
+}

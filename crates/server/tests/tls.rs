@@ -295,6 +295,44 @@ fn config_set_changes_the_certificate_of_those_who_come_later() {
     assert!(String::from_utf8_lossy(&got).contains("renewed.key"));
 }
 
+/// Files, sockets and the working directory are changed together or not at all.
+#[test]
+fn config_set_opens_the_port_for_tls_and_changes_nothing_if_any_of_it_fails() {
+    let authority = Authority::new("together");
+    let (chain, key) = authority.sign("server");
+    let port = free_port();
+    let server = Running::start(&[
+        ("port", &free_port().to_string()),
+        ("bind", "127.0.0.1"),
+        ("enable-protected-configs", "yes"),
+        ("tls-auth-clients", "no"),
+    ])
+    .unwrap();
+    let mut admin = connect(server.port());
+    let files = ["tls-cert-file", &chain, "tls-key-file", &key];
+    let text = port.to_string();
+    let mut set = |more: &[&str]| {
+        let words = ["CONFIG", "SET", "tls-port", &text].into_iter().chain(more.iter().copied());
+        String::from_utf8(ask(&mut admin, &words.map(str::as_bytes).collect::<Vec<_>>())).unwrap()
+    };
+    assert!(set(&[]).contains("TLS needs tls-cert-file"));
+    assert!(set(&[&files[..], &["dir", "/nowhere/at/all"]].concat()).contains("'dir'"));
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    assert_eq!(set(&files), "+OK\r\n");
+    let config = authority.client(None);
+    let mut first = secure(&config, port);
+    ping(&mut first).unwrap();
+    // A certificate that is not used because the directory fails.
+    let shown = |client: &Secure| client.conn.peer_certificates().unwrap()[0].to_vec();
+    let (other, secret) = authority.sign("other");
+    let others = ["tls-cert-file", &other, "tls-key-file", &secret, "dir", "/nowhere/at/all"];
+    assert!(set(&others).contains("'dir'"));
+    let mut second = secure(&config, port);
+    ping(&mut second).unwrap();
+    assert_eq!(shown(&first), shown(&second));
+    server.stop().unwrap();
+}
+
 #[test]
 fn a_connection_that_is_cut_off_has_its_requests_served() {
     let authority = Authority::new("cut");

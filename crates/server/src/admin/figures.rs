@@ -107,13 +107,14 @@ impl Figures {
 fn slow(server: &Server) -> Vec<Value> {
     let text = |arg: &Vec<u8>| String::from_utf8_lossy(arg).into_owned();
     server
-        .slowlog
+        .command_logs
+        .slow
         .newest(SLOW)
         .iter()
         .map(|entry| {
             json!({
                 "unix_s": entry.unix_s,
-                "us": entry.microseconds,
+                "us": entry.figure,
                 "args": entry.args.iter().map(text).collect::<Vec<String>>(),
                 "client": entry.address,
             })

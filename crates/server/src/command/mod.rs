@@ -12,6 +12,7 @@ pub(crate) mod category;
 mod client;
 mod client_filter;
 mod client_tracking;
+mod command_log;
 mod config;
 mod connection;
 mod context;

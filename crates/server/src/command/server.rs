@@ -2,7 +2,7 @@
 
 use super::help::{container, help};
 use super::row::{Command, Group, Handler, Keys, acl, flag::*};
-use super::{Context, Outcome};
+use super::{Context, Outcome, REDIS_VERSION};
 use crate::clock;
 
 const fn row(name: &'static str, arity: i32, flags: u32, handler: Handler) -> Command {
@@ -47,7 +47,7 @@ fn role(ctx: &mut Context<'_>) -> Outcome {
 
 fn lolwut(ctx: &mut Context<'_>) -> Outcome {
     let text = format!(
-        "versions pass, the reader's point stands still\n\nStillpoint ver. {}\n",
+        "versions pass, the reader's point stands still\n\nRedis ver. {REDIS_VERSION} (Stillpoint ver. {})\n",
         env!("CARGO_PKG_VERSION")
     );
     ctx.out.verbatim("txt", &text);

@@ -7,9 +7,10 @@
 
 use super::row::Command;
 use super::{
-    acl, bitmap, client, config, connection, database, debug, function, geo, hash, hyperloglog,
-    info, interactive, keys, list, meta, monitor, past, persistence, pubsub, replication, script,
-    server, set, snapshot, sort, sorted_set, stream, string, transaction, versioned, watching,
+    acl, bitmap, client, command_log, config, connection, database, debug, function, geo, hash,
+    hyperloglog, info, interactive, keys, list, meta, monitor, past, persistence, pubsub,
+    replication, script, server, set, snapshot, sort, sorted_set, stream, string, transaction,
+    versioned, watching,
 };
 use crate::resp::Args;
 
@@ -42,6 +43,7 @@ static FAMILIES: &[&[Command]] = &[
     meta::ROWS,
     monitor::ROWS,
     watching::ROWS,
+    command_log::ROWS,
     persistence::ROWS,
     replication::ROWS,
     debug::ROWS,

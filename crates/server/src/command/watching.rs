@@ -1,4 +1,4 @@
-//! SLOWLOG, LATENCY, MEMORY: what one looks at when the server seems slow or large.
+//! LATENCY, MEMORY: what one looks at when the server seems slow or large.
 
 use super::help::{container, help};
 use super::latency_graph::latency_graph;
@@ -23,39 +23,10 @@ const fn row(
 }
 
 pub(crate) static ROWS: &[Command] = &[
-    row("slowlog", -2, 0, container, "2.2.12", "A container for slow log commands.").with(SLOWLOG),
     row("latency", -2, 0, container, "2.8.13", "A container for latency diagnostics commands.")
         .with(LATENCY),
     row("memory", -2, 0, container, "4.0.0", "A container for memory diagnostics commands.")
         .with(MEMORY),
-];
-
-static SLOWLOG: &[Command] = &[
-    row("slowlog|get", -2, FLAGS, slowlog_get, "2.2.12", "Returns the slow log's entries."),
-    row(
-        "slowlog|help",
-        2,
-        LOADING | STALE,
-        slowlog_help,
-        "6.2.0",
-        "Returns helpful text about the different subcommands.",
-    ),
-    row(
-        "slowlog|len",
-        2,
-        FLAGS,
-        slowlog_len,
-        "2.2.12",
-        "Returns the number of entries in the slow log.",
-    ),
-    row(
-        "slowlog|reset",
-        2,
-        FLAGS,
-        slowlog_reset,
-        "2.2.12",
-        "Clears all entries from the slow log.",
-    ),
 ];
 
 static LATENCY: &[Command] = &[
@@ -133,57 +104,6 @@ static MEMORY: &[Command] = &[
     Command::new("memory|usage", -3, READONLY, Keys::at(2, 2, 1), Group::Server, memory_usage)
         .doc("4.0.0", "Estimates the memory usage of a key."),
 ];
-
-fn slowlog_get(ctx: &mut Context<'_>) -> Outcome {
-    let n = match ctx.args.len() {
-        2 => 10,
-        3 => match strict_integer(ctx.args.at(2)) {
-            Some(-1) => usize::MAX,
-            Some(n @ 0..) => n as usize,
-            _ => return Err(CommandError::other("count should be greater than or equal to -1")),
-        },
-        _ => return Err(CommandError::Syntax),
-    };
-    let entries = ctx.env.server.slowlog.newest(n);
-    ctx.out.array(entries.len());
-    for entry in entries {
-        ctx.out.array(6);
-        ctx.out.integer(entry.id as i64);
-        ctx.out.integer(entry.unix_s as i64);
-        ctx.out.integer(entry.microseconds as i64);
-        ctx.out.array(entry.args.len());
-        entry.args.iter().for_each(|arg| ctx.out.bulk(arg));
-        ctx.out.bulk(entry.address.as_bytes());
-        ctx.out.bulk(entry.name.as_bytes());
-    }
-    Ok(())
-}
-
-fn slowlog_len(ctx: &mut Context<'_>) -> Outcome {
-    ctx.out.integer(ctx.env.server.slowlog.len() as i64);
-    Ok(())
-}
-
-fn slowlog_reset(ctx: &mut Context<'_>) -> Outcome {
-    ctx.env.server.slowlog.clear();
-    ctx.out.ok();
-    Ok(())
-}
-
-fn slowlog_help(ctx: &mut Context<'_>) -> Outcome {
-    let lines = [
-        "GET [<count>]",
-        "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
-        "    Entries are made of:",
-        "    id, timestamp, time in microseconds, arguments array, client IP and port,",
-        "    client name",
-        "LEN",
-        "    Return the length of the slowlog.",
-        "RESET",
-        "    Reset the slowlog.",
-    ];
-    help(ctx, "SLOWLOG", &lines)
-}
 
 fn latency_latest(ctx: &mut Context<'_>) -> Outcome {
     let events = ctx.env.server.latency.all();

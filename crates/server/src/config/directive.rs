@@ -128,9 +128,9 @@ const INT_MAX: i64 = i32::MAX as i64;
 /// All directives, by family.
 pub(crate) static DIRECTIVES: &[Directive] = &[
     // Network.
-    number("port", 0, 65_535, "6379").at_start(),
-    words("bind", "127.0.0.1 -::1").at_start(),
-    number("tls-port", 0, 65_535, "0").at_start(),
+    number("port", 0, 65_535, "6379"),
+    words("bind", "127.0.0.1 -::1"),
+    number("tls-port", 0, 65_535, "0"),
     text("tls-cert-file", ""),
     text("tls-key-file", ""),
     text("tls-ca-cert-file", ""),
@@ -240,8 +240,13 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     bytes("stream-node-max-bytes", 0, "4096"),
     number("stream-node-max-entries", 0, i64::MAX, "100"),
     // Watching.
-    number("slowlog-log-slower-than", -1, i64::MAX, "10000"),
-    number("slowlog-max-len", 0, i64::MAX, "128"),
+    number("slowlog-log-slower-than", -1, i64::MAX, "10000")
+        .alias("commandlog-execution-slower-than"),
+    number("slowlog-max-len", 0, i64::MAX, "128").alias("commandlog-slow-execution-max-len"),
+    number("commandlog-request-larger-than", -1, i64::MAX, "1048576"),
+    number("commandlog-large-request-max-len", 0, i64::MAX, "128"),
+    number("commandlog-reply-larger-than", -1, i64::MAX, "1048576"),
+    number("commandlog-large-reply-max-len", 0, i64::MAX, "128"),
     number("latency-monitor-threshold", 0, i64::MAX, "0"),
     yes_no("latency-tracking", "yes"),
     row("latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9", Change::Live),

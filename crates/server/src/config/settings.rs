@@ -70,6 +70,11 @@ pub(crate) struct Settings {
     pub(crate) events: u32,
     pub(crate) slowlog_us: i64,
     pub(crate) slowlog_max_len: usize,
+    /// Bytes from which on a request, or a reply, is entered into its log, and how many are.
+    pub(crate) large_request_bytes: usize,
+    pub(crate) large_request_max_len: usize,
+    pub(crate) large_reply_bytes: usize,
+    pub(crate) large_reply_max_len: usize,
     /// Slow or late is what even a quick command may be: time each one.
     pub(crate) times_all: bool,
     pub(crate) latency_ms: u64,
@@ -267,6 +272,16 @@ impl Settings {
         self.events = class::parse(self.text("notify-keyspace-events"));
         self.slowlog_us = self.number("slowlog-log-slower-than");
         self.slowlog_max_len = size(&self, "slowlog-max-len");
+        self.large_request_max_len = size(&self, "commandlog-large-request-max-len");
+        self.large_reply_max_len = size(&self, "commandlog-large-reply-max-len");
+        let threshold = |s: &Settings, name, max_len| match usize::try_from(s.number(name)) {
+            Ok(bytes) if max_len > 0 => bytes,
+            _ => usize::MAX,
+        };
+        self.large_request_bytes =
+            threshold(&self, "commandlog-request-larger-than", self.large_request_max_len);
+        self.large_reply_bytes =
+            threshold(&self, "commandlog-reply-larger-than", self.large_reply_max_len);
         self.latency_ms = self.number("latency-monitor-threshold") as u64;
         self.times_all = (0..1000).contains(&self.slowlog_us);
         self.loglevel = match self.text("loglevel") {

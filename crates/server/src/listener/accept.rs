@@ -2,8 +2,9 @@
 //!
 //! It lives on loop 0. Of the loops at work the one with the fewest connections gets the next.
 
+use super::anteroom::Anteroom;
 use super::balance::Balance;
-use super::poller::{Arrival, Interest, Poller};
+use super::poller::{Interest, Poller};
 use super::socket::Listening;
 use super::stream::Stream;
 use super::tls::TlsStream;
@@ -30,15 +31,33 @@ const READ: Interest = Interest { read: true, write: false, end: false };
 
 /// The door.
 pub(crate) struct Acceptor {
-    listening: Vec<Listening>,
+    listening: Vec<Arc<Listening>>,
+    /// Which state of the server's doors that is.
+    changes_seen: u64,
     balance: Arc<Balance>,
+    anteroom: Arc<Anteroom>,
     /// Out of descriptors: not listening until the next tick, lest the loop spin.
     deaf: bool,
 }
 
 impl Acceptor {
-    pub(crate) fn new(listening: Vec<Listening>, balance: Arc<Balance>) -> Self {
-        Acceptor { listening, balance, deaf: false }
+    pub(crate) fn new(
+        listening: Vec<Arc<Listening>>,
+        balance: Arc<Balance>,
+        anteroom: Arc<Anteroom>,
+    ) -> Self {
+        Acceptor { listening, changes_seen: 0, balance, anteroom, deaf: false }
+    }
+    /// Watches other sockets, if the doors have changed.
+    #[inline]
+    pub(crate) fn refresh(&mut self, poller: &Poller, env: &Env) {
+        let changes = env.server.doors.changes();
+        if changes != self.changes_seen {
+            self.changes_seen = changes;
+            self.listening.iter().for_each(|listening| poller.remove(&listening.socket));
+            self.listening = env.server.doors.now();
+            self.deaf = self.listen(poller).is_err();
+        }
     }
     /// Watches the listening sockets.
     pub(crate) fn listen(&mut self, poller: &Poller) -> std::io::Result<()> {
@@ -61,7 +80,8 @@ impl Acceptor {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             match rustix::net::acceptfrom_with(&listening.socket, flags) {
                 Ok((socket, peer)) => self.welcome(socket, peer, listening, env),
-                Err(Errno::AGAIN) => return,
+                // `INVAL`: it has just been shut.
+                Err(Errno::AGAIN | Errno::INVAL) => return,
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(error) => {
                     env.server.log.warning(&format!("Accepting client connection: {error}"));
@@ -121,9 +141,6 @@ impl Acceptor {
         } else {
             Stream::Plain(socket)
         };
-        let number = self.balance.emptiest();
-        let home = &self.balance.homes[number];
-        home.connections.add(1);
         clients.accepted.add(1);
         let card = clients.enter(Card {
             address,
@@ -133,7 +150,11 @@ impl Acceptor {
             ..Card::default()
         });
         card.active_ms.set(env.now_ms);
-        home.mailbox.give(Arrival::New(Accepted { stream, card }));
+        let accepted = Accepted { stream, card };
+        match listening.is_tls {
+            true => self.anteroom.take(accepted),
+            false => self.balance.welcome(accepted),
+        }
     }
 }
 

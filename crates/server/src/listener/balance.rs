@@ -10,7 +10,8 @@
 //! few ticks → one more; so idle for seconds that one fewer would do → one fewer. A loop with more than its share moves
 //! connections that wait for their client, whole, to the loop with the fewest.
 
-use super::poller::Mailbox;
+use super::accept::Accepted;
+use super::poller::{Arrival, Mailbox};
 use crate::counter::Gauge;
 use std::sync::Arc;
 
@@ -59,6 +60,12 @@ impl Balance {
     pub(crate) fn emptiest(&self) -> usize {
         let at_work = self.homes[..self.active()].iter().enumerate();
         at_work.min_by_key(|(_, home)| home.connections.get()).map_or(0, |(i, _)| i)
+    }
+    /// Gives a new connection to that loop.
+    pub(super) fn welcome(&self, accepted: Accepted) {
+        let home = &self.homes[self.emptiest()];
+        home.connections.add(1);
+        home.mailbox.give(Arrival::New(accepted));
     }
     /// How many connections the loop `me` has beyond its share.
     pub(crate) fn surplus(&self, me: usize) -> usize {

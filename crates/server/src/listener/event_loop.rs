@@ -8,10 +8,11 @@
 //!
 //! Sending after everybody has been served makes replies leave in larger pieces.
 
-use super::accept::{Acceptor, LISTENING};
+use super::accept::{Accepted, Acceptor, LISTENING};
 use super::balance::{Balance, Home, Streak};
 use super::connection::{Connection, Next};
 use super::poller::{Arrival, Interest, Poller};
+use super::stream::Stream;
 use super::workshop::Workshop;
 use crate::clock;
 use crate::env::Env;
@@ -27,8 +28,6 @@ const BELL: u64 = LISTENING - 1;
 const TICK_MS: u64 = 100;
 /// How long a stopping loop tries to send what is written.
 const LAST_WORDS_MS: u64 = 1000;
-/// How long a client may take to agree on keys.
-const HANDSHAKE_MS: u64 = 10_000;
 
 /// One place for a connection; `turn` tells connections that used it one after the other apart.
 #[derive(Default)]
@@ -137,6 +136,9 @@ impl EventLoop {
 
     fn pass(&mut self) {
         self.env.begin_pass(clock::now_ms());
+        if let Some(acceptor) = &mut self.acceptor {
+            acceptor.refresh(&self.poller, &self.env);
+        }
         if !self.env.holds_up() {
             for token in std::mem::take(&mut self.paused) {
                 self.env.server.held_up.subtract(1);
@@ -310,7 +312,7 @@ impl EventLoop {
         self.home().mailbox.silence();
         for arrival in self.home().mailbox.take_arrivals() {
             let connection = match arrival {
-                Arrival::New(new) => Box::new(Connection::new(new.stream, new.card, &self.env)),
+                Arrival::New(new) => self.welcome(new),
                 Arrival::Moved(connection) => connection,
             };
             self.take_in(connection);
@@ -325,6 +327,15 @@ impl EventLoop {
                 self.close(token);
             }
         }
+    }
+
+    fn welcome(&mut self, new: Accepted) -> Box<Connection> {
+        let mut connection = Box::new(Connection::new(new.stream, new.card, &self.env));
+        if matches!(connection.stream, Stream::Tls(_)) {
+            // Requests may have come with the handshake: the socket does not tell of them.
+            connection.receive(&self.env, &mut self.spare);
+        }
+        connection
     }
 
     fn take_in(&mut self, connection: Box<Connection>) {
@@ -403,13 +414,9 @@ impl EventLoop {
         if now_ms >= self.next_overdue_ms {
             self.next_overdue_ms = now_ms + 1000;
             // A client that does nothing holds up nobody's memory for long.
-            let overdue = tokens_where(&mut self.places, |c| {
-                c.session.state.data.end_overdue(now_ms);
-                // Nor does one that never says who it is.
-                c.stream.is_handshaking()
-                    && now_ms.saturating_sub(c.card().created_ms) > HANDSHAKE_MS
-            });
-            overdue.into_iter().for_each(|token| self.close(token));
+            for connection in self.places.iter_mut().filter_map(|p| p.connection.as_mut()) {
+                connection.session.state.data.end_overdue(now_ms);
+            }
         }
         let timeout_ms = self.env.settings.timeout_s * 1000;
         let settings = &self.env.settings;

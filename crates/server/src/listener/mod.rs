@@ -8,9 +8,11 @@
 //! ```
 
 mod accept;
+mod anteroom;
 mod balance;
 mod ciphers;
 mod connection;
+mod doors;
 mod event_loop;
 mod poller;
 mod process;
@@ -21,7 +23,8 @@ mod stream;
 mod tls;
 mod workshop;
 
-pub(crate) use poller::Mailbox;
+pub(crate) use doors::Doors;
+pub(crate) use poller::{Interest, Mailbox, Poller};
 pub use process::run;
 pub use running::Running;
 pub use start::RunError;

@@ -51,7 +51,7 @@ fn start(args: impl Iterator<Item = String>) -> Result<(), RunError> {
 }
 
 /// Serves until somebody ends it.
-fn run_to_the_end(server: &Arc<Server>, doors: Vec<Listening>) -> Result<(), RunError> {
+fn run_to_the_end(server: &Arc<Server>, doors: Vec<Arc<Listening>>) -> Result<(), RunError> {
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     let handle = signals.handle();
     let serving = serve(server, doors)?;

@@ -8,6 +8,28 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockop
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
+
+/// Connections that may wait to be accepted, for those who do not know what `tcp-backlog` says.
+pub(super) const BACKLOG: i32 = 511;
+
+/// Which ports are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ports {
+    /// 0: the system chooses one.
+    pub(crate) plain: Option<u16>,
+    pub(crate) tls: Option<u16>,
+}
+
+impl Ports {
+    /// Those of a server that starts.
+    pub(crate) fn at_start(settings: &Settings) -> Ports {
+        let (plain, tls) = (settings.number("port") as u16, settings.number("tls-port") as u16);
+        // With a Unix socket, or TLS, port 0 means none.
+        let is_asked_for = plain != 0 || settings.text("unixsocket").is_empty() && tls == 0;
+        Ports { plain: is_asked_for.then_some(plain), tls: Some(tls).filter(|port| *port != 0) }
+    }
+}
 
 /// A socket that accepts connections.
 pub(crate) struct Listening {
@@ -31,38 +53,54 @@ impl Listening {
     }
 }
 
-/// Takes all addresses that the settings ask for; nobody can connect to them yet.
+/// Takes all addresses that the settings ask for, of which some may be `known`; nobody can connect to the others yet.
 ///
 /// # Errors
 /// An address is taken, wrong, or not ours; an address with a leading `-` may be missing.
-pub(crate) fn open_all(settings: &Settings) -> Result<Vec<Listening>, RunError> {
+pub(crate) fn open_all(
+    settings: &Settings,
+    ports: Ports,
+    known: &[Arc<Listening>],
+) -> Result<Vec<Arc<Listening>>, RunError> {
     let mut open = Vec::new();
-    let tls_port = settings.number("tls-port") as u16;
-    // With a Unix socket, or TLS, port 0 means none.
-    if settings.number("port") != 0 || settings.text("unixsocket").is_empty() && tls_port == 0 {
-        open_tcp(settings, settings.number("port") as u16, &mut open)?;
-    }
-    if tls_port != 0 {
-        let mut tls = Vec::new();
-        open_tcp(settings, tls_port, &mut tls)?;
-        open.extend(tls.into_iter().map(|listening| Listening { is_tls: true, ..listening }));
+    for (port, is_tls) in [(ports.plain, false), (ports.tls, true)] {
+        if let Some(port) = port {
+            open.extend(open_tcp(settings, port, is_tls, known)?);
+        }
     }
     let path = settings.text("unixsocket");
     if !path.is_empty() {
         let fail = |error: std::io::Error| RunError::Bind { address: path.to_owned(), error };
-        open.push(open_unix(path, settings.text("unixsocketperm")).map_err(fail)?);
+        let door = match known.iter().find(|door| door.port.is_none()) {
+            Some(door) => door.clone(),
+            None => Arc::new(open_unix(path, settings.text("unixsocketperm")).map_err(fail)?),
+        };
+        open.push(door);
     }
     Ok(open)
 }
 
-fn open_tcp(settings: &Settings, mut port: u16, open: &mut Vec<Listening>) -> Result<(), RunError> {
+fn open_tcp(
+    settings: &Settings,
+    mut port: u16,
+    is_tls: bool,
+    known: &[Arc<Listening>],
+) -> Result<Vec<Arc<Listening>>, RunError> {
+    let mut open: Vec<Arc<Listening>> = Vec::new();
+    let open_at = |address: SocketAddr| {
+        let name = address.to_string();
+        match known.iter().find(|door| door.name == name && door.is_tls == is_tls) {
+            Some(door) => Ok(door.clone()),
+            None => bind_at(address, is_tls).map(Arc::new),
+        }
+    };
     for word in settings.text("bind").split_ascii_whitespace() {
         let (optional, host) = match word.strip_prefix('-') {
             Some(host) => (true, host),
             None => (false, word),
         };
-        let opened = addresses(host, port).and_then(|all| all.into_iter().map(bind_at).collect());
-        let opened: Vec<Listening> = match opened {
+        let opened = addresses(host, port).and_then(|all| all.into_iter().map(open_at).collect());
+        let opened: Vec<Arc<Listening>> = match opened {
             Ok(opened) => opened,
             Err(error) if optional && error.kind() != std::io::ErrorKind::AddrInUse => continue,
             Err(error) => {
@@ -71,12 +109,17 @@ fn open_tcp(settings: &Settings, mut port: u16, open: &mut Vec<Listening>) -> Re
         };
         // Port 0: the system chose one for the first address; the others take the same.
         port = opened.first().and_then(|l| l.port).unwrap_or(port);
-        open.extend(opened);
+        // An address may be named twice.
+        for door in opened {
+            if !open.iter().any(|known| Arc::ptr_eq(known, &door)) {
+                open.push(door);
+            }
+        }
     }
     if open.is_empty() {
         return Err(RunError::NoAddress);
     }
-    Ok(())
+    Ok(open)
 }
 
 fn addresses(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
@@ -92,7 +135,7 @@ fn addresses(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
 
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
-fn bind_at(address: SocketAddr) -> std::io::Result<Listening> {
+fn bind_at(address: SocketAddr, is_tls: bool) -> std::io::Result<Listening> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = rustix::net::socket_with(family, SocketType::STREAM, FLAGS, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
@@ -101,7 +144,7 @@ fn bind_at(address: SocketAddr) -> std::io::Result<Listening> {
     }
     rustix::net::bind(&socket, &address)?;
     let bound: SocketAddr = rustix::net::getsockname(&socket)?.try_into()?;
-    Ok(Listening { socket, name: bound.to_string(), port: Some(bound.port()), is_tls: false })
+    Ok(Listening { socket, name: bound.to_string(), port: Some(bound.port()), is_tls })
 }
 
 fn open_unix(path: &str, permissions: &str) -> std::io::Result<Listening> {

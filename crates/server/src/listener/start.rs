@@ -1,10 +1,11 @@
 //! Starting the loops over opened sockets, and why a server may not start.
 
 use super::accept::Acceptor;
+use super::anteroom::Anteroom;
 use super::balance::Balance;
 use super::event_loop::EventLoop;
 use super::poller::Mailbox;
-use super::socket::{Listening, open_all};
+use super::socket::{Listening, Ports, open_all};
 use super::workshop::Workshop;
 use crate::clock;
 use crate::env::{Env, Server};
@@ -81,6 +82,7 @@ pub(crate) struct Serving {
     threads: Vec<std::thread::JoinHandle<std::io::Result<()>>>,
     admin: Option<std::thread::JoinHandle<()>>,
     workshop: Arc<Workshop>,
+    anteroom: Arc<Anteroom>,
     /// What it listens on.
     pub(crate) names: Vec<String>,
     /// The TCP port, if there is one.
@@ -98,6 +100,7 @@ impl Serving {
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
+        self.anteroom.close();
         self.workshop.close();
         if let Some(Err(panic)) = self.admin.map(std::thread::JoinHandle::join) {
             std::panic::resume_unwind(panic);
@@ -110,16 +113,20 @@ impl Serving {
 ///
 /// # Errors
 /// A socket cannot be opened, or a file of TLS is missing or none.
-pub(crate) fn open(server: &Server) -> Result<Vec<Listening>, RunError> {
+pub(crate) fn open(server: &Server) -> Result<Vec<Arc<Listening>>, RunError> {
     server.load_tls().map_err(|error| RunError::Config(error.to_string()))?;
-    open_all(&server.settings())
+    let settings = server.settings();
+    open_all(&settings, Ports::at_start(&settings), &[])
 }
 
 /// Lets clients connect and starts the loops.
 ///
 /// # Errors
 /// Somebody else listens there since, or the system refuses a thread or a descriptor.
-pub(crate) fn serve(server: &Arc<Server>, listening: Vec<Listening>) -> Result<Serving, RunError> {
+pub(crate) fn serve(
+    server: &Arc<Server>,
+    listening: Vec<Arc<Listening>>,
+) -> Result<Serving, RunError> {
     let settings = server.settings();
     let backlog = settings.number("tcp-backlog") as i32;
     listening.iter().try_for_each(|address| address.listen(backlog))?;
@@ -133,9 +140,10 @@ pub(crate) fn serve(server: &Arc<Server>, listening: Vec<Listening>) -> Result<S
     let port = listening.iter().find(|l| !l.is_tls).and_then(|l| l.port);
     let loops = settings.number("io-threads").max(1) as usize;
     let admin = crate::admin::start(server)?;
-    let started = start_loops(server, listening, loops).inspect_err(|_| server.stop())?;
-    let (threads, workshop) = started;
-    Ok(Serving { admin, threads, workshop, names, port })
+    server.doors.set(listening);
+    let started = start_loops(server, loops).inspect_err(|_| server.stop())?;
+    let (threads, workshop, anteroom) = started;
+    Ok(Serving { admin, threads, workshop, anteroom, names, port })
 }
 
 /// The threads of the loops.
@@ -143,9 +151,8 @@ type Loops = Vec<std::thread::JoinHandle<std::io::Result<()>>>;
 
 fn start_loops(
     server: &Arc<Server>,
-    listening: Vec<Listening>,
     loops: usize,
-) -> Result<(Loops, Arc<Workshop>), RunError> {
+) -> Result<(Loops, Arc<Workshop>, Arc<Anteroom>), RunError> {
     let mut mailboxes = Vec::new();
     for _ in 0..loops {
         let mailbox = Arc::new(Mailbox::new()?);
@@ -154,7 +161,9 @@ fn start_loops(
     }
     let balance = Arc::new(Balance::new(mailboxes));
     let workshop = Arc::new(Workshop::new(server.clone(), balance.clone()));
-    let mut acceptor = Some(Acceptor::new(listening, balance.clone()));
+    let anteroom = Arc::new(Anteroom::new(server, &balance)?);
+    let acceptor = Acceptor::new(server.doors.now(), balance.clone(), anteroom.clone());
+    let mut acceptor = Some(acceptor);
     let mut threads = Vec::new();
     for i in 0..loops {
         let env = Env::new(server.clone(), clock::now_ms());
@@ -174,7 +183,7 @@ fn start_loops(
                 .spawn(body)?,
         );
     }
-    Ok((threads, workshop))
+    Ok((threads, workshop, anteroom))
 }
 
 /// Makes room for `maxclients` connections, or lowers `maxclients` to the room there is.

@@ -81,14 +81,6 @@ impl Stream {
         }
     }
 
-    /// Whether it is not known yet who the peer is.
-    pub(crate) fn is_handshaking(&self) -> bool {
-        match self {
-            Stream::Plain(_) => false,
-            Stream::Tls(stream) => stream.is_handshaking(),
-        }
-    }
-
     /// Says that nothing more comes.
     pub(crate) fn say_goodbye(&mut self) {
         if let Stream::Tls(stream) = self {

@@ -233,6 +233,17 @@ impl io::Write for Wire<'_> {
     }
 }
 
+/// How far a handshake is.
+#[derive(Debug)]
+pub(super) enum Shaken {
+    /// For the socket.
+    Waits,
+    /// Client and server agree.
+    Done,
+    /// They will not; why, if the client did not just go.
+    Over(Option<String>),
+}
+
 /// A connection under TLS, from its handshake on.
 pub(crate) struct TlsStream {
     pub(super) socket: OwnedFd,
@@ -247,9 +258,24 @@ impl TlsStream {
         Some(TlsStream { socket, tls })
     }
 
-    /// Whether client and server have not agreed on keys yet.
-    pub(crate) fn is_handshaking(&self) -> bool {
-        self.tls.is_handshaking()
+    /// Goes on with the handshake by what the socket has; what is decrypted already stays for [`receive`](TlsStream::receive).
+    pub(super) fn shake(&mut self) -> Shaken {
+        match self.tls.read_tls(&mut Wire(&self.socket)) {
+            Ok(0) => return Shaken::Over(None),
+            Ok(_) => {}
+            Err(error) if is_temporary(&error) => {}
+            Err(error) => return Shaken::Over(Some(error.to_string())),
+        }
+        if let Err(error) = self.tls.process_new_packets() {
+            // The alert that says why, if the socket takes it.
+            let _told = self.flush();
+            return Shaken::Over(Some(error.to_string()));
+        }
+        match self.flush() {
+            Ok(()) | Err(Errno::AGAIN) if self.tls.is_handshaking() => Shaken::Waits,
+            Ok(()) | Err(Errno::AGAIN) => Shaken::Done,
+            Err(error) => Shaken::Over(Some(error.to_string())),
+        }
     }
 
     /// Whether something is encrypted and not sent yet.
@@ -260,13 +286,8 @@ impl TlsStream {
     /// Takes what the socket has, about `most` bytes.
     pub(crate) fn receive(&mut self, input: &mut ReadBuffer, most: usize) -> Received {
         let (mut bytes, mut ended, mut moved) = (0, false, false);
-        while bytes < most && !ended {
-            match self.tls.read_tls(&mut Wire(&self.socket)) {
-                Ok(0) => ended = true,
-                Ok(_) => moved = true,
-                Err(error) if is_temporary(&error) => break,
-                Err(error) => return Received::Broken(Some(error.to_string())),
-            }
+        loop {
+            // What came with the handshake, and then what comes now.
             let state = match self.tls.process_new_packets() {
                 Ok(state) => state,
                 Err(error) => {
@@ -281,8 +302,21 @@ impl TlsStream {
                 let plain = self.tls.reader().take(there as u64).read_to_end(input.receive(there));
                 bytes += plain.unwrap_or(0);
             }
+            if bytes >= most || ended {
+                break;
+            }
+            match self.tls.read_tls(&mut Wire(&self.socket)) {
+                Ok(0) => ended = true,
+                Ok(_) => moved = true,
+                Err(error) if is_temporary(&error) => break,
+                Err(error) => return Received::Broken(Some(error.to_string())),
+            }
         }
-        if moved || ended { Received::Some { bytes, ended } } else { Received::Nothing }
+        if moved || ended || bytes > 0 {
+            Received::Some { bytes, ended }
+        } else {
+            Received::Nothing
+        }
     }
 
     /// Encrypts and sends; how much of `bytes` has been taken over, to be sent now or by the next [`flush`](TlsStream::flush).

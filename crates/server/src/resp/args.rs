@@ -33,6 +33,10 @@ impl<'a> Args<'a> {
     pub(crate) fn len(self) -> usize {
         self.ranges.len()
     }
+    /// Bytes that the request took as it came, but for blanks and quotes of an inline one.
+    pub(crate) fn extent(self) -> usize {
+        self.ranges.last().map_or(0, |last| last.start as usize + last.len as usize + 2)
+    }
     /// Argument `i`; the lifetime is the buffer's, so the result outlives any borrow of the context.
     ///
     /// # Panics

@@ -11,4 +11,4 @@ mod tests;
 pub(crate) use args::{ArgRange, Args};
 pub(crate) use inline::split_words;
 pub(crate) use parser::{ParseLimits, Parsed, Parser, strict_integer};
-pub(crate) use reply::{Protocol, Reply, format_double};
+pub(crate) use reply::{Mark, Protocol, Reply, format_double};

@@ -93,6 +93,9 @@ impl Reply {
         Mark { at: self.bytes.len(), errors: self.errors }
     }
     /// Forgets everything written since `mark`.
+    pub(crate) fn len_since(&self, mark: Mark) -> usize {
+        self.bytes.len() - mark.at
+    }
     pub(crate) fn rewind(&mut self, mark: Mark) {
         self.bytes.truncate(mark.at);
         self.errors = mark.errors;

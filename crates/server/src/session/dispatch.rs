@@ -11,10 +11,10 @@ use crate::command::{
 use crate::data::Stage;
 use crate::env::Env;
 use crate::event::Effect;
-use crate::resp::{Args, Reply};
+use crate::resp::{Args, Mark, Reply};
 use crate::script::{Digest, Flags, Script};
 use crate::session::{Mobility, Queue, State};
-use crate::slowlog::{SlowEntry, abridged};
+use crate::slowlog::{CommandLog, LogEntry, abridged};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,9 @@ fn refuse(refusal: &[u8], args: Args<'_>, session: &mut State, out: &mut Reply, 
         session.queue_failed = true;
     }
     let found = env.settings.renames.lookup(args.at(0));
+    if found.is_none() && is_of_http(args) {
+        return abort(session, env);
+    }
     if let Some((id, _)) = found {
         env.stats.command(id).rejected.add(1);
     }
@@ -84,6 +87,27 @@ fn refuse(refusal: &[u8], args: Args<'_>, session: &mut State, out: &mut Reply, 
         out.error_bytes(refusal);
     }
     env.stats.count_error(out.error_since(mark).unwrap_or(b"ERR"));
+}
+
+/// Whether it is a line of HTTP: somebody's browser has been made to send it.
+fn is_of_http(args: Args<'_>) -> bool {
+    args.is(0, "post") || args.is(0, "host:")
+}
+
+/// Ends a connection that a browser was made to open, and tells of it, once a minute at most.
+#[cold]
+fn abort(session: &mut State, env: &Env) {
+    session.close_after_reply = true;
+    let last_ms = env.server.attack_logged_ms.get();
+    if last_ms == 0 || env.now_ms.saturating_sub(last_ms) > 60_000 {
+        env.server.attack_logged_ms.set(env.now_ms);
+        env.server.log.warning(&format!(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
+             This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
+             instance. Connection from {} aborted.",
+            session.card.address
+        ));
+    }
 }
 
 /// Whether this request is held up, by CLIENT PAUSE or by a transaction that holds writers up.
@@ -189,6 +213,7 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
             note_if_slow(args, command, elapsed, ctx);
         }
     }
+    note_if_large(ctx, command, mark);
 }
 
 /// How many runs the time that this one takes stands for; 0: it is not measured.
@@ -262,22 +287,58 @@ pub(crate) fn note_if_slow(
 ) {
     let (env, settings) = (&ctx.env, &ctx.env.settings);
     if settings.slowlog_us >= 0 && elapsed.as_micros() as i64 >= settings.slowlog_us {
-        env.server.slowlog.push(
-            SlowEntry {
-                id: 0,
-                unix_s: env.now_ms / 1000,
-                microseconds: elapsed.as_micros() as u64,
-                args: abridged(command, args),
-                address: ctx.session.card.address.clone(),
-                name: ctx.session.card.names().client.clone(),
-            },
-            settings.slowlog_max_len,
-        );
+        let (log, figure) = (&env.server.command_logs.slow, elapsed.as_micros() as u64);
+        enter(log, settings.slowlog_max_len, figure, (args, command), ctx);
     }
     if settings.latency_ms > 0 && elapsed.as_millis() as u64 >= settings.latency_ms {
         let event = if command.has(flag::FAST) { "fast-command" } else { "command" };
         env.server.latency.push(event, env.now_ms / 1000, elapsed.as_millis() as u64);
     }
+}
+
+/// Enters a command whose request or reply was large into its log.
+#[inline]
+fn note_if_large(ctx: &Context<'_>, command: &Command, mark: Mark) {
+    let (request, reply) = (ctx.args.extent(), ctx.out.len_since(mark));
+    let settings = &ctx.env.settings;
+    if request >= settings.large_request_bytes || reply >= settings.large_reply_bytes {
+        note_large(ctx, command, (request, reply));
+    }
+}
+
+#[cold]
+fn note_large(ctx: &Context<'_>, command: &Command, (request, reply): (usize, usize)) {
+    let (logs, settings) = (&ctx.env.server.command_logs, &ctx.env.settings);
+    let is_between = ctx.session.in_script || ctx.session.waiter.is_some();
+    if command.has(flag::SKIP_SLOWLOG) || is_between {
+        return;
+    }
+    let what = (ctx.args, command);
+    if request >= settings.large_request_bytes {
+        enter(&logs.large_request, settings.large_request_max_len, request as u64, what, ctx);
+    }
+    if reply >= settings.large_reply_bytes {
+        enter(&logs.large_reply, settings.large_reply_max_len, reply as u64, what, ctx);
+    }
+}
+
+#[cold]
+fn enter(
+    log: &CommandLog,
+    max_len: usize,
+    figure: u64,
+    (args, command): (Args<'_>, &Command),
+    ctx: &Context<'_>,
+) {
+    let entry = LogEntry {
+        id: 0,
+        unix_s: ctx.env.now_ms / 1000,
+        figure,
+        args: abridged(command, args),
+        address: ctx.session.card.address.clone(),
+        name: ctx.session.card.names().client.clone(),
+    };
+    log.push(entry, max_len);
 }
 
 /// Finds the command and checks that it may be queued or run; else the error's text.
