@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stillpoint_server::Running;
 
 struct Client(BufReader<TcpStream>);
@@ -76,5 +76,41 @@ fn a_moved_script_begins_anew() {
     let script = "redis.call('incr', 'n') local t = os.clock() while os.clock() - t < 0.1 do end return redis.call('incr', 'n')";
     assert_eq!(caller.ask(&["EVAL", script, "0"]), ":2");
     assert_eq!(caller.ask(&["INCR", "n"]), ":3");
+    server.stop().unwrap();
+}
+
+/// In one call of `string`'s functions, which Lua's hooks do not reach.
+#[test]
+fn a_pattern_without_an_end_holds_up_nobody_and_can_be_killed() {
+    let server = server();
+    let (mut caller, mut other) = (Client::connect(&server), Client::connect(&server));
+    for script in [
+        "return string.find(('a'):rep(60), ('a?'):rep(60) .. ('a'):rep(60) .. 'b')",
+        "return ('a'):rep(4000):gsub('.-.-.-.-b', 'x')",
+        "for x in ('a'):rep(4000):gmatch('.-.-.-.-b') do end",
+    ] {
+        caller.say(&["EVAL", script, "0"]);
+        std::thread::sleep(Duration::from_millis(50));
+        let begun = Instant::now();
+        assert_eq!(other.ask(&["SET", "k", "v"]), "+OK");
+        assert_eq!(other.ask(&["SCRIPT", "KILL"]), "+OK", "{script}");
+        assert!(caller.line().starts_with("-ERR Script killed by user"));
+        assert!(begun.elapsed() < Duration::from_secs(5), "{script}");
+    }
+    // What was the end of the process: a match as deep as its pattern is long.
+    let deep = "return string.find(('a'):rep(1000000), ('a?'):rep(1000000))";
+    assert!(caller.ask(&["EVAL", deep, "0"]).contains("pattern too complex"));
+    server.stop().unwrap();
+}
+
+#[test]
+fn absurd_lengths_are_refused_at_once_and_large_ones_made_elsewhere() {
+    let server = server();
+    let mut caller = Client::connect(&server);
+    let begun = Instant::now();
+    let reply = caller.ask(&["EVAL", "return #string.rep('x', 2000000000)", "0"]);
+    assert!(reply.contains("not enough memory") && begun.elapsed().as_secs() < 5, "{reply}");
+    assert_eq!(caller.ask(&["EVAL", "return #('xy'):rep(30000000)", "0"]), ":60000000");
+    assert_eq!(caller.ask(&["EVAL", "return #ARGV[1]", "0", &"x".repeat(3 << 20)]), ":3145728");
     server.stop().unwrap();
 }

@@ -328,7 +328,7 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     // Scripts.
     number("busy-reply-threshold", 0, i64::MAX, "5000").alias("lua-time-limit"),
     yes_no("script-busy-reply", "yes"),
-    bytes("script-max-memory", 0, "0"),
+    bytes("script-max-memory", 0, "1073741824"),
     // Ours.
     yes_no("mvcc.enabled", "yes"),
     number("mvcc.max_versions", 1, u32::MAX as i64, "2"),

@@ -110,6 +110,8 @@ impl Caller<'_, '_> {
         if ctx.session.mobility == Mobility::Moving {
             return Err(Fault::Ended(End::Moved));
         }
+        // What the script does with it may take long where nothing can interrupt it.
+        shared.watch.weigh(reply.len())?;
         if reply.error_since(mark).is_some()
             && let Some(line) = reply.as_bytes().strip_prefix(b"-")
         {

@@ -6,6 +6,7 @@
 //! | `Reply` | a table with `err` | the text, code word included |
 //! | `Ended` | nothing: it cannot be caught | see [`End`] |
 
+use super::interpreter::PRELUDE;
 use mlua::{Error, Lua, MultiValue, Value};
 use std::fmt;
 
@@ -77,14 +78,20 @@ pub(super) fn text(lua: &Lua, message: &str) -> Error {
     Fault::Text(format!("{}{message}", place(lua)).into_bytes()).into()
 }
 
-/// `user_script:3: `, where the running function was called.
+/// Frames of the prelude, and of tail calls, above the script's at the most.
+const MAX_OWN_FRAMES: usize = 3;
+
+/// `user_script:3: `, where the script has called the running function.
 fn place(lua: &Lua) -> String {
-    lua.inspect_stack(1, |frame| {
-        let line = frame.current_line()?;
-        Some(format!("{}:{line}: ", frame.source().short_src?))
-    })
-    .flatten()
-    .unwrap_or_default()
+    let of_script = |level| {
+        let told = lua.inspect_stack(level, |frame| {
+            let (line, source) = (frame.current_line()?, frame.source());
+            let is_own = source.source.as_deref() == Some(PRELUDE);
+            (!is_own).then(|| format!("{}:{line}: ", source.short_src.unwrap_or_default()))
+        });
+        told.flatten()
+    };
+    (1..=1 + MAX_OWN_FRAMES).find_map(of_script).unwrap_or_default()
 }
 
 /// A bad argument, as Lua's own library complains of one.

@@ -12,10 +12,10 @@ use super::call::{Api, Buffers, Caller, error_table};
 use super::fault::{End, Fault};
 use super::flags::Flags;
 use super::libraries::Library;
-use super::library::{Random, bits, json, msgpack, pack, random};
+use super::library::{Random, bits, json, msgpack, pack, random, strings};
 use super::register::{Loading, load_table};
 use super::to_reply::Writer;
-use super::watch::{Kind, LOOK_EVERY, Watch};
+use super::watch::{HEAVY_BYTES, Kind, LOOK_EVERY, Watch};
 use super::{host, number};
 use crate::command::{CommandError, Context, Outcome};
 use crate::counter::Gauge;
@@ -114,6 +114,7 @@ impl Interpreter {
         host.raw_set("cmsgpack", msgpack(&lua)?)?;
         host.raw_set("struct", pack(&lua)?)?;
         let (draw, seed) = random(&lua, &shared.random)?;
+        host.raw_set("strings", strings(&lua, &shared)?)?;
         host.raw_set("random", draw)?;
         host.raw_set("randomseed", seed)?;
         host.raw_set("explain", lua.create_function(explain)?)?;
@@ -171,6 +172,12 @@ impl Interpreter {
 
     /// Runs a script and writes its reply.
     pub(crate) fn execute(&mut self, ctx: &mut Context<'_>, job: &Job<'_>) -> Outcome {
+        if ctx.args.extent() > HEAVY_BYTES
+            && ctx.session.mobility == Mobility::MayMove
+            && ctx.session.data.interactive.is_none()
+        {
+            return Err(CommandError::Elsewhere);
+        }
         let flags = job.flags;
         let unready = !flags.has(Flags::SAYS_NOTHING)
             && !flags.has(Flags::ALLOW_OOM)
@@ -338,11 +345,11 @@ fn nested() -> Fault {
 }
 
 /// Chunk name of the prelude.
-const PRELUDE: &str = "=prelude";
+pub(super) const PRELUDE: &str = "=prelude";
 /// Compiled scripts kept per interpreter.
 const MAX_CHUNKS: usize = 1000;
 
-fn look(shared: &Shared) -> mlua::Result<VmState> {
+pub(super) fn look(shared: &Shared) -> mlua::Result<VmState> {
     let server = &shared.server;
     let busy = shared.watch.look(&server.scripting.watches, server.is_stopping())?;
     if let Some(elapsed_ms) = busy {

@@ -9,7 +9,7 @@
 local host = ...
 local G = _G
 local error, getmetatable, next, rawget, rawset = error, getmetatable, next, rawget, rawset
-local select, setmetatable, tostring, type = select, setmetatable, tostring, type
+local select, setmetatable, tonumber, tostring, type = select, setmetatable, tonumber, tostring, type
 local collectgarbage, pcall, xpcall, resume, loadstring = collectgarbage, pcall, xpcall, coroutine.resume, loadstring
 local byte, concat, insert, remove, sort = string.byte, table.concat, table.insert, table.remove, table.sort
 local explain = host.explain
@@ -122,6 +122,53 @@ function base.load(piece, name)
     pieces[#pieces + 1] = text
   until text == nil or text == ''
   return base.loadstring(concat(pieces), name or '=(load)')
+end
+
+-- Functions of the C library that nothing could interrupt are the server's own.
+local strings = host.strings
+local search, substitute, sub = strings.search, strings.gsub, string.sub
+for _, name in next, { 'rep', 'find', 'match', 'gmatch' } do string[name] = strings[name] end
+string.gfind = strings.gmatch
+
+local function call(by, from, to, ...)
+  if from then return from, to, by(...) end
+end
+
+function string.gsub(text, pattern, by, most)
+  local kind = type(text)
+  if type(by) ~= 'function' or (kind ~= 'string' and kind ~= 'number') then
+    local replaced, count = substitute(text, pattern, by, most)
+    return replaced, count
+  end
+  text = text .. ''
+  most = tonumber(most) or #text + 1
+  local pieces, length, at, count = {}, 0, 0, 0
+  local function add(piece)
+    length = length + 1
+    pieces[length] = piece
+  end
+  local anchored = type(pattern) == 'string' and byte(pattern, 1) == 94
+  while count < most do
+    local from, to, value = call(by, search(text, pattern, at))
+    if not from then break end
+    count = count + 1
+    if from > at then add(sub(text, at + 1, from)) end
+    if value == nil or value == false then
+      value = sub(text, from + 1, to)
+    elseif type(value) ~= 'string' and type(value) ~= 'number' then
+      error('invalid replacement value (a ' .. type(value) .. ')', 2)
+    end
+    add(value)
+    at = to
+    if from == to then
+      if at >= #text then break end
+      at = at + 1
+      add(sub(text, at, at))
+    end
+    if anchored then break end
+  end
+  add(sub(text, at + 1))
+  return concat(pieces), count
 end
 
 base.string = seal(string)

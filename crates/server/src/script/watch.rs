@@ -24,6 +24,8 @@ pub(crate) enum Kind {
 pub(super) const LOOK_EVERY: u32 = 10_000;
 /// What a script may take on its event loop before it is moved to a thread of its own.
 const PATIENCE_MS: u64 = 2;
+/// Bytes that are handled in one step, where nothing can interrupt it, on an event loop.
+pub(super) const HEAVY_BYTES: usize = 1 << 20;
 /// What loading a library may take.
 const LOAD_LIMIT_MS: u64 = 500;
 
@@ -98,6 +100,14 @@ impl Watch {
     }
     pub(super) fn has_written(&self) -> bool {
         self.wrote.get() != 0
+    }
+
+    /// Has the script leave its loop before so many bytes are handled at once.
+    pub(super) fn weigh(&self, bytes: usize) -> Result<(), Fault> {
+        match bytes > HEAVY_BYTES && self.may_move.get() != 0 && self.kind().is_some() {
+            true => Err(Fault::Ended(End::Moved)),
+            false => Ok(()),
+        }
     }
 
     /// Looks whether the script may go on; tells in milliseconds how long it has run if it has just become a busy one.
