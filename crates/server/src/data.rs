@@ -24,8 +24,10 @@ pub(crate) use snapshot::{Exports, OpenSnapshot};
 pub(crate) use touched::Touched;
 
 use crate::command::{CommandError, Patience};
+use crate::disposal::Disposal;
 use crate::env::Server;
 use crate::event::{Effect, class};
+use crate::resp::Reply;
 use crate::stats::LoopStats;
 use crate::value::{Object, steps_through};
 use stillpoint_store::{
@@ -152,6 +154,17 @@ impl<'c> Data<'c> {
     /// The time by which expiry is judged.
     pub(crate) fn now_ms(&self) -> u64 {
         self.now_ms
+    }
+
+    /// [`Patience`] with the rows of a value that are answered to `out`. What several commands of a transaction answer adds up.
+    #[inline]
+    pub(crate) fn patience_with_rows(&self, out: &Reply) -> Patience {
+        self.patience.of_rows(out.can_stream() && !self.state.is_in_transaction())
+    }
+
+    /// Where large values go whose time is over.
+    pub(crate) fn disposal(&self) -> &'c Disposal {
+        &self.server.disposal
     }
 
     fn at(&self) -> At {

@@ -2,7 +2,7 @@
 
 use crate::clients::Card;
 use crate::env::{Env, Server};
-use crate::resp::Reply;
+use crate::resp::{Reply, Room};
 use crate::session::{Progress, ReadBuffer, Session};
 use std::sync::Arc;
 
@@ -49,10 +49,11 @@ impl TestClient {
     /// Feeds raw bytes and returns the reply bytes.
     pub fn send(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.input.extend(bytes);
+        let mut replies = Vec::new();
         while !self.closed {
             match self.session.feed(&mut self.input, &mut self.out, &mut self.env, 1000, usize::MAX)
             {
-                Progress::HasMore => {}
+                Progress::HasMore => self.take_replies(&mut replies),
                 Progress::NeedsInput(_)
                 | Progress::Paused
                 | Progress::Blocked
@@ -60,9 +61,24 @@ impl TestClient {
                 Progress::Close => self.closed = true,
             }
         }
-        let replies = self.out.as_bytes().to_vec();
-        self.out.take_front(replies.len());
+        self.take_replies(&mut replies);
         replies
+    }
+    /// Takes the replies as a socket would, a piece at a time.
+    fn take_replies(&mut self, replies: &mut Vec<u8>) {
+        let mut pieces = usize::MAX;
+        while self.out.len() > 0 {
+            let piece = self.out.front(&mut pieces);
+            replies.extend_from_slice(piece);
+            let sent = piece.len();
+            self.out.take_front(sent);
+        }
+    }
+    /// From now on replies are written so many bytes and rows of a large value at a time.
+    pub fn stream_replies(&mut self, bytes: usize, rows: usize) {
+        let protocol = self.out.protocol();
+        self.out = Reply::streaming(Room { bytes, rows });
+        self.out.set_protocol(protocol);
     }
     /// Sends one command and returns its reply, bytes beyond UTF-8 replaced.
     pub fn run(&mut self, words: &[&str]) -> String {

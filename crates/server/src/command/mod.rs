@@ -41,6 +41,7 @@ mod persistence;
 mod pubsub;
 mod replication;
 mod row;
+mod rows;
 mod script;
 mod secrets;
 mod server;

@@ -10,7 +10,7 @@ mod read;
 pub(super) use add::{AddOptions, set_scores};
 
 use super::row::{Command, Group, Handler, Keys, flag::*};
-use crate::resp::{Protocol, Reply};
+use crate::resp::{Encode, Protocol, Reply};
 
 const READ: u32 = READONLY | FAST;
 const CHANGE: u32 = WRITE | FAST;
@@ -100,7 +100,7 @@ fn begin_entries(out: &mut Reply, count: usize, with_scores: bool) {
 }
 
 /// One of the members.
-fn write_entry(out: &mut Reply, member: &[u8], score: f64, with_scores: bool) {
+pub(super) fn write_entry(out: &mut impl Encode, member: &[u8], score: f64, with_scores: bool) {
     if with_scores && out.protocol() == Protocol::Resp3 {
         out.array(2);
     }

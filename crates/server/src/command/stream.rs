@@ -13,7 +13,7 @@ use super::help::container;
 use super::row::{Command, Group, Keys, flag::*};
 use super::{CommandError, Context};
 use crate::event::class;
-use crate::resp::Reply;
+use crate::resp::{Encode, Reply};
 use crate::value::{Stream, StreamEntry, StreamId};
 
 const READ: u32 = READONLY;
@@ -94,17 +94,17 @@ static XINFO: &[Command] = &[
     row("xinfo|stream", -3, READ, SECOND, info::stream).doc("5.0.0", "Describes a stream."),
 ];
 
-fn write_id(out: &mut Reply, id: StreamId) {
+fn write_id(out: &mut impl Encode, id: StreamId) {
     out.bulk(id.to_string().as_bytes());
 }
 
-fn write_entry(out: &mut Reply, id: StreamId, entry: &StreamEntry) {
+pub(super) fn write_entry(out: &mut impl Encode, id: StreamId, entry: &StreamEntry) {
     out.array(2);
     write_id(out, id);
     write_fields(out, entry);
 }
 
-fn write_fields(out: &mut Reply, entry: &StreamEntry) {
+fn write_fields(out: &mut impl Encode, entry: &StreamEntry) {
     out.array(entry.len());
     entry.parts().for_each(|part| out.bulk(part));
 }

@@ -6,15 +6,16 @@
 //! ```
 //!
 //! Invariants:
-//! 1. While `output` holds more than its bound, or CLIENT PAUSE holds a request up, nothing is received and nothing is executed: a client that does not
-//!    read its replies costs that bound, one reply, and what it has sent, at most.
-//! 2. An idle connection holds no buffer.
+//! 1. While `output` holds more than its bound, or a value of which it is written as it is sent, or CLIENT PAUSE holds a request up, nothing is received
+//!    and nothing is executed: a client that does not read its replies costs that bound, one reply, and what it has sent, at most.
+//! 2. A reply that holds a value is written and sent a piece a turn: it costs [`PIECE`], and the others the time for that.
+//! 3. An idle connection holds no buffer.
 
 use super::poller::Interest;
 use super::stream::{Received, Stream};
 use crate::clients::Card;
 use crate::env::Env;
-use crate::resp::Reply;
+use crate::resp::{Reply, Room};
 use crate::session::{Mobility, Progress, ReadBuffer, Session};
 use rustix::io::Errno;
 use std::sync::Arc;
@@ -33,6 +34,9 @@ const MAIL_BYTES: usize = 64 * 1024;
 const TURN_REQUESTS: usize = 1024;
 /// The most that is sent to one connection before the others have their turn.
 const SEND_BYTES: usize = 256 * 1024;
+
+/// How much of a large value is written at a time: rows that take about as long to write as a command may without going elsewhere.
+const PIECE: Room = Room { bytes: 64 * 1024, rows: 2048 };
 
 /// What the loop is to do about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +84,7 @@ impl Connection {
             stream,
             session,
             input: ReadBuffer::default(),
-            output: Reply::default(),
+            output: Reply::streaming(PIECE),
             wanted: 1,
             interest: Interest { read: true, write: false, end: false },
             is_listed: false,
@@ -101,7 +105,7 @@ impl Connection {
             || self.at_end
             || self.is_paused
             || self.is_blocked()
-            || self.output.len() > output_bound(env)
+            || self.output.has_enough(output_bound(env) + 1)
         {
             return false;
         }
@@ -147,7 +151,7 @@ impl Connection {
             return Next::Close;
         }
         let bound = output_bound(env);
-        if self.output.len() > bound {
+        if self.output.has_enough(bound + 1) {
             return Next::Wait;
         }
         self.has_requests = false;
@@ -219,6 +223,9 @@ impl Connection {
 
     /// Sends what is written, as far as the socket takes it; tells whether the connection lives on.
     pub(crate) fn send(&mut self, env: &Env) -> bool {
+        if self.output.holds_values() {
+            return self.send_piece(env);
+        }
         let mut sent = 0;
         let most = self.output.len().min(SEND_BYTES);
         while sent < most {
@@ -239,6 +246,36 @@ impl Connection {
         }
         self.stream.flush() && self.within_limits(env)
     }
+    /// As [`send`](Connection::send), of what is written already and of one more piece.
+    #[cold]
+    fn send_piece(&mut self, env: &Env) -> bool {
+        let (mut sent, mut pieces) = (0, 1);
+        while sent < SEND_BYTES {
+            let piece = self.output.front(&mut pieces);
+            if piece.is_empty() {
+                break;
+            }
+            match self.stream.send(piece) {
+                Ok(n) => {
+                    env.stats.writes.add(1);
+                    sent += n;
+                    self.output.take_front(n);
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(_) => return false,
+            }
+        }
+        if sent > 0 {
+            env.stats.net_output_bytes.add(sent as u64);
+            let card = self.card();
+            card.sent_bytes.add(sent as u64);
+            card.output_bytes.set(self.output.len() as u64);
+            // Who reads a long reply is not idle.
+            card.active_ms.set(env.now_ms);
+        }
+        self.stream.flush() && self.within_limits(env)
+    }
     /// Whether all that is written has been sent.
     pub(crate) fn is_drained(&self) -> bool {
         self.output.len() == 0 && !self.stream.has_unsent()
@@ -248,11 +285,12 @@ impl Connection {
     }
     /// Whether there is more to execute at once.
     pub(crate) fn wants_another_turn(&self, env: &Env) -> bool {
-        self.has_room_for_mail() || self.has_requests && self.output.len() <= output_bound(env)
+        self.has_room_for_mail()
+            || self.has_requests && !self.output.has_enough(output_bound(env) + 1)
     }
     /// What the socket is to be watched for now.
     pub(crate) fn wanted_interest(&self, env: &Env) -> Interest {
-        let held_up = self.output.len() > output_bound(env);
+        let held_up = self.output.has_enough(output_bound(env) + 1);
         let waits = self.is_blocked();
         Interest {
             read: !(held_up || self.is_paused || waits || self.at_end || self.ending),

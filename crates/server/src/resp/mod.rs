@@ -3,7 +3,9 @@
 mod args;
 mod inline;
 mod parser;
+mod piece;
 mod reply;
+mod streamed;
 
 #[cfg(test)]
 mod tests;
@@ -11,4 +13,6 @@ mod tests;
 pub(crate) use args::{ArgRange, Args};
 pub(crate) use inline::split_words;
 pub(crate) use parser::{ParseLimits, Parsed, Parser, strict_integer};
+pub(crate) use piece::{Encode, Piece, Room};
 pub(crate) use reply::{Mark, Protocol, Reply, format_double};
+pub(crate) use streamed::Source;

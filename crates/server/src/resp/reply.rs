@@ -14,6 +14,11 @@
 //! Invariants:
 //! 1. Between commands the buffer holds whole replies only: a command that fails midway is rewound to its mark.
 //! 2. An error text never contains CR or LF.
+//!
+//! A connection's reply may hold values in the place of bytes ([`Streamed`]): what is written of them is written as it is sent. Any other is bytes only.
+
+use super::piece::{Piece, Room};
+use super::streamed::{Source, Streamed};
 
 /// Version of the protocol that a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -28,6 +33,7 @@ pub(crate) enum Protocol {
 pub(crate) struct Mark {
     at: usize,
     errors: u32,
+    sources: u32,
 }
 
 /// Replies on their way to a client.
@@ -39,15 +45,93 @@ pub(crate) struct Reply {
     protocol: Protocol,
     errors: u32,
     last_error_at: usize,
+    /// How much of a value is written at a time; `None`: all of it.
+    room: Option<Room>,
+    /// `None`, or not empty.
+    streamed: Option<Box<Streamed>>,
 }
 
 impl Reply {
+    /// One that writes so much of a large value at a time.
+    pub(crate) fn streaming(room: Room) -> Self {
+        Reply { room: Some(room), ..Reply::default() }
+    }
+    /// What has been written and not yet taken of a reply that holds no values.
     pub(crate) fn as_bytes(&self) -> &[u8] {
+        debug_assert!(!self.holds_values());
         &self.bytes[self.taken..]
     }
-    /// Bytes written and not yet taken.
+    /// Bytes held and not yet taken.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.taken
+        let bytes = self.bytes.len() - self.taken;
+        match &self.streamed {
+            None => bytes,
+            Some(streamed) => bytes + streamed.bytes(),
+        }
+    }
+    /// Whether there are values of which something is still to be written, or a piece of them to be sent.
+    #[inline]
+    pub(crate) fn holds_values(&self) -> bool {
+        self.streamed.is_some()
+    }
+    /// Whether it would hold large values.
+    pub(crate) fn can_stream(&self) -> bool {
+        self.room.is_some()
+    }
+    /// Whether no more requests are to be answered, with so many bytes or values that wait to be sent.
+    #[inline]
+    pub(crate) fn has_enough(&self, bytes: usize) -> bool {
+        self.holds_values() || self.bytes.len() - self.taken >= bytes
+    }
+    /// Has `write` write rows, all of them or so many as it writes at a time; what `write` says, and how many bytes of the next row are written.
+    pub(crate) fn begin_rows(
+        &mut self,
+        write: impl FnOnce(&mut Piece<'_>) -> bool,
+    ) -> (bool, usize) {
+        let mut piece = Piece::new(self, self.room.unwrap_or(Room::ENDLESS), 0);
+        let more = write(&mut piece);
+        (more, piece.begun())
+    }
+    /// Leaves the other rows, of the first of which so many bytes are written, to be written as they are sent.
+    pub(crate) fn stream(&mut self, source: Box<dyn Source>, begun: usize) {
+        let Some(room) = self.room else {
+            debug_assert!(false, "a reply of bytes only");
+            return;
+        };
+        let (at, protocol) = (self.bytes.len(), self.protocol);
+        self.streamed
+            .get_or_insert_with(|| Box::new(Streamed::new(room)))
+            .push(at, protocol, begun, source);
+    }
+    /// The bytes to send next, writing a piece if it is to be written before they are there and there are `pieces` left to write.
+    pub(crate) fn front(&mut self, pieces: &mut usize) -> &[u8] {
+        if let Some(streamed) = &mut self.streamed
+            && *pieces > 0
+            && streamed.piece().is_empty()
+            && streamed.first_at() == Some(self.taken)
+        {
+            *pieces -= 1;
+            streamed.fill();
+            if streamed.is_empty() {
+                self.streamed = None;
+            }
+        }
+        match &self.streamed {
+            Some(streamed) if !streamed.piece().is_empty() => streamed.piece(),
+            Some(streamed) => &self.bytes[self.taken..streamed.first_at().unwrap_or(self.taken)],
+            None => &self.bytes[self.taken..],
+        }
+    }
+    /// Where the next byte is written.
+    pub(super) fn end(&self) -> usize {
+        self.bytes.len()
+    }
+    /// Removes up to `n` of the bytes from `at` on; how many.
+    pub(super) fn cut_out(&mut self, at: usize, n: usize) -> usize {
+        let n = n.min(self.bytes.len() - at);
+        self.bytes.drain(at..at + n);
+        n
     }
     /// Whole replies that somebody else has encoded.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
@@ -58,6 +142,9 @@ impl Reply {
     /// # Cost
     /// Constant, amortised: the rest moves to the front once it is the smaller part.
     pub(crate) fn take_front(&mut self, n: usize) {
+        if self.streamed.is_some() {
+            return self.take_streamed(n);
+        }
         self.taken += n;
         if self.taken == self.bytes.len() {
             self.bytes.clear();
@@ -65,6 +152,23 @@ impl Reply {
         } else if self.taken > self.bytes.len() / 2 {
             self.bytes.drain(..self.taken);
             self.taken = 0;
+        }
+    }
+    #[cold]
+    fn take_streamed(&mut self, n: usize) {
+        let Some(streamed) = &mut self.streamed else { return };
+        if streamed.piece().is_empty() {
+            self.taken += n;
+            if self.taken > self.bytes.len() / 2 {
+                self.bytes.drain(..self.taken);
+                streamed.moved(self.taken);
+                self.taken = 0;
+            }
+            return;
+        }
+        streamed.take(n);
+        if streamed.is_empty() {
+            self.streamed = None;
         }
     }
     pub(crate) fn capacity(&self) -> usize {
@@ -90,15 +194,27 @@ impl Reply {
 
     /// The present end, to [`rewind`](Reply::rewind) to.
     pub(crate) fn mark(&self) -> Mark {
-        Mark { at: self.bytes.len(), errors: self.errors }
+        let sources = self.streamed.as_ref().map_or(0, |streamed| streamed.count() as u32);
+        Mark { at: self.bytes.len(), errors: self.errors, sources }
+    }
+    /// Bytes written since `mark`, and about as many as will be of the values that have come since.
+    pub(crate) fn len_since(&self, mark: Mark) -> usize {
+        let bytes = self.bytes.len() - mark.at;
+        match &self.streamed {
+            None => bytes,
+            Some(streamed) => bytes + streamed.rest_since(mark.sources as usize),
+        }
     }
     /// Forgets everything written since `mark`.
-    pub(crate) fn len_since(&self, mark: Mark) -> usize {
-        self.bytes.len() - mark.at
-    }
     pub(crate) fn rewind(&mut self, mark: Mark) {
         self.bytes.truncate(mark.at);
         self.errors = mark.errors;
+        if let Some(streamed) = &mut self.streamed {
+            streamed.truncate(mark.sources as usize);
+            if streamed.is_empty() {
+                self.streamed = None;
+            }
+        }
     }
     /// The code word (`ERR`, `WRONGTYPE`) of the last error written since `mark`, if there was one.
     pub(crate) fn error_since(&self, mark: Mark) -> Option<&[u8]> {
@@ -153,9 +269,14 @@ impl Reply {
     /// A bulk string.
     pub(crate) fn bulk(&mut self, bytes: &[u8]) {
         self.bytes.reserve(bytes.len() + 24);
-        self.header(b'$', bytes.len() as i64);
+        self.bulk_header(bytes.len());
         self.bytes.extend_from_slice(bytes);
         self.crlf();
+    }
+    /// Header of a bulk string: `len` bytes and a line's end follow.
+    #[inline]
+    pub(super) fn bulk_header(&mut self, len: usize) {
+        self.header(b'$', len as i64);
     }
     /// A bulk string that holds a number.
     pub(crate) fn bulk_integer(&mut self, n: i64) {

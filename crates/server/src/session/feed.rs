@@ -38,7 +38,7 @@ impl Session {
         Session { parser: Parser::default(), state: State::new(card, login) }
     }
 
-    /// Answers the whole requests in `input`, at most `budget` of them, until `out` holds `soft_limit` bytes.
+    /// Answers the whole requests in `input`, at most `budget` of them, until `out` holds `soft_limit` bytes, or a value.
     pub(crate) fn feed(
         &mut self,
         input: &mut ReadBuffer,
@@ -56,7 +56,7 @@ impl Session {
             if self.state.close_after_reply {
                 return Progress::Close;
             }
-            if budget == 0 || out.len() >= soft_limit {
+            if budget == 0 || out.has_enough(soft_limit) {
                 return Progress::HasMore;
             }
             let limits = ParseLimits {

@@ -23,6 +23,11 @@ impl LargeHash {
         self.table.bytes()
     }
 
+    /// Bytes of fields and values.
+    pub(crate) fn content_bytes(&self) -> usize {
+        self.table.content_bytes()
+    }
+
     pub(crate) fn get(&self, field: &[u8]) -> Option<&[u8]> {
         self.table.find(field).map(|(_, row)| &*row.1)
     }

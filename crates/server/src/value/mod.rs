@@ -62,6 +62,7 @@ pub(crate) use timed_hash::TimedHash;
 use crate::command::{BYTES_A_STEP, CommandError};
 use crate::data::Item;
 use crate::resp::strict_integer;
+use std::sync::Arc;
 use stillpoint_store::Value;
 
 /// A value of a type other than string, or too large to be packed.
@@ -128,6 +129,15 @@ pub(crate) fn string_of(entry: Item<'_>) -> Result<&[u8], CommandError> {
     match (entry.kind(), entry.bytes()) {
         (kind::STRING | kind::RAW_STRING | kind::TEXT_STRING, Some(bytes)) => Ok(bytes),
         _ => Err(CommandError::WrongType),
+    }
+}
+
+/// The value, unless it is bytes.
+#[inline]
+pub(crate) fn object_of(entry: Item<'_>) -> Option<&Arc<Object>> {
+    match entry.value() {
+        Value::Object(object) => Some(object),
+        Value::Bytes(_) => None,
     }
 }
 

@@ -24,6 +24,8 @@ const ROW_BYTES: usize = 152;
 
 /// What a table holds: something with a name.
 pub(crate) trait Row: Clone {
+    /// Byte strings that it has.
+    const PARTS: usize = 1;
     fn name(&self) -> &Bytes;
     /// Bytes of the name and what goes with it.
     fn bytes(&self) -> usize {
@@ -38,6 +40,7 @@ impl Row for Bytes {
 }
 
 impl Row for (Bytes, Bytes) {
+    const PARTS: usize = 2;
     fn name(&self) -> &Bytes {
         &self.0
     }
@@ -76,6 +79,11 @@ impl<R: Row> Numbered<R> {
     /// About as many bytes as the table takes.
     pub(crate) fn bytes(&self) -> usize {
         self.content_bytes + self.len() * ROW_BYTES
+    }
+
+    /// Bytes of the rows themselves.
+    pub(crate) fn content_bytes(&self) -> usize {
+        self.content_bytes - self.len() * R::PARTS * PART_BYTES
     }
 
     pub(crate) fn contains(&self, name: &[u8]) -> bool {

@@ -55,6 +55,11 @@ impl LargeSortedSet {
         self.scores.bytes() + self.scores.len() * TREE_BYTES
     }
 
+    /// Bytes of the members.
+    pub(crate) fn content_bytes(&self) -> usize {
+        self.scores.content_bytes()
+    }
+
     fn set(&mut self, score: f64, member: &[u8]) {
         let place = self.scores.find(member).map(|(number, row)| (number, row.clone()));
         let member = match place {

@@ -125,6 +125,11 @@ impl Stream {
         self.content_bytes + self.entries.size() * ENTRY_BYTES + groups.sum::<usize>()
     }
 
+    /// Bytes of fields and values, lengths included.
+    pub(crate) fn content_bytes(&self) -> usize {
+        self.content_bytes
+    }
+
     /// Takes an entry out; whether it was there.
     fn take_out(&mut self, id: StreamId) -> bool {
         self.content_bytes -= self.entries.get(&id).map_or(0, |entry| entry.bytes.len());

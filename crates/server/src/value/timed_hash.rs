@@ -69,6 +69,11 @@ impl TimedHash {
         self.due.iter().take_while(|(time, _)| *time <= now_ms).count()
     }
 
+    /// Whether there is a field whose time is over.
+    pub(crate) fn is_any_due(&self, now_ms: u64) -> bool {
+        self.next_due_ms().is_some_and(|due| due <= now_ms)
+    }
+
     /// When the next field expires.
     pub(crate) fn next_due_ms(&self) -> Option<u64> {
         self.due.first().map(|(time, _)| *time)

@@ -1,9 +1,10 @@
 //! Reading hashes.
 
 use crate::command::keys::{ScanOptions, Scanned, cursor};
+use crate::command::rows::{Rows, Shown};
 use crate::command::{Context, Outcome};
 use crate::resp::{Args, Reply};
-use crate::value::Hash;
+use crate::value::{Hash, object_of, steps_through};
 
 /// Shows the hash at argument 1, `None` if there is no such key, to `f`, which answers.
 fn answer(
@@ -47,45 +48,58 @@ pub(crate) fn hmget(ctx: &mut Context<'_>) -> Outcome {
     })
 }
 
-/// As [`answer`], showing all of the hash.
-fn answer_whole(ctx: &mut Context<'_>, f: impl FnOnce(Option<Hash<'_>>, &mut Reply)) -> Outcome {
-    let args = ctx.args;
+/// Answers with all rows, and of them the fields, the values, or both.
+fn answer_rows(ctx: &mut Context<'_>, keys: bool, values: bool) -> Outcome {
+    let key = ctx.args.at(1);
     let (mut data, out) = ctx.parts();
-    let now_ms = data.now_ms();
-    data.read_whole(args.at(1), |entry| {
-        f(entry.map(|entry| Hash::of(entry, now_ms)).transpose()?, out);
+    let (now_ms, disposal) = (data.now_ms(), data.disposal());
+    let (patience, row_patience) = (data.patience, data.patience_with_rows(out));
+    data.read(key, |entry| {
+        let hash = entry.map(|entry| Hash::of(entry, now_ms)).transpose()?;
+        let object = entry.and_then(object_of);
+        match (hash, object) {
+            (Some(Hash::Packed(_)), _) => patience.bear(entry.map_or(0, steps_through))?,
+            // To know their number, those that are due have to be looked at.
+            (Some(hash @ Hash::Timed(timed, _)), _) if timed.is_any_due(now_ms) => {
+                patience.bear(hash.slots())?;
+            }
+            (hash, _) => row_patience.bear(hash.map_or(0, Hash::slots))?,
+        }
+        let len = hash.map_or(0, Hash::len);
+        if keys && values {
+            out.map(len)
+        } else {
+            out.array(len)
+        }
+        match (hash, object) {
+            (Some(hash), Some(object)) => {
+                let shown = Shown::Fields { keys, values, now_ms };
+                Rows { shown, left: 0..hash.slots() }.answer(object, out, disposal);
+            }
+            (Some(hash), None) => hash.for_each(|field, value| {
+                if keys {
+                    out.bulk(field);
+                }
+                if values {
+                    out.bulk(value);
+                }
+            }),
+            (None, _) => {}
+        }
         Ok(())
     })?
 }
 
 pub(crate) fn hgetall(ctx: &mut Context<'_>) -> Outcome {
-    answer_whole(ctx, |hash, out| {
-        out.map(hash.map_or(0, Hash::len));
-        for_each(hash, |field, value| {
-            out.bulk(field);
-            out.bulk(value);
-        });
-    })
+    answer_rows(ctx, true, true)
 }
 
 pub(crate) fn hkeys(ctx: &mut Context<'_>) -> Outcome {
-    answer_whole(ctx, |hash, out| {
-        out.array(hash.map_or(0, Hash::len));
-        for_each(hash, |field, _| out.bulk(field));
-    })
+    answer_rows(ctx, true, false)
 }
 
 pub(crate) fn hvals(ctx: &mut Context<'_>) -> Outcome {
-    answer_whole(ctx, |hash, out| {
-        out.array(hash.map_or(0, Hash::len));
-        for_each(hash, |_, value| out.bulk(value));
-    })
-}
-
-fn for_each<'g>(hash: Option<Hash<'g>>, f: impl FnMut(&'g [u8], &'g [u8])) {
-    if let Some(hash) = hash {
-        hash.for_each(f);
-    }
+    answer_rows(ctx, false, true)
 }
 
 pub(crate) fn hexists(ctx: &mut Context<'_>) -> Outcome {

@@ -1,9 +1,10 @@
 //! Reading one set.
 
 use crate::command::keys::{ScanOptions, Scanned, cursor};
+use crate::command::rows::{Rows, Shown};
 use crate::command::{Context, Outcome};
 use crate::resp::{Args, Reply};
-use crate::value::Set;
+use crate::value::{Set, object_of};
 
 /// Shows the set at argument 1, `None` if there is no such key, to `f`, which answers.
 fn answer(
@@ -40,15 +41,29 @@ pub(crate) fn smismember(ctx: &mut Context<'_>) -> Outcome {
 }
 
 pub(crate) fn smembers(ctx: &mut Context<'_>) -> Outcome {
-    let patience = ctx.patience();
-    answer(ctx, |set, out, _| {
-        patience.bear(set.map_or(0, Set::len))?;
-        out.set(set.map_or(0, Set::len));
-        if let Some(set) = set {
-            set.for_each(|member| out.bulk(member));
+    let key = ctx.args.at(1);
+    let (mut data, out) = ctx.parts();
+    let (short_patience, disposal) = (data.patience, data.disposal());
+    let patience = data.patience_with_rows(out);
+    data.read(key, |entry| {
+        let set = entry.map(Set::of).transpose()?;
+        let len = set.map_or(0, Set::len);
+        match entry.and_then(object_of) {
+            Some(object) => {
+                patience.bear(len)?;
+                out.set(len);
+                Rows { shown: Shown::Members, left: 0..len }.answer(object, out, disposal);
+            }
+            None => {
+                short_patience.bear(len)?;
+                out.set(len);
+                if let Some(set) = set {
+                    set.for_each(|member| out.bulk(member));
+                }
+            }
         }
         Ok(())
-    })
+    })?
 }
 
 pub(crate) fn sscan(ctx: &mut Context<'_>) -> Outcome {

@@ -1,8 +1,9 @@
 //! XLEN, XRANGE, XREVRANGE.
 
-use super::{bound, look, write_entry};
+use super::{bound, look};
+use crate::command::rows::{Rows, Shown};
 use crate::command::{CommandError, Context, Outcome};
-use crate::value::Stream;
+use crate::value::{Stream, object_of};
 
 pub(crate) fn xlen(ctx: &mut Context<'_>) -> Outcome {
     let key = ctx.args.at(1);
@@ -31,9 +32,12 @@ fn range(ctx: &mut Context<'_>, backward: bool) -> Outcome {
         }
         count = Some(ctx.integer(at + 1)?.max(0) as usize);
     }
-    let patience = ctx.patience();
-    look(ctx, args.at(1), |stream, out| {
-        let Some(stream) = stream else {
+    let (mut data, out) = ctx.parts();
+    let (patience, row_patience) = (data.patience, data.patience_with_rows(out));
+    let disposal = data.disposal();
+    data.read(args.at(1), |entry| {
+        let stream = entry.map(Stream::of).transpose()?;
+        let (Some(stream), Some(object)) = (stream, entry.and_then(object_of)) else {
             out.array(0);
             return Ok(());
         };
@@ -41,15 +45,21 @@ fn range(ctx: &mut Context<'_>, backward: bool) -> Outcome {
             out.null_array();
             return Ok(());
         }
-        let (range, most) = (stream.range(start, end), count.unwrap_or(usize::MAX));
-        let most = most.min(patience.enough());
-        let entries: Vec<_> = match backward {
-            true => range.rev().take(most).collect(),
-            false => range.take(most).collect(),
+        // How many there are has to be known first; of all of them, or of few, it is.
+        let most = count.unwrap_or(usize::MAX);
+        let is_whole = start <= stream.first_id() && stream.top_id() <= end;
+        let found = match is_whole {
+            true => most.min(stream.len() as usize),
+            false => stream.range(start, end).take(most.min(patience.enough())).count(),
         };
-        patience.bear(entries.len())?;
-        out.array(entries.len());
-        entries.into_iter().for_each(|(id, entry)| write_entry(out, id, entry));
+        if is_whole {
+            row_patience.bear(found)?
+        } else {
+            patience.bear(found)?
+        }
+        out.array(found);
+        let shown = Shown::Entries { first: start, last: end, backward };
+        Rows { shown, left: 0..found }.answer(object, out, disposal);
         Ok(())
-    })
+    })?
 }

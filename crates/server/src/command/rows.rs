@@ -1,0 +1,203 @@
+//! [`Rows`]: the rows of a large value that a command answers with: the first of them are written at once, the others as the reply is sent.
+//!
+//! ```text
+//!  handler ── header, first rows ──▶ reply ── full? ──▶ a reference to the value, and which rows are left
+//! ```
+//! A large value never changes: what others write meanwhile makes another one. So a reply shows what was there when the command ran, however long its
+//! client takes to read it; and it costs the loop a piece at a time.
+//!
+//! # Invariants
+//! 1. A reply that can stream gets the same bytes, in the end, as one that cannot.
+//! 2. A reply that held a value last hands it to the disposal: no event loop stops for freeing it.
+
+use crate::disposal::Disposal;
+use crate::resp::{Encode, Piece, Reply, Source};
+use crate::value::{Hash, List, Object, SortedSet, Stream, StreamId};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// About what a reply needs beside a string.
+const STRING_BYTES: usize = 6;
+
+/// Which rows of which value, and what of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shown {
+    /// Of a hash as it is at a time.
+    Fields { keys: bool, values: bool, now_ms: u64 },
+    /// Of a set.
+    Members,
+    /// Of a list.
+    Elements,
+    /// Of a sorted set, by rank.
+    Ranks { reverse: bool, with_scores: bool },
+    /// Of a stream, both ids included.
+    Entries { first: StreamId, last: StreamId, backward: bool },
+}
+
+/// Rows that are still to be written.
+pub(crate) struct Rows {
+    pub(crate) shown: Shown,
+    /// Their numbers; of a stream, only how many there are.
+    pub(crate) left: Range<usize>,
+}
+
+impl Rows {
+    /// Answers with them, the header being written.
+    pub(crate) fn answer(mut self, object: &Arc<Object>, out: &mut Reply, disposal: &Disposal) {
+        let (more, begun) = out.begin_rows(|piece| self.write(object, piece));
+        if more {
+            let (object, disposal) = (Some(Arc::clone(object)), disposal.clone());
+            out.stream(Box::new(Held { object, rows: self, disposal }), begun);
+        }
+    }
+
+    /// Writes until the piece is full; whether there is more.
+    fn write(&mut self, object: &Object, piece: &mut Piece<'_>) -> bool {
+        match (object, self.shown) {
+            (Object::Hash(hash), Shown::Fields { keys, values, .. }) => {
+                self.fields(Hash::Large(hash), keys, values, piece);
+            }
+            (Object::TimedHash(hash), Shown::Fields { keys, values, now_ms }) => {
+                self.fields(Hash::Timed(hash, now_ms), keys, values, piece);
+            }
+            (Object::Set(set), Shown::Members) => self.each(piece, |piece, number| {
+                set.row(number).is_none_or(|member| piece.row(|piece| piece.bulk(member)))
+            }),
+            (Object::List(list), Shown::Elements) => self.elements(List::Large(list), piece),
+            (Object::SortedSet(set), Shown::Ranks { reverse, with_scores }) => {
+                self.ranks(SortedSet::Large(set), reverse, with_scores, piece);
+            }
+            (Object::Stream(stream), Shown::Entries { .. }) => self.entries(stream, piece),
+            _ => {
+                debug_assert!(false, "rows of another type");
+                self.left.start = self.left.end;
+            }
+        }
+        !self.left.is_empty()
+    }
+
+    /// About as many bytes as they are in a reply: their part of the value's content, and what goes with each string.
+    fn bytes(&self, object: &Object) -> usize {
+        let (content, rows, strings) = match object {
+            Object::Hash(hash) => (hash.content_bytes(), hash.len(), 2),
+            Object::TimedHash(hash) => (hash.rows().content_bytes(), hash.rows().len(), 2),
+            Object::Set(set) => (set.content_bytes(), set.len(), 1),
+            Object::List(list) => (list.bytes(), list.len(), 1),
+            Object::SortedSet(set) => (set.content_bytes(), SortedSet::Large(set).len(), 1),
+            Object::Stream(stream) => (stream.content_bytes(), stream.len() as usize, 4),
+        };
+        content / rows.max(1) * self.left.len() + self.left.len() * strings * STRING_BYTES
+    }
+
+    /// Writes row by row, by number, as long as `write` writes whole ones.
+    fn each(
+        &mut self,
+        piece: &mut Piece<'_>,
+        mut write: impl FnMut(&mut Piece<'_>, usize) -> bool,
+    ) {
+        while !self.left.is_empty() && piece.has_room() {
+            if write(piece, self.left.start) {
+                self.left.start += 1;
+            }
+        }
+    }
+
+    fn fields(&mut self, hash: Hash<'_>, keys: bool, values: bool, piece: &mut Piece<'_>) {
+        self.each(piece, |piece, number| {
+            // A field that is due has a number, and counts as a row, but is not there.
+            let row = hash.row(number);
+            piece.row(|piece| {
+                let Some((field, value)) = row else { return };
+                if keys {
+                    piece.bulk(field);
+                }
+                if values {
+                    piece.bulk(value);
+                }
+            })
+        });
+    }
+
+    fn elements(&mut self, list: List<'_>, piece: &mut Piece<'_>) {
+        let mut elements = list.iter_from(self.left.start);
+        self.each(piece, |piece, _| {
+            elements.next().is_none_or(|element| piece.row(|piece| piece.bulk(element)))
+        });
+    }
+
+    fn ranks(
+        &mut self,
+        set: SortedSet<'_>,
+        reverse: bool,
+        with_scores: bool,
+        piece: &mut Piece<'_>,
+    ) {
+        let Range { start, end } = self.left;
+        let most = piece.most_rows().min(end - start);
+        let ranks = if reverse { end - most..end } else { start..start + most };
+        let mut written = 0;
+        set.for_each_in(ranks, reverse, |member, score| {
+            if piece.has_room() {
+                let row = |piece: &mut Piece<'_>| {
+                    super::sorted_set::write_entry(piece, member, score, with_scores);
+                };
+                written += usize::from(piece.row(row));
+            }
+        });
+        match reverse {
+            true => self.left.end -= written,
+            false => self.left.start += written,
+        }
+    }
+
+    fn entries(&mut self, stream: &Stream, piece: &mut Piece<'_>) {
+        let Shown::Entries { first, last, backward } = &mut self.shown else { return };
+        let mut range = stream.range(*first, *last);
+        while !self.left.is_empty() && piece.has_room() {
+            let next = if *backward { range.next_back() } else { range.next() };
+            let Some((id, entry)) = next else {
+                debug_assert!(false, "fewer entries than were counted");
+                self.left.start = self.left.end;
+                return;
+            };
+            if !piece.row(|piece| super::stream::write_entry(piece, id, entry)) {
+                return;
+            }
+            self.left.start += 1;
+            match *backward {
+                true => *last = id.previous().unwrap_or(StreamId::ZERO),
+                false => *first = id.next().unwrap_or(StreamId::MAX),
+            }
+        }
+    }
+}
+
+/// A value that a reply holds.
+struct Held {
+    /// There until it is dropped.
+    object: Option<Arc<Object>>,
+    rows: Rows,
+    disposal: Disposal,
+}
+
+impl Source for Held {
+    fn write(&mut self, piece: &mut Piece<'_>) -> bool {
+        let Some(object) = &self.object else { return false };
+        self.rows.write(object, piece)
+    }
+
+    fn rest_bytes(&self) -> usize {
+        self.object.as_ref().map_or(0, |object| self.rows.bytes(object))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // If somebody else lets go meanwhile it is he who frees it, or hands it over.
+        if let Some(object) = self.object.take()
+            && Arc::strong_count(&object) == 1
+        {
+            self.disposal.take(object);
+        }
+    }
+}

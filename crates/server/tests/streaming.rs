@@ -1,0 +1,281 @@
+//! Replies of any size are written as they are sent: the same bytes, of what was there when the command ran, in bounded memory.
+
+mod security;
+
+use security::{Random, ask, clients_of, command, connect, resident_kib, until};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use stillpoint_server::{Running, Server, TestClient};
+
+/// Rows of a value that is certainly large, and of those that are compared with every room.
+const MANY: usize = 3000;
+
+fn send(client: &mut TestClient, line: &str) -> Vec<u8> {
+    let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+    client.run_bytes(&words)
+}
+
+/// One large value of every type; some of their strings are long.
+fn fill(client: &mut TestClient) {
+    let mut random = Random::new(11);
+    for number in 0..MANY {
+        let len = match number % 500 {
+            0 => 20_000,
+            1 => 5_000,
+            2 => 0,
+            _ => random.below(40),
+        };
+        let number = number.to_string();
+        let value = [number.as_bytes(), b":", random.bytes(len).as_slice()].concat();
+        client.run_bytes(&[b"HSET", b"hash", number.as_bytes(), &value]);
+        client.run_bytes(&[b"HSET", b"timed", &value, number.as_bytes()]);
+        client.run_bytes(&[b"SADD", b"set", &value]);
+        client.run_bytes(&[b"RPUSH", b"list", &value]);
+        let score = format!("{number}.5");
+        client.run_bytes(&[b"ZADD", b"zset", score.as_bytes(), &value]);
+        let id = format!("{number}-1");
+        client.run_bytes(&[b"XADD", b"stream", id.as_bytes(), b"field", &value, b"n", b"1"]);
+        if number.len() == 3 {
+            let ms = if number.starts_with('7') { "50" } else { "5000000" };
+            let request: [&[u8]; 6] =
+                [b"HPEXPIRE", b"timed", ms.as_bytes(), b"FIELDS", b"1", &value];
+            client.run_bytes(&request);
+        }
+    }
+    client.advance_ms(100);
+}
+
+const REQUESTS: &[&str] = &[
+    "HGETALL hash",
+    "HKEYS hash",
+    "HVALS hash",
+    "HGETALL timed",
+    "HKEYS timed",
+    "SMEMBERS set",
+    "LRANGE list 0 -1",
+    "LRANGE list 700 -700",
+    "LRANGE list 2999 2999",
+    "LRANGE list 5 2",
+    "ZRANGE zset 0 -1",
+    "ZRANGE zset 0 -1 WITHSCORES",
+    "ZRANGE zset 0 -1 REV",
+    "ZRANGE zset 10 -10 REV WITHSCORES",
+    "ZREVRANGE zset 1 -1 WITHSCORES",
+    "ZRANGEBYSCORE zset 100 (2500 WITHSCORES LIMIT 3 2000",
+    "ZREVRANGEBYSCORE zset +inf -inf WITHSCORES LIMIT 3 2000",
+    "ZRANGE zset - + BYLEX",
+    "ZREVRANGEBYLEX zset + [1",
+    "XRANGE stream - +",
+    "XREVRANGE stream + -",
+    "XRANGE stream - + COUNT 1500",
+    "XRANGE stream 5 2900-0",
+    "XREVRANGE stream 2900 5-1 COUNT 2600",
+    "XRANGE stream 5 2",
+    "HGETALL none",
+    "SMEMBERS hash",
+    "EVAL return(redis.call('hgetall','hash')) 0",
+    "BEGIN",
+    "ZRANGE zset 0 -1 WITHSCORES",
+    "COMMIT",
+    "MULTI",
+    "INCR count",
+    "HGETALL hash",
+    "GET list",
+    "LRANGE list 0 -1",
+    "SMEMBERS set",
+    "DECR count",
+    "EXEC",
+    "CLIENT REPLY SKIP",
+    "HGETALL hash",
+    "CLIENT REPLY OFF",
+    "SMEMBERS set",
+    "CLIENT REPLY ON",
+    "PING",
+];
+
+#[test]
+fn a_reply_in_pieces_is_the_whole_one() {
+    let server = Arc::new(Server::new());
+    let mut whole = TestClient::connect(&server);
+    fill(&mut whole);
+    for hello in ["HELLO 2", "HELLO 3"] {
+        let mut whole = whole.another();
+        send(&mut whole, hello);
+        let expected: Vec<Vec<u8>> = REQUESTS.iter().map(|line| send(&mut whole, line)).collect();
+        assert!(expected[0].len() > 200_000 && expected[3].len() > 200_000);
+        for (bytes, rows) in [(61, 1), (1000, 3), (5_000, 2048), (65_536, 2048)] {
+            let mut pieces = whole.another();
+            pieces.stream_replies(bytes, rows);
+            send(&mut pieces, hello);
+            for (line, expected) in REQUESTS.iter().zip(&expected) {
+                let reply = send(&mut pieces, line);
+                assert!(reply == *expected, "{line} in pieces of {bytes} bytes, {rows} rows");
+            }
+            // All in one breath: the replies keep their order.
+            let pipeline: Vec<u8> = REQUESTS
+                .iter()
+                .flat_map(|line| command(&line.split(' ').map(str::as_bytes).collect::<Vec<_>>()))
+                .collect();
+            assert!(pieces.send(&pipeline) == expected.concat(), "pipeline, {bytes} bytes");
+        }
+    }
+}
+
+/// A server with one loop, whose large values have so many rows of three hundred bytes.
+fn serve(rows: usize, more: &[(&str, &str)]) -> Running {
+    let settings =
+        [&[("port", "0"), ("bind", "127.0.0.1"), ("io-threads", "1"), ("save", "")], more].concat();
+    let server = Running::start(&settings).unwrap();
+    let mut client = connect(server.port());
+    let tail = "x".repeat(300);
+    for first in (0..rows).step_by(500) {
+        let rows: Vec<(String, String)> = (first..rows.min(first + 500))
+            .map(|number| (number.to_string(), format!("{number}{tail}")))
+            .collect();
+        let words = |name: &[&str], row: &dyn Fn(&(String, String)) -> Vec<String>| {
+            let words = name.iter().map(|word| (*word).to_owned()).chain(rows.iter().flat_map(row));
+            words.collect::<Vec<String>>()
+        };
+        for request in [
+            words(&["HSET", "hash"], &|(name, value)| vec![name.clone(), value.clone()]),
+            words(&["RPUSH", "list"], &|(_, value)| vec![value.clone()]),
+            words(&["SADD", "set"], &|(_, value)| vec![value.clone()]),
+            words(&["ZADD", "zset"], &|(name, value)| vec![name.clone(), value.clone()]),
+        ] {
+            let request: Vec<&[u8]> = request.iter().map(String::as_bytes).collect();
+            ask(&mut client, &request);
+        }
+    }
+    server
+}
+
+/// Reads so many bytes.
+fn read(client: &mut TcpStream, bytes: usize) -> Vec<u8> {
+    let mut read = vec![0; bytes];
+    client.read_exact(&mut read).unwrap();
+    read
+}
+
+fn figure(client: &mut TcpStream, section: &[u8], name: &str) -> u64 {
+    let info = String::from_utf8(ask(client, &[b"INFO", section])).unwrap();
+    let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.unwrap().trim().parse().unwrap()
+}
+
+const REPLIES: [(&str, &str); 4] = [
+    ("HGETALL hash", "*80000\r\n"),
+    ("LRANGE list 0 -1", "*40000\r\n"),
+    ("SMEMBERS set", "*40000\r\n"),
+    ("ZRANGE zset 0 -1", "*40000\r\n"),
+];
+
+fn say(client: &mut TcpStream, line: &str) {
+    let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+    client.write_all(&command(&words)).unwrap();
+}
+
+#[test]
+fn many_slow_readers_cost_a_piece_each() {
+    let server = serve(40_000, &[]);
+    let before = resident_kib();
+    let readers: Vec<TcpStream> = (0..200)
+        .map(|number| {
+            let (request, header) = REPLIES[number % 4];
+            let mut reader = connect(server.port());
+            say(&mut reader, request);
+            assert_eq!(read(&mut reader, header.len()), header.as_bytes());
+            reader
+        })
+        .collect();
+    // They have what their sockets take; the next piece of each waits, and what the allocator and the loop keep.
+    let mut client = connect(server.port());
+    let list = String::from_utf8(ask(&mut client, &[b"CLIENT", b"LIST"])).unwrap();
+    let held = list.lines().filter_map(|line| {
+        line.split(' ').find_map(|part| part.strip_prefix("omem=")?.parse::<usize>().ok())
+    });
+    let (count, most) = held.fold((0, 0), |(count, most), bytes| (count + 1, most.max(bytes)));
+    assert_eq!(count, 201);
+    assert!(most < 200_000, "{most} bytes held for one client");
+    let grown = resident_kib().saturating_sub(before);
+    println!("200 readers of 12 MB: {grown} KiB more");
+    assert!(grown < 80 * 1024, "{grown} KiB more");
+    drop(readers);
+    until(|| clients_of(server.port()) == 2);
+    drop(client);
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_reply_shows_what_was_there_whatever_becomes_of_the_value() {
+    let server = serve(40_000, &[]);
+    let mut other = connect(server.port());
+    let mut run =
+        |line: &str| ask(&mut other, &line.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+    let expected = run("HGETALL hash");
+    run("COPY hash kept");
+    for change in ["HSET hash 5 changed", "SET hash string", "DEL hash", "FLUSHALL"] {
+        assert_eq!(run("COPY kept hash REPLACE"), b":1\r\n");
+        let mut reader = connect(server.port());
+        say(&mut reader, "HGETALL hash");
+        let mut reply = read(&mut reader, 1000);
+        assert_ne!(run(change)[0], b'-', "{change}");
+        reply.extend(read(&mut reader, expected.len() - 1000));
+        assert!(reply == expected, "{change}");
+        assert_eq!(ask(&mut reader, &[b"PING"]), b"+PONG\r\n");
+    }
+    drop(other);
+    server.stop().unwrap();
+}
+
+#[test]
+fn who_leaves_in_the_midst_of_a_reply_lets_go_of_the_value() {
+    let server = serve(40_000, &[]);
+    let mut other = connect(server.port());
+    let mut readers: Vec<TcpStream> = (0..3).map(|_| connect(server.port())).collect();
+    for reader in &mut readers {
+        say(reader, "HGETALL hash");
+        assert_eq!(read(reader, 8), b"*80000\r\n");
+    }
+    assert_eq!(ask(&mut other, &[b"DEL", b"hash"]), b":1\r\n");
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert_eq!(figure(&mut other, b"memory", "lazyfree_pending_objects"), 1);
+    readers.pop();
+    readers.pop();
+    until(|| clients_of(server.port()) == 3);
+    assert_eq!(figure(&mut other, b"memory", "lazyfree_pending_objects"), 1);
+    drop(readers);
+    until(|| {
+        // The store gives up what was removed with what is removed after it.
+        for _ in 0..100 {
+            ask(&mut other, &[b"SET", b"s", b"x"]);
+        }
+        figure(&mut other, b"memory", "lazyfree_pending_objects") == 0
+    });
+    drop(other);
+    server.stop().unwrap();
+}
+
+#[test]
+fn an_output_limit_counts_what_is_held_and_not_what_is_shared() {
+    let limits = [("client-output-buffer-limit", "normal 1mb 0 0")];
+    let server = serve(40_000, &limits);
+    let mut client = connect(server.port());
+    // Twelve times the limit, a piece at a time.
+    let reply = ask(&mut client, &[b"HGETALL", b"hash"]);
+    assert!(reply.len() > 11_000_000, "{}", reply.len());
+    // What will be sent counts as the size of the reply all the same.
+    ask(&mut client, &[b"CONFIG", b"SET", b"commandlog-reply-larger-than", b"5000000"]);
+    let reply = ask(&mut client, &[b"LRANGE", b"list", b"0", b"-1"]);
+    let log = ask(&mut client, &[b"COMMANDLOG", b"GET", b"-1", b"large-reply"]);
+    let log = String::from_utf8(log).unwrap();
+    let figure: usize = log.lines().nth(4).unwrap()[1..].parse().unwrap();
+    assert!(figure.abs_diff(reply.len()) < reply.len() / 10, "{figure} for {}", reply.len());
+    // Strings are copied: what nobody reads of them ends the client.
+    assert_eq!(ask(&mut client, &[b"SET", b"s", &[b'x'; 100_000]]), b"+OK\r\n");
+    let gets: Vec<u8> = (0..400).flat_map(|_| command(&[b"GET", b"s"])).collect();
+    client.write_all(&gets).unwrap();
+    until(|| clients_of(server.port()) == 1);
+    drop(client);
+    server.stop().unwrap();
+}
