@@ -9,11 +9,13 @@
 //! `RUSTFLAGS="--cfg stillpoint_shuttle" cargo test -p stillpoint-structures --test shuttle_channel --target-dir target/shuttle`
 #![cfg(stillpoint_shuttle)]
 
+mod counting;
 mod must_fail;
 
+use counting::leased;
 use must_fail::must_fail;
 use shuttle::thread;
-use stillpoint_reclaim::{Collector, Heap};
+use stillpoint_reclaim::Heap;
 use stillpoint_structures::channel::{self, Receiver, RecvError, Select, Sender, TryRecvError};
 use stillpoint_structures::channel::{TrySendError, weakened};
 use stillpoint_structures::{SegmentQueue, Weakened};
@@ -21,11 +23,6 @@ use stillpoint_testkit::linearizability::{
     Channel, ChannelEvent, PoolEvent, Queue, ReceiveOutcome, SendOutcome,
 };
 use stillpoint_testkit::{DropCounter, Play};
-
-/// A collector that has something to do in so short a play.
-fn leased() -> Collector {
-    Collector::builder().lease_ticks(0).batch_len(2).build()
-}
 
 fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     channel::unbounded_with(leased(), Heap)

@@ -3,31 +3,26 @@
 //! `RUSTFLAGS="--cfg stillpoint_shuttle" cargo test -p stillpoint-structures --test shuttle_containers --target-dir target/shuttle`
 #![cfg(stillpoint_shuttle)]
 
-use stillpoint_reclaim::{Collector, ebr::Ebr};
+mod counting;
+
+use counting::{Counting, leased};
+use stillpoint_reclaim::ebr::Ebr;
 use stillpoint_structures::{ArrayQueue, List, OrderedMap, Queue, SegmentQueue, Slot, Stack};
 use stillpoint_testkit::linearizability::{
     Channel, ChannelEvent, MapEvent, OrderedMapEvent, PoolEvent, ReceiveOutcome, Register,
     RegisterEvent, SendOutcome, Set, SetEvent, Specification,
 };
-use stillpoint_testkit::{Counted, DropCounter, Play, Random, linearizability};
-
-/// A structure, and the counter of what it holds.
-struct Counting<C>(C, DropCounter);
-
-/// A collector that has something to do in so short a play.
-fn leased() -> Collector {
-    Collector::builder().lease_ticks(0).batch_len(2).build()
-}
+use stillpoint_testkit::{Counted, Play, Random, linearizability};
 
 /// Values of one execution must differ: the random number says where one comes from.
 fn push_or_pop<C>(
     push: fn(&C, Counted<u64>),
     pop: fn(&C) -> Option<Counted<u64>>,
 ) -> impl Fn(&Counting<C>, &mut Random, &mut linearizability::Log<PoolEvent<u64>>) {
-    move |Counting(container, counter), random, log| {
+    move |container, random, log| {
         if random.percent(55) {
             let value = random.next_u64();
-            let counted = counter.make(value);
+            let counted = container.counter.make(value);
             log.call_then(|| push(container, counted), |()| PoolEvent::Push(value));
         } else {
             log.call(|| PoolEvent::Pop(pop(container).map(|value| *value)));
@@ -50,7 +45,7 @@ fn play<C: Send + Sync + 'static>(
     push: fn(&C, Counted<u64>),
     pop: fn(&C) -> Option<Counted<u64>>,
 ) {
-    let make = move || Counting(make(), DropCounter::new());
+    let make = move || Counting::new(make());
     Play::default().check(specification, make, push_or_pop(push, pop));
 }
 

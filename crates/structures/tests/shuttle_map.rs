@@ -9,51 +9,33 @@
 //! `RUSTFLAGS="--cfg stillpoint_shuttle" cargo test -p stillpoint-structures --test shuttle_map --target-dir target/shuttle`
 #![cfg(stillpoint_shuttle)]
 
+mod counting;
 mod must_fail;
 
+use counting::{Counting, leased};
 use must_fail::must_fail;
+use stillpoint_reclaim::Scheme;
 use stillpoint_reclaim::ebr::Ebr;
 use stillpoint_reclaim::hp::Hazard;
-use stillpoint_reclaim::{Collector, Scheme};
 use stillpoint_structures::HashMap;
 use stillpoint_structures::map::{Compute, DefaultHasher, Mutation, Operation};
 use stillpoint_testkit::linearizability::{Map, MapEvent, Set, SetEvent};
-use stillpoint_testkit::{Counted, DropCounter, Play};
+use stillpoint_testkit::{Counted, Play};
 
 type Numbers<S> = HashMap<u64, Counted<u64>, DefaultHasher, S>;
-
-/// A collector that has something to do in so short a play.
-fn leased() -> Collector {
-    Collector::builder().lease_ticks(0).batch_len(2).build()
-}
-
-/// Every value made is dropped by the end of a play.
-struct Counting<S: Scheme>(Option<Numbers<S>>, DropCounter);
-
-impl<S: Scheme> Drop for Counting<S> {
-    fn drop(&mut self) {
-        let scheme = self.0.take().map(|map| map.scheme().clone());
-        drop(scheme);
-        if !std::thread::panicking() {
-            self.1.assert_none_left();
-        }
-    }
-}
 
 /// Keys of a play: more than a bin's slots.
 const KEYS: u64 = 5;
 
 /// All operations by value, of any scheme without protection per pointer.
 fn play<S: Scheme>(scheme: fn() -> S, mutation: Mutation) {
-    let make = move || {
-        Counting(Some(HashMap::with_scheme(scheme()).weakened(mutation)), DropCounter::new())
-    };
+    let make = move || Counting::new(Numbers::with_scheme(scheme()).weakened(mutation));
     Play { executions: 600, ..Play::default() }.check(
         Map::default(),
         make,
-        |Counting(map, counter), random, log| {
+        |structure, random, log| {
             let (key, value) = (random.below(KEYS), random.next_u64());
-            let map = map.as_ref().expect("there until the end").pin();
+            let (map, counter) = (structure.pin(), &structure.counter);
             let counted = counter.make(value);
             let plain = |value: Option<&Counted<u64>>| value.map(|value| **value);
             log.call(|| match random.below(10) {
@@ -91,19 +73,15 @@ fn map_by_epochs() {
 
 #[test]
 fn set_by_hazard_pointers() {
-    let make = || Counting(Some(HashMap::with_scheme(Hazard::new())), DropCounter::new());
-    Play { executions: 600, ..Play::default() }.check(
-        Set::default(),
-        make,
-        |Counting(map, counter), random, log| {
-            let (key, map) = (random.below(KEYS), map.as_ref().expect("there until the end"));
-            match random.below(5) {
-                0 => log.call(|| SetEvent::Contains(key, map.has(&key))),
-                1..=3 => log.call(|| SetEvent::Insert(key, !map.set(key, counter.make(0)))),
-                _ => log.call(|| SetEvent::Remove(key, map.unset(&key))),
-            };
-        },
-    );
+    let make = || Counting::new(Numbers::with_scheme(Hazard::new()));
+    Play { executions: 600, ..Play::default() }.check(Set::default(), make, |map, random, log| {
+        let key = random.below(KEYS);
+        match random.below(5) {
+            0 => log.call(|| SetEvent::Contains(key, map.has(&key))),
+            1..=3 => log.call(|| SetEvent::Insert(key, !map.set(key, map.counter.make(0)))),
+            _ => log.call(|| SetEvent::Remove(key, map.unset(&key))),
+        };
+    });
 }
 
 #[test]

@@ -9,43 +9,28 @@
 //! `RUSTFLAGS="--cfg stillpoint_shuttle" cargo test -p stillpoint-structures --test shuttle_ordered --target-dir target/shuttle`
 #![cfg(stillpoint_shuttle)]
 
+mod counting;
 mod must_fail;
 
+use counting::{Counting, leased};
 use must_fail::must_fail;
+use stillpoint_reclaim::Scheme;
 use stillpoint_reclaim::ebr::Ebr;
-use stillpoint_reclaim::{Collector, Scheme};
 use stillpoint_structures::OrderedMap;
 use stillpoint_structures::ordered::{Compute, Mutation, Operation};
 use stillpoint_testkit::linearizability::{Map, MapEvent};
-use stillpoint_testkit::{Counted, DropCounter, Play};
+use stillpoint_testkit::{Counted, Play};
 
 type Numbers<S> = OrderedMap<u64, Counted<u64>, S>;
 
-/// A collector that has something to do in so short a play.
-fn leased() -> Collector {
-    Collector::builder().lease_ticks(0).batch_len(2).build()
-}
-
-/// Every value made is dropped by the end of a play, and the keys are in order there.
-struct Counting<S: Scheme>(Option<Numbers<S>>, DropCounter);
-
-impl<S: Scheme> Drop for Counting<S> {
-    fn drop(&mut self) {
-        let Some(map) = self.0.take() else { return };
-        if !std::thread::panicking() {
-            let pinned = map.pin();
-            let keys: Vec<_> = pinned.iter().map(|(key, _)| *key).collect();
-            let backward: Vec<_> = pinned.iter().rev().map(|(key, _)| *key).collect();
-            assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "not in order: {keys:?}");
-            assert!(backward.iter().rev().eq(&keys), "not the same backwards: {backward:?}");
-            assert_eq!(pinned.len(), keys.len(), "not the same count");
-        }
-        let scheme = map.scheme().clone();
-        drop((map, scheme));
-        if !std::thread::panicking() {
-            self.1.assert_none_left();
-        }
-    }
+/// The keys are in order, from both ends, and as many as are said.
+fn check<S: Scheme>(map: &Numbers<S>) {
+    let map = map.pin();
+    let keys: Vec<_> = map.keys().copied().collect();
+    let backward: Vec<_> = map.keys().rev().copied().collect();
+    assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "not in order: {keys:?}");
+    assert!(backward.iter().rev().eq(&keys), "not the same backwards: {backward:?}");
+    assert_eq!(map.len(), keys.len(), "not the same count");
 }
 
 /// Keys of a play: those of three leaves.
@@ -53,10 +38,10 @@ const KEYS: u64 = 8;
 
 /// All operations on one key, and walks, which are checked for their order only.
 fn call<S: Scheme>(
-    Counting(map, counter): &Counting<S>,
+    structure: &Counting<Numbers<S>>,
     (kind, key, value): (u64, u64, u64),
 ) -> MapEvent<u64, u64> {
-    let map = map.as_ref().expect("there until the end").pin();
+    let (map, counter) = (structure.pin(), &structure.counter);
     let counted = counter.make(value);
     let plain = |value: Option<&Counted<u64>>| value.map(|value| **value);
     match kind {
@@ -84,9 +69,7 @@ fn call<S: Scheme>(
 }
 
 fn play<S: Scheme>(scheme: fn() -> S, mutation: Mutation) {
-    let make = move || {
-        Counting(Some(OrderedMap::with_scheme(scheme()).weakened(mutation)), DropCounter::new())
-    };
+    let make = move || Counting::checked(Numbers::with_scheme(scheme()).weakened(mutation), check);
     Play { executions: 600, ..Play::default() }.check(
         Map::default(),
         make,

@@ -1,10 +1,15 @@
-//! Leased epochs: [`Leased`], with the longest lease that is the default, or (not `CAPPED`) without one.
+//! Leased epochs: [`Leased`], with the longest lease that is the default, or (not `CAPPED`) without one. Its stack is the one that is published.
 
 use super::scheme::{Payload, Scheme, StackScheme};
 use std::sync::atomic::Ordering;
-use stillpoint_reclaim::{Atomic, Collector, Guard, Owned, Shared};
+use stillpoint_reclaim::{Atomic, Collector, Guard, Owned};
+use stillpoint_structures::Stack;
 
 pub(crate) struct Leased<const CAPPED: bool>(Collector);
+
+fn collector(capped: bool) -> Collector {
+    if capped { Collector::new() } else { Collector::builder().max_lease_ticks(None).build() }
+}
 
 impl<P: Payload, const CAPPED: bool> Scheme<P> for Leased<CAPPED> {
     type Slot = Atomic<P>;
@@ -12,11 +17,7 @@ impl<P: Payload, const CAPPED: bool> Scheme<P> for Leased<CAPPED> {
     type Guard<'l> = Guard<'static>;
 
     fn new() -> Self {
-        Leased(if CAPPED {
-            Collector::new()
-        } else {
-            Collector::builder().max_lease_ticks(None).build()
-        })
+        Leased(collector(CAPPED))
     }
     fn slot(&'static self, payload: P) -> Atomic<P> {
         Atomic::new(Owned::new(&self.0.pin(), payload))
@@ -45,64 +46,20 @@ impl<P: Payload, const CAPPED: bool> Scheme<P> for Leased<CAPPED> {
     }
 }
 
-pub(crate) struct Node {
-    value: u64,
-    next: Atomic<Node>,
-}
-
-pub(crate) struct Stack {
-    collector: Collector,
-    head: Atomic<Node>,
-}
-
 impl<const CAPPED: bool> StackScheme for Leased<CAPPED> {
-    type Stack = Stack;
+    type Stack = Stack<u64>;
     type StackLocal = ();
 
-    fn stack() -> Stack {
-        Stack { collector: Collector::new(), head: Atomic::null() }
+    fn stack() -> Stack<u64> {
+        Stack::with_scheme(collector(CAPPED))
     }
     fn stack_local() {}
     #[inline]
-    fn push(stack: &'static Stack, (): &mut (), value: u64) {
-        push(&stack.head, &mut stack.collector.pin(), value);
+    fn push(stack: &'static Stack<u64>, (): &mut (), value: u64) {
+        stack.push(value);
     }
     #[inline]
-    fn pop(stack: &'static Stack, (): &mut ()) -> Option<u64> {
-        pop(&stack.head, &mut stack.collector.pin())
+    fn pop(stack: &'static Stack<u64>, (): &mut ()) -> Option<u64> {
+        stack.pop()
     }
-}
-
-#[inline(always)]
-fn push(head: &Atomic<Node>, guard: &mut Guard<'_>, value: u64) {
-    let mut new = Some(Owned::new(guard, Node { value, next: Atomic::null() }));
-    guard.complete(|guard| {
-        loop {
-            let top = guard.protect(head)?;
-            let node = new.take().expect("given back below");
-            node.next.store(top, Ordering::Relaxed);
-            match head.compare_exchange_owned(top, node, guard) {
-                Ok(_) => return Ok(()),
-                Err(refused) => new = Some(refused.new),
-            }
-        }
-    });
-}
-
-#[inline(always)]
-fn pop(head: &Atomic<Node>, guard: &mut Guard<'_>) -> Option<u64> {
-    guard.complete(|guard| {
-        loop {
-            let top = guard.protect(head)?;
-            // SAFETY: protected just now.
-            let Some(node) = (unsafe { top.as_ref() }) else { return Ok(None) };
-            let next = guard.follow(&node.next)?;
-            if head.compare_exchange(top, Shared::clone(&next)).is_ok() {
-                let value = node.value;
-                // SAFETY: unlinked by us alone.
-                unsafe { top.retire(guard) };
-                return Ok(Some(value));
-            }
-        }
-    })
 }
