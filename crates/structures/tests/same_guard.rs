@@ -1,7 +1,8 @@
 //! Keys and values run code of their own in the midst of an operation (`Eq`, `Ord`), and that code may use the very guard under which the
 //! operation runs. With it a lease is renewed, which ends the traversals under it: what they would load next may be reclaimed already.
 //!
-//! In each test another thread changes the structure meanwhile so that the operation's next step would lead to reclaimed memory.
+//! In each test another thread changes the structure meanwhile so that the operation's next step would lead to reclaimed memory. (The ordered map tests each
+//! node that it has loaded from once more, after the load; without that its tests here end in freed memory.)
 #![cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
 
 use std::alloc::Layout;
@@ -12,7 +13,7 @@ use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::thread;
 use stillpoint_reclaim::{AllocError, Collector, Guard, NodeAlloc};
-use stillpoint_structures::{HashMap, List};
+use stillpoint_structures::{HashMap, List, OrderedMap};
 
 /// What the next comparison with the key of that number does first.
 type Hook = (u64, Box<dyn FnOnce()>);
@@ -26,7 +27,7 @@ fn on_comparison_with(number: u64, hook: impl FnOnce() + 'static) {
 }
 
 /// A key that runs the hook when it is compared. Its hash is its number's tens.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Key(u64);
 
 impl Key {
@@ -220,4 +221,86 @@ fn a_map_is_changed_while_a_key_renews_the_guard() {
     grow_behind_10(map, collector, guard);
     assert_eq!(map.insert(Key(12), (), guard), Ok(None));
     assert!(map.has(&Key(12)));
+}
+
+type Ordered = OrderedMap<Key, u64, Collector, Arena>;
+
+/// The keys that are there but for a while.
+fn tens() -> impl Iterator<Item = u64> {
+    (0..90).step_by(10)
+}
+
+/// Does `step` under the guard; at the first comparison with each of the keys in its turn, every node on the way to it is replaced by others, made
+/// after the lease, and those too; all that went is reclaimed, and the lease renewed.
+fn while_all_nodes_go(step: fn(&'static Ordered, &'static Guard<'static>)) {
+    for at in tens() {
+        let (collector, guard) = hasty();
+        let map = OrderedMap::with_all(collector.clone(), Arena).with_fanout(3);
+        let map: &Ordered = for_ever(map);
+        tens().for_each(|key| assert!(!map.set(Key(key), key)));
+        on_comparison_with(at, move || {
+            elsewhere(collector, || {
+                let (put, take) =
+                    (|key| _ = map.set(Key(key), key), |key| _ = map.unset(&Key(key)));
+                // Leaves are copied, and the nodes above them lead to the copies; then those nodes go, and the copies.
+                for key in tens().chain(tens()).chain(tens()) {
+                    put(key + 2);
+                    take(key);
+                    put(key);
+                    take(key + 2);
+                }
+                tens().for_each(take);
+                (100..130).for_each(put);
+                tens().for_each(put);
+                (100..130).for_each(take);
+            });
+            assert!(map.get(&Key(1), guard).is_ok());
+        });
+        step(map, guard);
+        assert!(HOOK.take().is_none(), "nothing was compared with {at}");
+        assert_eq!(
+            map.pin().len(),
+            map.pin().iter().filter(|(key, value)| key.0 == **value).count()
+        );
+    }
+}
+
+#[test]
+fn an_ordered_map_is_read_while_a_key_renews_the_guard() {
+    while_all_nodes_go(|map, guard| {
+        for key in tens() {
+            // It was taken out for a while.
+            assert!([Ok(Some(&key)), Ok(None)].contains(&map.get(&Key(key), guard)));
+        }
+    });
+}
+
+#[test]
+fn an_ordered_map_is_walked_while_a_key_renews_the_guard() {
+    while_all_nodes_go(|map, guard| {
+        let forward: Vec<u64> =
+            map.range(Key(0)..Key(85), guard).map(|entry| *entry.unwrap().1).collect();
+        let backward: Vec<u64> =
+            map.range(..=Key(80), guard).rev().map(|entry| *entry.unwrap().1).collect();
+        assert!(forward.is_sorted_by(|a, b| a < b) && backward.is_sorted_by(|a, b| a > b));
+        assert!(
+            forward.iter().chain(&backward).all(|key| key % 10 == 0),
+            "{forward:?} {backward:?}"
+        );
+    });
+}
+
+#[test]
+fn an_ordered_map_is_changed_while_a_key_renews_the_guard() {
+    while_all_nodes_go(|map, guard| {
+        for key in tens() {
+            assert_eq!(map.insert(Key(key + 1), key + 1, guard), Ok(None));
+            let old = map.insert(Key(key), key, guard).unwrap();
+            assert!([Some(&key), None].contains(&old));
+            assert!(map.remove(&Key(key), guard).unwrap().is_some());
+        }
+        for key in tens() {
+            assert_eq!(map.remove(&Key(key + 1), guard), Ok(Some((&Key(key + 1), &(key + 1)))));
+        }
+    });
 }
