@@ -11,7 +11,7 @@
 //! | operation | progress |
 //! |---|---|
 //! | `try_send`, `try_recv` | that of the buffer (lock-free when unbounded); waking a sleeper takes a short lock |
-//! | `send`, `recv`, `send_timeout`, `recv_timeout`, iteration, [`Select::wait`] | blocking while full or empty |
+//! | `send`, `recv`, their `…_timeout` and `…_deadline` forms, iteration, [`Select::wait`] | blocking while full or empty |
 //! | `send_async`, `recv_async`, [`Select::wait_async`] | futures for any executor, cancel-safe |
 //!
 //! # Disconnection

@@ -105,6 +105,7 @@ fn a_full_channel_refuses_or_waits() {
     assert!(sender.is_full());
     assert_eq!(sender.try_send(3), Err(TrySendError::Full(3)));
     assert_eq!(sender.send_timeout(3, SOON), Err(SendTimeoutError::Timeout(3)));
+    assert_eq!(sender.send_deadline(3, Instant::now() + SOON), Err(SendTimeoutError::Timeout(3)));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(SOON);
@@ -129,6 +130,13 @@ fn an_empty_channel_waits_until_the_timeout_or_the_value() {
             assert_eq!(receiver.recv_timeout(NEVER), Ok(7));
         });
         assert_eq!(receiver.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
+        let deadline = Instant::now() + SOON;
+        assert_eq!(receiver.recv_deadline(deadline), Err(RecvTimeoutError::Timeout));
+        assert!(Instant::now() >= deadline);
+        let select = Select::new().recv(&receiver, |value| value.is_ok());
+        assert_eq!(select.wait_deadline(deadline), None);
+        sender.send(8).unwrap();
+        assert_eq!(receiver.recv_deadline(deadline), Ok(8));
     }
 }
 

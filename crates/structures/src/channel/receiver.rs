@@ -5,6 +5,7 @@ use super::end::end;
 use super::error::{RecvError, RecvTimeoutError, TryRecvError};
 use super::future::RecvFuture;
 use std::fmt;
+use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
 use stillpoint_primitive::sync::Arc;
 use stillpoint_reclaim::{Collector, Heap, NodeAlloc, Scheme};
@@ -53,11 +54,29 @@ impl<T, S: Scheme, A: NodeAlloc> Receiver<T, S, A> {
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        // A timeout beyond the clock's range is none.
+        self.recv_until(|| Instant::now().checked_add(timeout))
+    }
+
+    /// As [`recv`](Receiver::recv), until `deadline` at the latest.
+    ///
+    /// # Progress
+    /// Blocking.
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError`].
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.recv_until(|| Some(deadline))
+    }
+
+    fn recv_until(
+        &self,
+        deadline: impl FnOnce() -> Option<Instant>,
+    ) -> Result<T, RecvTimeoutError> {
         match self.core.try_recv() {
             Ok(value) => Ok(value),
             Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-            // A timeout beyond the clock's range is none.
-            Err(TryRecvError::Empty) => self.wait(Instant::now().checked_add(timeout)),
+            Err(TryRecvError::Empty) => self.wait(deadline()),
         }
     }
 
@@ -125,6 +144,9 @@ pub struct TryIter<'r, T, S: Scheme, A: NodeAlloc> {
     receiver: &'r Receiver<T, S, A>,
 }
 
+/// A channel that has ended stays so.
+impl<T, S: Scheme, A: NodeAlloc> FusedIterator for Iter<'_, T, S, A> {}
+
 impl<T, S: Scheme, A: NodeAlloc> Iterator for TryIter<'_, T, S, A> {
     type Item = T;
     fn next(&mut self) -> Option<T> {
@@ -144,6 +166,8 @@ impl<T, S: Scheme, A: NodeAlloc> Iterator for IntoIter<T, S, A> {
         self.receiver.recv().ok()
     }
 }
+
+impl<T, S: Scheme, A: NodeAlloc> FusedIterator for IntoIter<T, S, A> {}
 
 impl<'r, T, S: Scheme, A: NodeAlloc> IntoIterator for &'r Receiver<T, S, A> {
     type Item = T;

@@ -148,6 +148,17 @@ impl<'c, R: 'c> Select<'c, R> {
         self.wait_until(Instant::now().checked_add(timeout))
     }
 
+    /// Waits for the first arm until `deadline` at the latest.
+    ///
+    /// # Progress
+    /// Blocking.
+    ///
+    /// # Panics
+    /// Without an arm.
+    pub fn wait_deadline(self, deadline: Instant) -> Option<R> {
+        self.wait_until(Some(deadline))
+    }
+
     /// Waits for the first arm in a task. Dropped before it is ready, no arm has happened.
     ///
     /// # Panics

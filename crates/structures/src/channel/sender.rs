@@ -55,11 +55,30 @@ impl<T, S: Scheme, A: NodeAlloc> Sender<T, S, A> {
     /// # Errors
     /// [`SendTimeoutError`].
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
+        // A timeout beyond the clock's range is none.
+        self.send_until(value, || Instant::now().checked_add(timeout))
+    }
+
+    /// As [`send`](Sender::send), until `deadline` at the latest.
+    ///
+    /// # Progress
+    /// Blocking.
+    ///
+    /// # Errors
+    /// [`SendTimeoutError`].
+    pub fn send_deadline(&self, value: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
+        self.send_until(value, || Some(deadline))
+    }
+
+    fn send_until(
+        &self,
+        value: T,
+        deadline: impl FnOnce() -> Option<Instant>,
+    ) -> Result<(), SendTimeoutError<T>> {
         match self.core.try_send(value) {
             Ok(()) => Ok(()),
             Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
-            // A timeout beyond the clock's range is none.
-            Err(TrySendError::Full(value)) => self.wait(value, Instant::now().checked_add(timeout)),
+            Err(TrySendError::Full(value)) => self.wait(value, deadline()),
         }
     }
 
