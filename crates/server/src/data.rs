@@ -29,7 +29,7 @@ use crate::env::Server;
 use crate::event::{Effect, class};
 use crate::resp::Reply;
 use crate::stats::LoopStats;
-use crate::value::{Object, steps_through};
+use crate::value::{LONG_STRING, Object, put_string, steps_through};
 use stillpoint_store::{
     At, Draft, Entry, Snapshot, SnapshotExpired, Store, Transaction, VersionStamp, WriteError,
 };
@@ -258,7 +258,7 @@ impl<'c> Data<'c> {
         result
     }
 
-    /// Sets a key whatever it was.
+    /// Sets a key to a string whatever it was.
     #[inline]
     pub(crate) fn set(
         &mut self,
@@ -268,7 +268,14 @@ impl<'c> Data<'c> {
         expire_at_ms: Option<u64>,
     ) -> Result<(), CommandError> {
         if self.events & (class::NEW | class::EXPIRED | class::TRACKED) != 0 {
-            return self.update_watched(key, |_, draft| draft.put(kind, &[value], expire_at_ms));
+            return self.update_watched(key, |_, draft| {
+                put_string(draft, kind, &[value], expire_at_ms);
+            });
+        }
+        if value.len() >= LONG_STRING {
+            return self.update_plainly(key, |_, draft| {
+                put_string(draft, kind, &[value], expire_at_ms);
+            });
         }
         let at = self.at();
         let result = match &mut self.state.mode {

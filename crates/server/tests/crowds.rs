@@ -139,8 +139,9 @@ fn output_that_nobody_reads_ends_the_connection_at_its_class_limits() {
     assert!(began.elapsed() >= std::time::Duration::from_secs(1));
     drop(subscriber);
     let mut greedy = connect(port);
-    assert_eq!(ask(&mut greedy, &[b"SET", b"big", &vec![b'b'; 1 << 20]]), b"+OK\r\n");
-    let requests: Vec<u8> = (0..64).flat_map(|_| command(&[b"GET", b"big"])).collect();
+    // A longer one would be written as it is sent.
+    assert_eq!(ask(&mut greedy, &[b"SET", b"big", &vec![b'b'; 200 << 10]]), b"+OK\r\n");
+    let requests: Vec<u8> = (0..320).flat_map(|_| command(&[b"GET", b"big"])).collect();
     let _sent = greedy.write_all(&requests);
     until(|| clients_of(port) == 2);
     let info = ask(&mut publisher, &[b"INFO", b"stats"]);

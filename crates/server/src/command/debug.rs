@@ -7,7 +7,9 @@ use super::{CommandError, Context, Outcome};
 use crate::data::Item;
 use crate::resp::{Protocol, strict_integer};
 use crate::saving;
-use crate::value::{Hash as HashView, List, Set, SortedSet, Stream, encoding_name, glob_matches};
+use crate::value::{
+    Hash as HashView, List, Set, SortedSet, Stream, bytes_of, encoding_name, glob_matches,
+};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 use stillpoint_store::At;
@@ -173,7 +175,7 @@ fn object(ctx: &mut Context<'_>) -> Outcome {
 
 /// Bytes of a key's content, as far as it is bytes.
 pub(crate) fn content_bytes(entry: Item<'_>) -> usize {
-    if let Some(bytes) = entry.bytes() {
+    if let Some(bytes) = bytes_of(entry.value()) {
         return bytes.len();
     }
     let mut sum = 0;
@@ -210,7 +212,7 @@ fn fingerprint(entry: Item<'_>) -> u64 {
     } else if let Ok(set) = SortedSet::of(entry) {
         set.for_each(|member, score| sum ^= of(&|h| (member, score.to_bits()).hash(h)));
     } else {
-        sum ^= of(&|h| entry.bytes().hash(h));
+        sum ^= of(&|h| bytes_of(entry.value()).hash(h));
     }
     sum
 }

@@ -11,7 +11,7 @@ use super::{CommandError, Context, Outcome, by_id};
 use crate::data::{Moment, as_of};
 use crate::resp::{Args, Reply, strict_integer};
 use crate::session::admit;
-use crate::value::{Object, type_of_kind};
+use crate::value::{Object, bytes_of, type_of_kind};
 use stillpoint_store::{HistoryError, PastVersion};
 
 pub(crate) static ROWS: &[Command] = &[
@@ -153,7 +153,7 @@ fn write(version: &PastVersion<Object>, out: &mut Reply) {
         None => "none",
     };
     out.bulk(name.as_bytes());
-    match version.bytes() {
+    match version.value().and_then(bytes_of) {
         Some(bytes) if name == "string" => out.bulk(bytes),
         _ => out.null(),
     }

@@ -10,9 +10,13 @@
 //! 1. A reply that can stream gets the same bytes, in the end, as one that cannot.
 //! 2. A reply that held a value last hands it to the disposal: no event loop stops for freeing it.
 
+use super::Outcome;
+use crate::data::Item;
 use crate::disposal::Disposal;
 use crate::resp::{Encode, Piece, Reply, Source};
-use crate::value::{Hash, List, Object, SortedSet, Stream, StreamId};
+use crate::value::{
+    Hash, LONG_STRING, List, Object, SortedSet, Stream, StreamId, object_of, string_of,
+};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,6 +32,8 @@ pub(crate) enum Shown {
     Members,
     /// Of a list.
     Elements,
+    /// Of a string, one row: these bytes.
+    Part { from: usize, to: usize },
     /// Of a sorted set, by rank.
     Ranks { reverse: bool, with_scores: bool },
     /// Of a stream, both ids included.
@@ -64,6 +70,9 @@ impl Rows {
                 set.row(number).is_none_or(|member| piece.row(|piece| piece.bulk(member)))
             }),
             (Object::List(list), Shown::Elements) => self.elements(List::Large(list), piece),
+            (Object::String(bytes), Shown::Part { from, to }) => {
+                self.each(piece, |piece, _| piece.row(|piece| piece.bulk(&bytes[from..to])))
+            }
             (Object::SortedSet(set), Shown::Ranks { reverse, with_scores }) => {
                 self.ranks(SortedSet::Large(set), reverse, with_scores, piece);
             }
@@ -85,6 +94,10 @@ impl Rows {
             Object::List(list) => (list.bytes(), list.len(), 1),
             Object::SortedSet(set) => (set.content_bytes(), SortedSet::Large(set).len(), 1),
             Object::Stream(stream) => (stream.content_bytes(), stream.len() as usize, 4),
+            Object::String(bytes) => match self.shown {
+                Shown::Part { from, to } => (to - from, 1, 1),
+                _ => (bytes.len(), 1, 1),
+            },
         };
         content / rows.max(1) * self.left.len() + self.left.len() * strings * STRING_BYTES
     }
@@ -170,6 +183,41 @@ impl Rows {
             }
         }
     }
+}
+
+/// Answers with a string.
+///
+/// # Errors
+/// It is none.
+#[inline]
+pub(crate) fn write_string(entry: Item<'_>, out: &mut Reply, disposal: &Disposal) -> Outcome {
+    let bytes = string_of(entry)?;
+    if bytes.len() < LONG_STRING {
+        out.bulk(bytes);
+        return Ok(());
+    }
+    write_part(entry, 0..bytes.len(), out, disposal)
+}
+
+/// Answers with these bytes of a string.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn write_part(
+    entry: Item<'_>,
+    part: Range<usize>,
+    out: &mut Reply,
+    disposal: &Disposal,
+) -> Outcome {
+    let bytes = string_of(entry)?;
+    match object_of(entry) {
+        Some(object) => {
+            let shown = Shown::Part { from: part.start, to: part.end };
+            Rows { shown, left: 0..1 }.answer(object, out, disposal);
+        }
+        None => out.bulk(&bytes[part]),
+    }
+    Ok(())
 }
 
 /// A value that a reply holds.

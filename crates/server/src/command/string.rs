@@ -8,6 +8,7 @@ mod several;
 
 use super::expiry::Unit;
 use super::row::{Command, Group, Keys, flag::*};
+use super::rows::write_string;
 use super::{CommandError, Context, Outcome};
 use crate::data::read_keys;
 use crate::event::class;
@@ -79,12 +80,9 @@ pub(crate) static ROWS: &[Command] = &[
 fn get(ctx: &mut Context<'_>) -> Outcome {
     let key = ctx.args.at(1);
     let (mut data, out) = ctx.parts();
-    data.read(key, |entry| match entry.map(string_of) {
-        Some(Ok(bytes)) => {
-            out.bulk(bytes);
-            Ok(())
-        }
-        Some(Err(error)) => Err(error),
+    let disposal = data.disposal();
+    data.read(key, |entry| match entry {
+        Some(entry) => write_string(entry, out, disposal),
         None => {
             out.null();
             Ok(())
@@ -122,12 +120,12 @@ fn delifeq(ctx: &mut Context<'_>) -> Outcome {
 fn getdel(ctx: &mut Context<'_>) -> Outcome {
     let key = ctx.args.at(1);
     let (mut data, out) = ctx.parts();
-    let mark = out.mark();
+    let (mark, disposal) = (out.mark(), data.disposal());
     let removed = data.update(key, |entry, draft| {
         out.rewind(mark);
-        match entry.map(string_of).transpose()? {
-            Some(bytes) => {
-                out.bulk(bytes);
+        match entry {
+            Some(entry) => {
+                write_string(entry, out, disposal)?;
                 draft.remove();
             }
             None => out.null(),
@@ -174,13 +172,14 @@ fn getex(ctx: &mut Context<'_>) -> Outcome {
         return get(ctx);
     }
     let (mut data, out) = ctx.parts();
-    let (mark, now_ms) = (out.mark(), data.now_ms());
+    let (mark, now_ms, disposal) = (out.mark(), data.now_ms(), data.disposal());
     let event = data.update(args.at(1), |entry, draft| {
         out.rewind(mark);
-        let Some(bytes) = entry.map(string_of).transpose()? else {
+        let Some(entry) = entry else {
             out.null();
             return Ok(None);
         };
+        string_of(entry)?;
         let mut event = None;
         match change {
             Change::To(unit, number) => match unit.future(number, now_ms, "getex")? {
@@ -193,13 +192,13 @@ fn getex(ctx: &mut Context<'_>) -> Outcome {
                     event = Some("expire");
                 }
             },
-            Change::Persist if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) => {
+            Change::Persist if entry.expire_at_ms().is_some() => {
                 draft.set_expiry(None);
                 event = Some("persist");
             }
             _ => {}
         }
-        out.bulk(bytes);
+        write_string(entry, out, disposal)?;
         Ok::<_, CommandError>(event)
     })??;
     if let Some(event) = event {
@@ -214,9 +213,11 @@ fn mget(ctx: &mut Context<'_>) -> Outcome {
         ctx.out.array(args.len() - 1);
         for key in args.iter_from(1) {
             let (mut data, out) = ctx.parts();
-            data.read(key, |entry| match entry.map(string_of) {
-                Some(Ok(bytes)) => out.bulk(bytes),
-                _ => out.null(),
+            let disposal = data.disposal();
+            data.read(key, |entry| {
+                if entry.is_none_or(|entry| write_string(entry, out, disposal).is_err()) {
+                    out.null();
+                }
             })?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::row::{Command, Group, Handler, Keys, flag::*};
 use super::{CommandError, Context, Outcome};
 use crate::event::class;
-use crate::value::{kind, string_of};
+use crate::value::{kind, put_string, string_of};
 
 const fn row(name: &'static str, arity: i32, flags: u32, handler: Handler) -> Command {
     Command::new(name, arity, flags | FAST, Keys::ONE, Group::String, handler)
@@ -45,7 +45,8 @@ fn setv(ctx: &mut Context<'_>) -> Outcome {
         entry.map(string_of).transpose()?;
         let same = entry.map_or(0, |entry| entry.stamp().get()) == wanted;
         if same {
-            draft.put(kind::STRING, &[value], entry.and_then(|entry| entry.expire_at_ms()));
+            let expire_at_ms = entry.and_then(|entry| entry.expire_at_ms());
+            put_string(draft, kind::STRING, &[value], expire_at_ms);
         }
         Ok::<_, CommandError>(same)
     })??;

@@ -9,8 +9,9 @@ use super::value::Decoded;
 use crate::config::Settings;
 use crate::data::Item;
 use crate::value::{
-    Hash, HashEdit, HashLimits, List, ListEdit, ListLimits, Object, Packed, Set, SetEdit,
-    SetLimits, SortedSet, SortedSetEdit, SortedSetLimits, TimedHash, kind,
+    Hash, HashEdit, HashLimits, LONG_STRING, List, ListEdit, ListLimits, Object, Packed, Set,
+    SetEdit, SetLimits, SortedSet, SortedSetEdit, SortedSetLimits, TimedHash, kind, long_string,
+    put_string,
 };
 use stillpoint_store::{At, BulkLoad, Draft, Value};
 
@@ -51,7 +52,8 @@ impl Entry {
     ) -> Result<(), Why> {
         let at = At { space: self.db, now_ms: target.now_ms };
         if let Decoded::String(text) = &self.value {
-            let text = Value::Bytes(text);
+            let long = (text.len() >= LONG_STRING).then(|| long_string(&[text]));
+            let text = long.as_ref().map_or(Value::Bytes(text), Value::Object);
             let done = strings.set(self.db, &self.key, kind::STRING, text, self.expire_at_ms);
             return done.map_err(|error| Why::Store(error.to_string()));
         }
@@ -76,7 +78,7 @@ pub(super) fn put(
     forms: Forms,
 ) -> Result<(), Why> {
     match value {
-        Decoded::String(text) => draft.put(kind::STRING, &[text], expire_at_ms),
+        Decoded::String(text) => put_string(draft, kind::STRING, &[text], expire_at_ms),
         Decoded::Hash(parts) => {
             let mut edit = HashEdit::new();
             for pair in parts.chunks_exact(2) {
@@ -171,6 +173,10 @@ pub(super) fn encode_object(object: &Object, key: Option<&[u8]>, sink: &mut Sink
         Object::List(list) => encode_list(List::Large(list), key, sink),
         Object::Set(set) => encode_set(Set::Large(set), key, sink),
         Object::SortedSet(set) => encode_sorted_set(SortedSet::Large(set), key, sink),
+        Object::String(bytes) => {
+            head(kind_byte::STRING, key, sink);
+            sink.string(bytes);
+        }
     }
 }
 

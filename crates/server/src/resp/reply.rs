@@ -20,6 +20,10 @@
 use super::piece::{Piece, Room};
 use super::streamed::{Source, Streamed};
 
+/// What is written at once of a value behind another one.
+const FEW_BYTES: usize = 4096;
+const FEW_ROWS: usize = 128;
+
 /// Version of the protocol that a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) enum Protocol {
@@ -89,7 +93,12 @@ impl Reply {
         &mut self,
         write: impl FnOnce(&mut Piece<'_>) -> bool,
     ) -> (bool, usize) {
-        let mut piece = Piece::new(self, self.room.unwrap_or(Room::ENDLESS), 0);
+        let mut room = self.room.unwrap_or(Room::ENDLESS);
+        if self.holds_values() {
+            // What follows a value will not be sent soon.
+            room = Room { bytes: room.bytes.min(FEW_BYTES), rows: room.rows.min(FEW_ROWS) };
+        }
+        let mut piece = Piece::new(self, room, 0);
         let more = write(&mut piece);
         (more, piece.begun())
     }

@@ -2,7 +2,7 @@
 //!
 //! | kind | value | type | encoding |
 //! |---|---|---|---|
-//! | 0 | bytes | string | int, embstr or raw |
+//! | 0 | bytes; 0, 3, 4: [`Object::String`] if long | string | int, embstr or raw |
 //! | 1 | bytes: fields and values, packed | hash | listpack |
 //! | 2 | [`Object::Hash`] | hash | hashtable |
 //! | 3 | bytes, changed in place before | string | raw |
@@ -39,6 +39,7 @@ mod sorted_set;
 mod stream;
 mod stream_group;
 mod stream_id;
+mod string;
 mod timed_hash;
 
 pub(crate) use float::LongDouble;
@@ -57,9 +58,10 @@ pub(crate) use sorted_set::{LargeSortedSet, SortedSet, SortedSetEdit, SortedSetL
 pub(crate) use stream::{Keep, NodeLimits, Stream, StreamEntry};
 pub(crate) use stream_group::Group;
 pub(crate) use stream_id::StreamId;
+pub(crate) use string::{LONG_STRING, bytes_of, long_string, put_string, string_of};
 pub(crate) use timed_hash::TimedHash;
 
-use crate::command::{BYTES_A_STEP, CommandError};
+use crate::command::BYTES_A_STEP;
 use crate::data::Item;
 use crate::resp::strict_integer;
 use std::sync::Arc;
@@ -80,6 +82,8 @@ pub(crate) enum Object {
     SortedSet(LargeSortedSet),
     /// A stream.
     Stream(Stream),
+    /// A long string.
+    String(Box<[u8]>),
 }
 
 impl Object {
@@ -96,6 +100,7 @@ impl Object {
                 Object::List(list) => list.memory_bytes(),
                 Object::SortedSet(set) => set.bytes(),
                 Object::Stream(stream) => stream.bytes(),
+                Object::String(bytes) => bytes.len(),
             }
     }
 }
@@ -123,15 +128,6 @@ pub(crate) mod kind {
 /// Longest string that Redis keeps in one allocation with its header.
 const EMBSTR_BYTES: usize = 44;
 
-/// The bytes of a string.
-#[inline]
-pub(crate) fn string_of(entry: Item<'_>) -> Result<&[u8], CommandError> {
-    match (entry.kind(), entry.bytes()) {
-        (kind::STRING | kind::RAW_STRING | kind::TEXT_STRING, Some(bytes)) => Ok(bytes),
-        _ => Err(CommandError::WrongType),
-    }
-}
-
 /// The value, unless it is bytes.
 #[inline]
 pub(crate) fn object_of(entry: Item<'_>) -> Option<&Arc<Object>> {
@@ -152,6 +148,7 @@ pub(crate) fn steps_through(entry: Item<'_>) -> usize {
             Object::List(list) => list.len(),
             Object::SortedSet(set) => SortedSet::Large(set).len(),
             Object::Stream(stream) => stream.len() as usize,
+            Object::String(bytes) => bytes.len() / BYTES_A_STEP,
         },
     }
 }

@@ -4,7 +4,7 @@ use super::offset_of;
 use crate::command::{CommandError, Context, Outcome};
 use crate::event::class;
 use crate::resp::{Reply, strict_integer};
-use crate::value::{kind, string_of};
+use crate::value::{kind, put_string, string_of};
 
 /// What a field's bits mean.
 #[derive(Clone, Copy)]
@@ -178,7 +178,7 @@ fn write(ctx: &mut Context<'_>, operations: &Operations) -> Outcome {
         let raw = entry.is_some_and(|entry| entry.kind() == kind::RAW_STRING);
         if changed || grown || !raw {
             let expire_at_ms = entry.and_then(|entry| entry.expire_at_ms());
-            draft.put(kind::RAW_STRING, &[&bytes], expire_at_ms);
+            put_string(draft, kind::RAW_STRING, &[&bytes], expire_at_ms);
         }
         Ok::<_, CommandError>(changed || grown)
     })??;

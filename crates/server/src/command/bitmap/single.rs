@@ -3,7 +3,7 @@
 use super::offset_of;
 use crate::command::{CommandError, Context, Outcome};
 use crate::event::class;
-use crate::value::{kind, string_of};
+use crate::value::{kind, put_string, string_of};
 
 fn bit_at(bytes: &[u8], offset: u64) -> bool {
     bytes.get((offset >> 3) as usize).is_some_and(|byte| byte >> (7 - (offset & 7)) & 1 == 1)
@@ -33,7 +33,8 @@ pub(crate) fn setbit(ctx: &mut Context<'_>) -> Outcome {
         let padding = vec![0; at - before.len()];
         let behind = bytes.get(at + 1..).unwrap_or(&[]);
         let expire_at_ms = entry.and_then(|entry| entry.expire_at_ms());
-        draft.put(kind::RAW_STRING, &[before, &padding, &[byte], behind], expire_at_ms);
+        let parts = [before, &padding, &[byte], behind];
+        put_string(draft, kind::RAW_STRING, &parts, expire_at_ms);
         Ok::<_, CommandError>((was, changed))
     })??;
     if changed {

@@ -3,7 +3,7 @@
 use crate::command::row::{Command, Group, Keys, acl, flag::*};
 use crate::command::{CommandError, Context, Outcome};
 use crate::data::Item;
-use crate::value::encoding_name;
+use crate::value::{bytes_of, encoding_name};
 use stillpoint_store::{At, EvictionPolicy, Usage};
 
 const fn row(
@@ -62,8 +62,7 @@ fn refcount(ctx: &mut Context<'_>) -> Outcome {
     let is_exact = ctx.env.settings.maxmemory > 0
         && matches!(ctx.env.settings.eviction.policy, EvictionPolicy::Lru | EvictionPolicy::Lfu);
     about(ctx, |entry| {
-        let number = entry
-            .bytes()
+        let number = bytes_of(entry.value())
             .filter(|_| encoding_name(entry) == "int")
             .and_then(crate::resp::strict_integer);
         let shared = !is_exact && number.is_some_and(|number| (0..10_000).contains(&number));

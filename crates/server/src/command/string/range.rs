@@ -1,8 +1,10 @@
 //! Parts of strings: APPEND, SETRANGE, GETRANGE.
 
+use crate::command::rows::write_part;
 use crate::command::{CommandError, Context, Outcome};
 use crate::event::class;
-use crate::value::{kind, string_of};
+use crate::value::{kind, put_string, string_of};
+use std::ops::Range;
 
 /// Refuses lengths above `proto-max-bulk-len`.
 fn check_len(most: i64, len: usize) -> Outcome {
@@ -18,13 +20,13 @@ pub(crate) fn append(ctx: &mut Context<'_>) -> Outcome {
     let (mut data, out) = ctx.parts();
     let len = data.update_whole(key, |entry, draft| match entry {
         None => {
-            draft.put(kind::STRING, &[more], None);
+            put_string(draft, kind::STRING, &[more], None);
             Ok(more.len())
         }
         Some(entry) => {
             let bytes = string_of(entry)?;
             check_len(most, bytes.len() + more.len())?;
-            draft.put(kind::RAW_STRING, &[bytes, more], entry.expire_at_ms());
+            put_string(draft, kind::RAW_STRING, &[bytes, more], entry.expire_at_ms());
             Ok(bytes.len() + more.len())
         }
     })??;
@@ -50,7 +52,8 @@ pub(crate) fn setrange(ctx: &mut Context<'_>) -> Outcome {
         let padding = vec![0; offset - before.len()];
         let behind = bytes.get(offset + part.len()..).unwrap_or(&[]);
         let expire_at_ms = entry.and_then(|entry| entry.expire_at_ms());
-        draft.put(kind::RAW_STRING, &[before, &padding, part, behind], expire_at_ms);
+        let parts = [before, &padding, part, behind];
+        put_string(draft, kind::RAW_STRING, &parts, expire_at_ms);
         Ok(offset + part.len() + behind.len())
     })??;
     if !part.is_empty() {
@@ -64,20 +67,23 @@ pub(crate) fn getrange(ctx: &mut Context<'_>) -> Outcome {
     let key = ctx.args.at(1);
     let (start, end) = (ctx.integer(2)?, ctx.integer(3)?);
     let (mut data, out) = ctx.parts();
+    let disposal = data.disposal();
     data.read(key, |entry| {
-        let bytes = entry.map_or(Ok(&[][..]), string_of)?;
-        out.bulk(slice(bytes, start, end));
-        Ok(())
+        let Some(entry) = entry else {
+            out.bulk(b"");
+            return Ok(());
+        };
+        write_part(entry, slice(string_of(entry)?.len(), start, end), out, disposal)
     })?
 }
 
-/// Bytes `start` to `end`, both inclusive, negative ones counted from the end.
-fn slice(bytes: &[u8], start: i64, end: i64) -> &[u8] {
-    let len = bytes.len() as i64;
+/// Bytes `start` to `end` of so many, both inclusive, negative ones counted from the end.
+fn slice(len: usize, start: i64, end: i64) -> Range<usize> {
+    let len = len as i64;
     if start < 0 && end < 0 && start > end {
-        return &[];
+        return 0..0;
     }
     let from_end = |at: i64| if at < 0 { at.saturating_add(len).max(0) } else { at };
     let (start, end) = (from_end(start), from_end(end).min(len - 1));
-    if start > end { &[] } else { &bytes[start as usize..=end as usize] }
+    if start > end { 0..0 } else { start as usize..end as usize + 1 }
 }

@@ -1,11 +1,12 @@
 //! SET and its older relatives.
 
 use crate::command::expiry::Unit;
+use crate::command::rows::write_string;
 use crate::command::{CommandError, Context, Outcome};
 use crate::data::Data;
 use crate::event::class;
 use crate::resp::Args;
-use crate::value::{kind, string_of};
+use crate::value::{kind, put_string, string_of};
 
 /// When SET writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,7 +100,7 @@ fn set_with(ctx: &mut Context<'_>, options: &Options<'_>) -> Outcome {
         out.ok();
         return Ok(());
     }
-    let mark = out.mark();
+    let (mark, disposal) = (out.mark(), data.disposal());
     let wrote = data.update(args.at(1), |entry, draft| {
         out.rewind(mark);
         let writes = match options.condition {
@@ -109,14 +110,15 @@ fn set_with(ctx: &mut Context<'_>, options: &Options<'_>) -> Outcome {
             Condition::IfEqual => entry.map(string_of).transpose()? == Some(options.compared),
         };
         match (options.get, entry) {
-            (true, Some(entry)) => out.bulk(string_of(entry)?),
+            (true, Some(entry)) => write_string(entry, out, disposal)?,
             (true, None) => out.null(),
             (false, _) if writes => out.ok(),
             (false, _) => out.null(),
         }
         if writes {
             let kept = entry.filter(|_| options.keep_ttl).and_then(|entry| entry.expire_at_ms());
-            draft.put(kind::STRING, &[args.at(2)], options.expire_at_ms.or(kept));
+            let expire_at_ms = options.expire_at_ms.or(kept);
+            put_string(draft, kind::STRING, &[args.at(2)], expire_at_ms);
         }
         Ok::<_, CommandError>(writes)
     })??;
@@ -138,7 +140,7 @@ pub(crate) fn setnx(ctx: &mut Context<'_>) -> Outcome {
     let (mut data, out) = ctx.parts();
     let absent = data.update(args.at(1), |entry, draft| {
         if entry.is_none() {
-            draft.put(kind::STRING, &[args.at(2)], None);
+            put_string(draft, kind::STRING, &[args.at(2)], None);
         }
         entry.is_none()
     })?;

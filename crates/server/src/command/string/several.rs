@@ -5,7 +5,7 @@ use crate::command::{CommandError, Context, Outcome};
 use crate::data::atomically;
 use crate::event::class;
 use crate::resp::{Args, strict_integer};
-use crate::value::kind;
+use crate::value::{kind, put_string};
 
 pub(crate) fn mset(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
@@ -110,7 +110,7 @@ pub(crate) fn msetex(ctx: &mut Context<'_>) -> Outcome {
             let (key, value) = (args.at(at), args.at(at + 1));
             data.update(key, |entry, draft| {
                 let kept = entry.filter(|_| options.keeps_time).and_then(|e| e.expire_at_ms());
-                draft.put(kind::STRING, &[value], options.expire_at_ms.or(kept));
+                put_string(draft, kind::STRING, &[value], options.expire_at_ms.or(kept));
             })?;
             data.notify(class::STRING, "set", key);
             if options.expire_at_ms.is_some() {
