@@ -122,7 +122,7 @@ impl Core {
     /// The shelf of the calling thread, if nothing stands in the way of a fast path.
     #[inline(always)]
     fn fast_local(&self) -> Option<&Local> {
-        self.locals.get_first(thread_slot::current_or_max())
+        self.locals.get(thread_slot::current_or_max())
     }
 
     #[inline(always)]

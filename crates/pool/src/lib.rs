@@ -13,6 +13,8 @@
 //! | [`Pool::trim`], [`Pool::trim_idle`] | blocking against another trim | | O(free blocks + slabs) |
 //! | [`Pool::stats`] | lock-free but for the slabs' lock | | O(threads × classes) |
 //!
+//! Threads past the 16th that there are at a time look for their shelf first: 20 instructions a call, where a block is freed by its address 130.
+//!
 //! Figures are not counted by hits: they follow from what lies in the magazines.
 //!
 //! # Memory
