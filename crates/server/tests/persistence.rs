@@ -187,6 +187,10 @@ fn dumped_values_are_restored() {
     let mut c = TestClient::new();
     c.run(&["SET", "s", "text"]);
     c.run(&["HSET", "h", "f", "v", "g", "1"]);
+    // A checksum of 0, which a file may have, is one like others here.
+    let unsigned = "local d = redis.call('dump', 's') return redis.call('restore', 't', 0, d:sub(1, -9) .. ('\\0'):rep(8))";
+    let refused = c.run(&["EVAL", unsigned, "0"]);
+    assert!(refused.contains("DUMP payload version or checksum are wrong"), "{refused}");
     let dumps = [c.run_bytes(&[b"DUMP", b"s"]), c.run_bytes(&[b"DUMP", b"h"])];
     for (key, reply) in ["s", "h"].iter().zip(&dumps) {
         let from = reply.iter().position(|b| *b == b'\n').unwrap() + 1;

@@ -33,6 +33,8 @@ fn values_are_refused_in_redis_words() {
         why("mvcc.max_versions", "0"),
         "argument must be between 1 and 4294967295 inclusive"
     );
+    assert_eq!(why("admin-port", "1"), "can't set immutable config");
+    assert!(set(&[("admin-port", "0"), ("mvcc.retention_prefixes", "")]).is_ok());
     assert_eq!(why("databases", "1"), "can't set immutable config");
     assert_eq!(why("dir", "/"), "can't set protected config");
     assert!(why("loglevel", "loud").starts_with("argument(s) must be one of the following: debug"));

@@ -413,6 +413,7 @@ impl EventLoop {
         }
         if now_ms >= self.next_overdue_ms {
             self.next_overdue_ms = now_ms + 1000;
+            self.env.server.disposal.hurry(&self.env.server.store);
             // A client that does nothing holds up nobody's memory for long.
             for connection in self.places.iter_mut().filter_map(|p| p.connection.as_mut()) {
                 connection.session.state.data.end_overdue(now_ms);

@@ -18,9 +18,13 @@ use crate::session::Mobility;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Requests that run at the same time here; more of them wait.
 const MAX_THREADS: usize = 64;
+
+/// An idle thread looks so often whether it keeps large collections from being freed.
+const IDLE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct State {
@@ -90,8 +94,14 @@ impl Workshop {
                 return Some(connection);
             }
             state.idle += 1;
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.changed.wait_timeout(state, IDLE);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.idle -= 1;
+            if state.waiting.is_empty() && !state.closed {
+                drop(state);
+                self.server.disposal.hurry(&self.server.store);
+                state = self.lock();
+            }
         }
     }
 

@@ -54,9 +54,9 @@ pub(crate) fn dump(item: Item<'_>, compresses: bool) -> Vec<u8> {
 pub(crate) fn is_whole(payload: &[u8]) -> bool {
     let Some((rest, checksum)) = payload.split_last_chunk::<8>() else { return false };
     let Some((_, version)) = rest.split_last_chunk::<2>() else { return false };
-    let written = u64::from_le_bytes(*checksum);
+    // A file may have 0 in its place, a payload may not, as in Redis.
     is_readable(u16::from_le_bytes(*version))
-        && (written == 0 || written == CHECKSUM.checksum(rest))
+        && u64::from_le_bytes(*checksum) == CHECKSUM.checksum(rest)
 }
 
 /// The value of a payload that [`is_whole`].
