@@ -270,10 +270,10 @@ impl Connection {
             env.stats.net_output_bytes.add(sent as u64);
             let card = self.card();
             card.sent_bytes.add(sent as u64);
-            card.output_bytes.set(self.output.len() as u64);
             // Who reads a long reply is not idle.
             card.active_ms.set(env.now_ms);
         }
+        self.card().output_bytes.set(self.output.len() as u64);
         self.stream.flush() && self.within_limits(env)
     }
     /// Whether all that is written has been sent.
