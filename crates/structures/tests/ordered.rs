@@ -332,6 +332,47 @@ fn long_scans_go_past_caps_and_stop_when_told() {
     assert!(map.has(&7) && map.unset(&7) && !map.unset(&7));
 }
 
+/// A key whose comparisons take a tick each.
+#[derive(Clone, PartialEq, Eq)]
+struct Slow(u64);
+
+thread_local! {
+    static CLOCK: std::cell::RefCell<Option<Collector>> = const { std::cell::RefCell::new(None) };
+}
+
+impl Ord for Slow {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        CLOCK.with_borrow(|clock| clock.iter().for_each(|collector| _ = collector.birth()));
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Slow {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[test]
+fn a_scan_ends_though_each_search_outlasts_the_longest_lease() {
+    let capped = Collector::builder().lease_ticks(0).max_lease_ticks(Some(1)).batch_len(1).build();
+    let map = OrderedMap::<Slow, u64>::with_scheme(capped.clone());
+    (0..3_000).for_each(|key| _ = map.set(Slow(key), key));
+    let overdrafts = || capped.stats().overdrafts;
+    CLOCK.set(Some(capped.clone()));
+    let before = overdrafts();
+    let mut seen = Vec::new();
+    let all = map.for_each_in(Slow(5)..Slow(2_995), |key, _| {
+        seen.push(key.0);
+        ControlFlow::<()>::Continue(())
+    });
+    CLOCK.set(None);
+    assert!(all.is_continue() && seen.iter().copied().eq(5..2_995));
+    assert!(overdrafts() > before);
+    let guard = capped.pin();
+    assert!(guard.span().0 < u64::MAX / 2 && capped.stats().classic == 0, "it pinned anew");
+}
+
 #[test]
 fn past_the_cap_a_guard_says_so_and_the_facade_goes_on() {
     let collector = Collector::builder().lease_ticks(0).max_lease_ticks(Some(8)).batch_len(1);

@@ -141,7 +141,8 @@ impl<K: Ord, V, S: Scheme, A: NodeAlloc> OrderedMap<K, V, S, A> {
     }
 
     /// Calls `f` for the entries in a range, in ascending order, until it breaks. For long scans: pins anew every 1,024 entries, so it holds
-    /// back little, and it runs on collectors with a cap too. Guarantees what [`range`](Pinned::range) does.
+    /// back little, and it runs on collectors with a cap too: where a search alone is longer than the longest lease, it goes on past the cap (an overdraft) until
+    /// it pins anew. Guarantees what [`range`](Pinned::range) does.
     ///
     /// # Progress
     /// A step is lock-free.
@@ -158,6 +159,8 @@ impl<K: Ord, V, S: Scheme, A: NodeAlloc> OrderedMap<K, V, S, A> {
     {
         let mut guard = self.scheme.pin();
         let mut from = range.start_bound().cloned();
+        // Times in a row that the lease ran out before a single entry was reached.
+        let mut refused = 0;
         loop {
             let mut entries = self.range::<K, _>((from.as_ref(), range.end_bound()), &guard);
             let (mut last, mut ended) = (None, false);
@@ -173,10 +176,15 @@ impl<K: Ord, V, S: Scheme, A: NodeAlloc> OrderedMap<K, V, S, A> {
             if ended {
                 return ControlFlow::Continue(());
             }
-            if let Some(last) = last.cloned() {
-                from = Bound::Excluded(last);
+            match last.cloned() {
+                Some(last) => (from, refused) = (Bound::Excluded(last), 0),
+                None => refused += 1,
             }
-            guard.repin();
+            if refused > 1 {
+                guard.overdraw();
+            } else {
+                guard.repin();
+            }
         }
     }
 }
