@@ -21,7 +21,7 @@ use crate::pool::PoolConfig;
 use crate::quarantine::Quarantine;
 use crate::segment::Segments;
 use crate::shelf::Shelf;
-use crate::slab::{Geometry, SLAB_BYTES, Slab};
+use crate::slab::{BIRTHS, Geometry, SLAB_BYTES, Slab};
 use crate::slabs::Slabs;
 use std::alloc::Layout;
 use std::ops::DerefMut;
@@ -89,16 +89,16 @@ impl Core {
             fences: Fences::detect(),
             quarantine: Quarantine::new(config.quarantine_blocks),
             survivor: config.survive_fork.then(Arc::default),
-            config,
             depots: (0..class::COUNT).map(|class| Depot::new(capacity(class), mutation)).collect(),
             carvings: (0..class::COUNT).map(|_| Carving::new()).collect(),
             slabs: Mutex::new(Slabs::default()),
             trimming: Mutex::new(()),
-            segments: Segments::default(),
+            segments: Segments::new(config.huge_pages_after_bytes),
             large_blocks: AtomicU64::new(0),
             large_bytes: AtomicU64::new(0),
             registry: Mutex::new(Registry::default()),
             remaining: Remaining::new(),
+            config,
         }
     }
 
@@ -139,11 +139,12 @@ impl Core {
         self.alloc_slow(class, bytes)
     }
 
-    /// Asks for the memory of the next block that [`alloc`](Core::alloc) would give from the loaded magazine, and for its slab's header.
+    /// Asks for the memory of the next block that [`alloc`](Core::alloc) would give from the loaded magazine, for its birth and its slab's header.
     #[inline]
     pub(crate) fn prefetch_next(&self, bytes: usize) {
+        let class = class::class_for(bytes);
         if let Some(local) = self.fast_local()
-            && let Some(shelf) = local.shelves.get(class::class_for(bytes))
+            && let Some(shelf) = local.shelves.get(class)
             && local.state() == READY
             // SAFETY: the slot is ours.
             && let Some(block) = unsafe { shelf.next() }
@@ -152,6 +153,7 @@ impl Core {
                 prefetch(block.as_ptr().wrapping_add(line));
             }
             prefetch(Slab::of(block).as_ptr().cast());
+            prefetch(BIRTHS[class].of(block));
         }
     }
 

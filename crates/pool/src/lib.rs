@@ -24,6 +24,9 @@
 //! their blocks, back to the system: a tenfold spike leaves 1.1 times what lives. A pool itself costs about 200 KB, and half as much
 //! again for each 16 threads past the 16th.
 //!
+//! From 2 MiB on ([`PoolConfig::huge_pages_after_bytes`]) slabs lie in huge pages where the system has such: the newest one's part that is not
+//! in use yet, less than 2 MiB, is resident too until a trim.
+//!
 //! Where the system gives slabs but no memory for magazines, blocks come and go one by one, under a lock.
 //!
 //! The last handle may go before the blocks: the last block freed then takes the pool's memory with it.

@@ -40,9 +40,62 @@ impl Mapping {
         Some(Mapping { start: NonNull::new(start.cast())?, bytes })
     }
 
+    /// The same, beginning at a multiple of `align`, a power of two and of the system's pages, as `bytes` are.
+    pub(crate) fn aligned(bytes: usize, align: usize) -> Option<Mapping> {
+        let mut mapping = Mapping::new(bytes)?;
+        if mapping.start.as_ptr().align_offset(align) == 0 {
+            return Some(mapping);
+        }
+        // Again, with room to move.
+        drop(mapping);
+        mapping = Mapping::new(bytes.checked_add(align)?)?;
+        let before = mapping.start.as_ptr().align_offset(align);
+        // SAFETY: less than `align`, by which the mapping is too long.
+        let start = unsafe { mapping.start.add(before) };
+        // SAFETY: inside the mapping, or its end.
+        let end = unsafe { start.add(bytes) };
+        for (at, surplus) in [(mapping.start, before), (end, align - before)] {
+            if surplus > 0 {
+                // SAFETY: whole pages of our own mapping, with nothing in them.
+                let outcome = unsafe { libc::munmap(at.as_ptr().cast(), surplus) };
+                debug_assert_eq!(outcome, 0, "a part of our own mapping can be unmapped");
+            }
+        }
+        (mapping.start, mapping.bytes) = (start, bytes);
+        Some(mapping)
+    }
+
     pub(crate) fn start(&self) -> NonNull<u8> {
         self.start
     }
+}
+
+/// What the system is told of pages that it has not given yet, and of those that it may give together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pages {
+    /// One by one.
+    Small,
+    /// All that fill a huge one at once, at the first touch of any of them.
+    Huge,
+}
+
+/// Tells the system how to give the pages of some bytes. A hint.
+///
+/// # Safety
+/// They are whole pages of one mapping.
+pub(crate) unsafe fn advise(at: NonNull<u8>, bytes: usize, pages: Pages) {
+    #[cfg(target_os = "linux")]
+    {
+        let advice = match pages {
+            Pages::Small => libc::MADV_NOHUGEPAGE,
+            Pages::Huge => libc::MADV_HUGEPAGE,
+        };
+        // SAFETY: changes nothing that a program can read.
+        let _refused_where_there_are_none =
+            unsafe { libc::madvise(at.as_ptr().cast(), bytes, advice) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (at, bytes, pages);
 }
 
 impl Drop for Mapping {

@@ -40,6 +40,9 @@ pub struct PoolConfig {
     /// magazines (at most 8 KiB or 2 blocks a magazine, two a class) is lost there, as is, at the end, the pool's memory if there were
     /// any (default: off, a child must not touch the pool unless the process had one thread).
     pub survive_fork: bool,
+    /// From how many bytes on the pool asks the system for huge pages (default 2 MiB; `None`: never). Blocks are then found
+    /// with fewer misses of the processor's table of pages, and a first touch brings 2 MiB at once instead of 4 KiB: fewer of them, each of which takes longer.
+    pub huge_pages_after_bytes: Option<usize>,
 }
 
 impl Default for PoolConfig {
@@ -50,6 +53,7 @@ impl Default for PoolConfig {
             system,
             decommit_after_ns: 10_000_000_000,
             survive_fork: false,
+            huge_pages_after_bytes: Some(2 << 20),
         }
     }
 }

@@ -2,30 +2,54 @@
 //!
 //! Slabs are handed out one after the other, all zeroes; a trimmed slab gives its pages back, which makes it all zeroes again, and waits
 //! here for the next class that needs one. Slow path only (once in 64 KiB), so a mutex guards it.
+//!
+//! # Huge pages
+//! A segment begins at a multiple of its size, so that one huge page can hold it. From the one on with which the pool exceeds
+//! [`huge_pages_after_bytes`](crate::PoolConfig::huge_pages_after_bytes), the system is asked for one: 32 slabs for one entry of the processor's table of pages.
+//!
+//! 1. Such a segment is resident whole with its first slab. Only the newest segment has slabs that were never handed out, so that makes at most
+//!    31 slabs in the pool more than with small pages; they go back with the next trim that finds no slab taken since the one before.
+//! 2. Once a part of a segment has gone back to the system it has small pages for good: else the system would fill the hole by itself.
 
-use crate::mapping::{Mapping, decommit};
+use crate::mapping::{Mapping, Pages, advise, decommit};
 use crate::slab::SLAB_BYTES;
+use crate::trim::Patience;
+use std::collections::BTreeSet;
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes of a segment.
+/// Bytes of a segment: a huge page, where there are such.
 const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
-#[derive(Default)]
 pub(crate) struct Memory {
     /// Unmapped with the segments: no block is in use then (the core drops with the last one).
     mapped: Vec<Mapping>,
     /// Slabs never used, or given back: all zero.
     fresh: Vec<usize>,
+    huge_after_bytes: usize,
+    /// The segments that the system was asked for huge pages for.
+    huge: BTreeSet<usize>,
+    /// How many fresh slabs the trim before found, and since when there are so many.
+    fresh_since: Option<(usize, u64)>,
 }
 
 /// Where slabs come from.
-#[derive(Default)]
 pub(crate) struct Segments {
     memory: Mutex<Memory>,
 }
 
 impl Segments {
+    pub(crate) fn new(huge_after_bytes: Option<usize>) -> Segments {
+        let memory = Memory {
+            mapped: Vec::new(),
+            fresh: Vec::new(),
+            huge_after_bytes: huge_after_bytes.unwrap_or(usize::MAX),
+            huge: BTreeSet::new(),
+            fresh_since: None,
+        };
+        Segments { memory: Mutex::new(memory) }
+    }
+
     /// A zeroed slab, or `None` when the system refuses.
     pub(crate) fn take(&self) -> Option<NonNull<u8>> {
         let mut memory = self.lock();
@@ -37,9 +61,34 @@ impl Segments {
 
     /// Takes a slab back that nobody can name any more; its pages go to the system.
     pub(crate) fn give(&self, slab: NonNull<u8>) {
+        let address = slab.as_ptr().expose_provenance();
+        self.lock().make_small(address);
         // SAFETY: a slab of a mapping of ours, by the caller nobody's any more.
         unsafe { decommit(slab, SLAB_BYTES) };
-        self.lock().fresh.push(slab.as_ptr().expose_provenance());
+        self.lock().fresh.push(address);
+    }
+
+    /// Gives back what a huge page brought along and nobody has wanted since.
+    pub(crate) fn trim(&self, patience: Patience) {
+        let mut memory = self.lock();
+        let count = memory.fresh.len();
+        let since = match patience {
+            Patience::None => None,
+            Patience::Wait { now_ns, .. } => match memory.fresh_since {
+                Some((before, since)) if before == count => Some(since),
+                _ => Some(now_ns),
+            },
+        };
+        memory.fresh_since = since.map(|since| (count, since));
+        let is_over = match (patience, since) {
+            (Patience::Wait { now_ns, delay_ns }, Some(since)) => {
+                now_ns.saturating_sub(since) >= delay_ns
+            }
+            _ => true,
+        };
+        if is_over {
+            memory.decommit_fresh();
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Memory> {
@@ -56,19 +105,100 @@ impl Segments {
 
 impl Memory {
     fn map(&mut self) -> Option<()> {
-        let (mapping, first) = map_aligned()?;
+        let mapping = Mapping::aligned(SEGMENT_BYTES, SEGMENT_BYTES)?;
+        let first = mapping.start().as_ptr().expose_provenance();
+        if self.mapped.len() * SEGMENT_BYTES >= self.huge_after_bytes {
+            // SAFETY: a whole mapping.
+            unsafe { advise(mapping.start(), SEGMENT_BYTES, Pages::Huge) };
+            self.huge.insert(first);
+        }
         self.mapped.push(mapping);
-        let first = first.as_ptr().expose_provenance();
         self.fresh.extend((0..SEGMENT_BYTES / SLAB_BYTES).rev().map(|i| first + i * SLAB_BYTES));
         Some(())
     }
+
+    /// Sees to it that the slab's segment is given by small pages (2).
+    fn make_small(&mut self, slab: usize) {
+        let segment = slab & !(SEGMENT_BYTES - 1);
+        if self.huge.remove(&segment)
+            && let Some(at) = NonNull::new(std::ptr::with_exposed_provenance_mut(segment))
+        {
+            // SAFETY: a whole mapping.
+            unsafe { advise(at, SEGMENT_BYTES, Pages::Small) };
+        }
+    }
+
+    /// Gives the pages of fresh slabs in huge segments back to the system.
+    fn decommit_fresh(&mut self) {
+        let is_huge = |slab: &usize| self.huge.contains(&(slab & !(SEGMENT_BYTES - 1)));
+        let slabs: Vec<usize> = self.fresh.iter().copied().filter(is_huge).collect();
+        for slab in slabs {
+            self.make_small(slab);
+            if let Some(at) = NonNull::new(std::ptr::with_exposed_provenance_mut(slab)) {
+                // SAFETY: a slab of a mapping of ours that nobody has.
+                unsafe { decommit(at, SLAB_BYTES) };
+            }
+        }
+    }
 }
 
-/// Maps a segment; returns it and its first slab, which is aligned.
-fn map_aligned() -> Option<(Mapping, NonNull<u8>)> {
-    let mapping = Mapping::new(SEGMENT_BYTES + SLAB_BYTES)?;
-    let before = mapping.start().as_ptr().align_offset(SLAB_BYTES);
-    // SAFETY: less than a slab, by which the mapping is longer than a segment.
-    let first = unsafe { mapping.start().add(before) };
-    Some((mapping, first))
+#[cfg(all(test, not(any(stillpoint_loom, stillpoint_shuttle))))]
+mod tests {
+    use super::*;
+
+    fn fill(slab: NonNull<u8>) {
+        assert_eq!(slab.as_ptr().align_offset(SLAB_BYTES), 0);
+        for at in (0..SLAB_BYTES).step_by(512) {
+            // SAFETY: inside the slab, which is ours.
+            let byte = unsafe { slab.add(at) };
+            // SAFETY: as above.
+            assert_eq!(unsafe { byte.read() }, 0, "fresh slabs are zeroes");
+            // SAFETY: as above.
+            unsafe { byte.write(7) };
+        }
+    }
+
+    fn huge(segments: &Segments) -> usize {
+        segments.lock().huge.len()
+    }
+
+    #[test]
+    fn slabs_that_come_back_are_zeroes_whatever_the_pages() {
+        for huge_after in [None, Some(0), Some(SEGMENT_BYTES)] {
+            let segments = Segments::new(huge_after);
+            let mut slabs: Vec<_> = (0..70).map(|_| segments.take().unwrap()).collect();
+            slabs.iter().for_each(|slab| fill(*slab));
+            for _ in 0..3 {
+                slabs.rotate_left(29);
+                slabs.drain(..40).for_each(|slab| segments.give(slab));
+                segments.trim(Patience::None);
+                slabs.extend((0..40).map(|_| segments.take().unwrap()).inspect(|slab| fill(*slab)));
+            }
+            assert_eq!(segments.bytes().1, 70 * SLAB_BYTES);
+            assert_eq!(huge(&segments), 0, "none that was given back in part is asked for whole");
+        }
+    }
+
+    #[test]
+    fn a_huge_page_keeps_what_nobody_uses_only_while_slabs_are_taken() {
+        let segments = Segments::new(Some(SEGMENT_BYTES));
+        let trim = |now_ns| segments.trim(Patience::Wait { now_ns, delay_ns: 10 });
+        let take = |count| (0..count).for_each(|_| fill(segments.take().unwrap()));
+        take(32);
+        assert_eq!(huge(&segments), 0, "a small pool has small pages");
+        take(2);
+        trim(100);
+        take(1);
+        trim(111);
+        trim(120);
+        assert_eq!(huge(&segments), 1);
+        trim(121);
+        assert_eq!(huge(&segments), 0);
+        take(29);
+        take(32);
+        assert_eq!(huge(&segments), 1);
+        segments.trim(Patience::Wait { now_ns: 200, delay_ns: 10 });
+        segments.trim(Patience::None);
+        assert_eq!(huge(&segments), 1, "all of it is in use");
+    }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Slab {
     pub(crate) number: u32,
     /// Free blocks that the trim under way has seen; [`Slab::GONE`] when the slab is to go. The trimmer's alone.
     pub(crate) seen: SideWord,
-    /// ⌈2^32 / block_bytes⌉: turns the division of an offset into a multiplication.
+    /// [`Geometry::reciprocal`]
     reciprocal: u64,
     base: AtomicU64,
     /// Bytes of a large block, header included.
@@ -67,11 +67,48 @@ impl Geometry {
         Geometry { block_bytes, first, blocks: if room < blocks { room } else { blocks } }
     }
 
+    /// ⌈2^32 / block_bytes⌉: turns the division of an offset into a multiplication.
+    const fn reciprocal(self) -> u64 {
+        (1u64 << 32).div_ceil(self.block_bytes as u64)
+    }
+
     /// Where block `index` of `slab` is.
     pub(crate) fn block(&self, slab: NonNull<Slab>, index: usize) -> NonNull<u8> {
         debug_assert!(index < self.blocks, "block {index} of {}", self.blocks);
         // SAFETY: `index < blocks`, so the block lies inside the slab.
         unsafe { slab.cast::<u8>().add(self.first + index * self.block_bytes) }
+    }
+}
+
+/// Where the births of a class's blocks are, for who has not read the slab's header.
+#[derive(Clone, Copy)]
+pub(crate) struct Births {
+    first: u32,
+    reciprocal: u32,
+}
+
+/// By class.
+pub(crate) static BIRTHS: [Births; class::COUNT] = {
+    let mut births = [Births { first: 0, reciprocal: 0 }; class::COUNT];
+    let mut class = 0;
+    while class < births.len() {
+        let geometry = Geometry::of(class);
+        births[class] =
+            Births { first: geometry.first as u32, reciprocal: geometry.reciprocal() as u32 };
+        class += 1;
+    }
+    births
+};
+
+impl Births {
+    /// Where the birth of `block` is, which must be of the class for the answer to mean anything.
+    #[inline(always)]
+    pub(crate) fn of(self, block: NonNull<u8>) -> *const u8 {
+        let offset = (block.as_ptr().addr() & (SLAB_BYTES - 1)) as u64;
+        let index =
+            offset.wrapping_sub(self.first.into()).wrapping_mul(self.reciprocal.into()) >> 32;
+        let births = Slab::of(block).as_ptr().cast::<u8>().wrapping_add(HEADER_BYTES);
+        births.wrapping_add(index as usize * size_of::<SideWord>())
     }
 }
 
@@ -99,7 +136,7 @@ impl Slab {
             first: geometry.first as u32,
             number,
             seen: SideWord::default(),
-            reciprocal: (1u64 << 32).div_ceil(geometry.block_bytes as u64),
+            reciprocal: geometry.reciprocal(),
             base: AtomicU64::new(0),
             large_bytes: 0,
         };

@@ -44,6 +44,7 @@ impl Core {
             }
             self.segments.give(slab.cast());
         }
+        self.segments.trim(patience);
         drop(trimming);
         gone.len() * SLAB_BYTES
     }

@@ -327,6 +327,7 @@ impl Server {
 fn store_config(settings: &Settings) -> Config {
     Config {
         spaces: settings.databases,
+        huge_pages: settings.huge_pages,
         mvcc_enabled: settings.mvcc_enabled,
         max_versions: settings.mvcc_max_versions,
         gc_interval_us: settings.mvcc_gc_interval_us,

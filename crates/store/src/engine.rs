@@ -30,7 +30,7 @@ use crate::settings::Settings;
 use crate::stream::{Published, Stream};
 use crate::waiters::Waiters;
 use std::sync::Arc;
-use stillpoint_pool::Pool;
+use stillpoint_pool::{Pool, PoolConfig};
 use stillpoint_primitive::CachePadded;
 use stillpoint_primitive::sync::atomic::AtomicBool;
 use stillpoint_structures::{Collector, Expired, Head, VersionIndex, VersionRef};
@@ -72,7 +72,9 @@ pub(crate) fn uncapped<T>(result: Result<T, Expired>) -> T {
 impl<O: Send + Sync + 'static> Engine<O> {
     pub(crate) fn new(config: &Config, object_bytes: fn(&O) -> usize) -> Self {
         let collector = Collector::builder().max_lease_ticks(None).build();
-        let pool = Pool::new();
+        let of_pool = PoolConfig::default();
+        let huge = of_pool.huge_pages_after_bytes.filter(|_| config.huge_pages);
+        let pool = Pool::with_config(PoolConfig { huge_pages_after_bytes: huge, ..of_pool });
         Engine {
             spaces: (0..config.spaces)
                 .map(|_| VersionIndex::new(collector.clone(), pool.clone()))

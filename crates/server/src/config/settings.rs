@@ -38,6 +38,7 @@ pub(crate) enum LogLevel {
 pub(crate) struct Settings {
     values: Vec<String>,
     pub(crate) databases: u8,
+    pub(crate) huge_pages: bool,
     pub(crate) requirepass: String,
     /// Names of commands, as `rename-command` has them.
     pub(crate) renames: Renames,
@@ -249,6 +250,7 @@ impl Settings {
         let yes = |s: &Settings, name| s.text(name) == "yes";
         let size = |s: &Settings, name| s.number(name).max(0) as usize;
         self.databases = self.number("databases") as u8;
+        self.huge_pages = !yes(&self, "disable-thp");
         self.requirepass = self.text("requirepass").to_owned();
         self.acl_all_channels = self.text("acl-pubsub-default") == "allchannels";
         self.acl_log_max_len = size(&self, "acllog-max-len");
