@@ -23,7 +23,7 @@ use crate::entry::VersionStamp;
 use crate::error::CommitError;
 use crate::lease::Lease;
 use crate::step::Step;
-use crate::transaction::{Isolation, KeySet, Merges, Touched, Write};
+use crate::transaction::{Isolation, KeySet, Merges, Order, Touched, Write};
 use crate::write::{Place, Target, raced};
 use smallvec::SmallVec;
 use stillpoint_structures::{Batch, Guard, NewVersion};
@@ -145,13 +145,14 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let mut announcement = self.announce().map_err(CommitError::Write)?;
         let guard = self.collector.pin();
         let Plan { terms, keys, ranges } = plan;
-        let (entries, bytes) = keys.ordered();
+        let order = keys.writes_in_order();
+        let (entries, bytes) = keys.parts();
         let descriptor = terms.descriptor(entries, bytes, size.reads, ranges);
         let mut batch = Batch::new(&guard, descriptor);
         let descriptor = batch.descriptor();
         let mut installed = AllInstalled::with_capacity(size.writes);
         let mut result =
-            self.install_all(&guard, &mut batch, terms, (entries, bytes), &mut installed);
+            self.install_all(&guard, &mut batch, terms, (entries, bytes, &order), &mut installed);
         if result.is_ok() {
             let first = installed.first().map_or(&[][..], |write| write.place.key);
             result = self.reach_verdict(&guard, descriptor, first);
@@ -195,10 +196,11 @@ impl<O: Send + Sync + 'static> Engine<O> {
         guard: &'g Guard<'g>,
         batch: &mut Batch<'g, O, Descriptor>,
         terms: Terms,
-        (entries, bytes): (&mut [Touched<O>], &'g [u8]),
+        (entries, bytes, order): (&mut [Touched<O>], &'g [u8], &Order),
         installed: &mut AllInstalled<'g, O>,
     ) -> Result<(), CommitError> {
-        for touched in entries {
+        for &(.., at) in order {
+            let touched = &mut entries[at];
             let is_validated = touched.is_validated(terms.isolation);
             let Some(mut write) = touched.write.take() else { continue };
             let place = self.touched_place(touched, bytes);

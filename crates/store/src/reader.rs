@@ -4,7 +4,7 @@
 //! 1. A read looks at the lease after the walk. If the lease still holds, every version that the read needed was linked during the walk; if not,
 //!    the answer is thrown away and the reader is told.
 
-use crate::engine::{Engine, Version, uncapped};
+use crate::engine::{Engine, HeadOf, Version, uncapped};
 use crate::entry::Entry;
 use crate::error::SnapshotExpired;
 use crate::lease::Lease;
@@ -76,7 +76,21 @@ impl<O: Send + Sync + 'static> View<'_, O> {
         key: &[u8],
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
-        self.look_at(space, hash, key, |version| self.engine.touch(version, self.now_ms), f)
+        let touch = |version: Version<'_, O>| self.engine.touch(version, self.now_ms);
+        self.look_at(space, hash, key, |_| (), touch, f)
+    }
+
+    /// As `get_hashed`, for who will probably write the key.
+    #[inline]
+    pub(crate) fn get_to_write<R>(
+        &self,
+        space: u8,
+        hash: u64,
+        key: &[u8],
+        f: impl FnOnce(Option<Entry<'_, O>>) -> R,
+    ) -> Result<R, SnapshotExpired> {
+        let touch = |version: Version<'_, O>| self.engine.touch(version, self.now_ms);
+        self.look_at(space, hash, key, |head| head.prefetch_birth(), touch, f)
     }
 
     /// As `get_hashed`, but it is not noted as a use of the key.
@@ -87,7 +101,7 @@ impl<O: Send + Sync + 'static> View<'_, O> {
         key: &[u8],
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
-        self.look_at(space, hash, key, |_| (), f)
+        self.look_at(space, hash, key, |_| (), |_| (), f)
     }
 
     #[inline(always)]
@@ -96,6 +110,7 @@ impl<O: Send + Sync + 'static> View<'_, O> {
         space: u8,
         hash: u64,
         key: &[u8],
+        meet: impl FnOnce(HeadOf<'_, O>),
         note: impl FnOnce(Version<'_, O>),
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
@@ -103,6 +118,7 @@ impl<O: Send + Sync + 'static> View<'_, O> {
         let guard = self.engine.collector.pin();
         let head = uncapped(index.find(&guard, hash, key));
         let found = head.and_then(|head| {
+            meet(head);
             self.engine.visible_at(&guard, head.version(), self.lease.read_timestamp)
         });
         self.check()?;

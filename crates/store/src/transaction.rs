@@ -51,7 +51,7 @@ pub use range::TransactionRange;
 pub(crate) use retry::either;
 pub use stop::{Stop, abort};
 pub use undo::Savepoint;
-pub(crate) use write_set::{KeySet, Touched, Write};
+pub(crate) use write_set::{KeySet, Order, Touched, Write};
 
 /// A transaction. Reads see its snapshot and its own writes; [`commit`](Transaction::commit) applies all or nothing, at one timestamp.
 /// Dropping it rolls back.
@@ -180,7 +180,11 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
         self.note_read(at)?;
-        self.show(at, f)
+        let touched = &self.keys.entries()[at];
+        if touched.write.is_some() {
+            return Ok(f(touched.own_entry(self.now_ms)));
+        }
+        self.reader().get_hashed(touched.space, touched.hash, self.keys.key(at), f)
     }
 
     /// Makes the key of an entry one that was read, unless there is an own write.
@@ -193,8 +197,8 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         Ok(())
     }
 
-    /// Shows the own write of an entry, or what the snapshot has.
-    fn show<R>(
+    /// Shows the own write of an entry, or what the snapshot has, to who will probably write it.
+    fn show_to_writer<R>(
         &self,
         at: usize,
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
@@ -203,7 +207,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         if touched.write.is_some() {
             return Ok(f(touched.own_entry(self.now_ms)));
         }
-        self.reader().get_hashed(touched.space, touched.hash, self.keys.key(at), f)
+        self.reader().get_to_write(touched.space, touched.hash, self.keys.key(at), f)
     }
 
     /// As [`get_with`](Transaction::get_with), and the key is validated under [`Isolation::Snapshot`] too: if anybody writes it before this
@@ -246,7 +250,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         let index = self.engine.space(space);
         let mut draft = Draft::of_version(index, key);
         let mut moved = None;
-        let result = self.show(at, |entry| {
+        let result = self.show_to_writer(at, |entry| {
             let result = f(entry, &mut draft);
             if let (Decision::Expire(expire_at_ms), Some(entry)) = (&draft.decision, entry) {
                 let value = entry.value().as_new();
@@ -415,6 +419,11 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     /// did not suit its key. Only where the log failed while the commit waited for it, all was: see
     /// [`WriteError::LogFailed`](crate::WriteError::LogFailed).
     pub fn commit(mut self) -> Result<(), CommitError> {
+        self.finish()
+    }
+
+    /// Commits; there is nothing left to do then but to drop it. (Apart, since to move a transaction is to copy it.)
+    fn finish(&mut self) -> Result<(), CommitError> {
         // On failure the drop runs what is to run on rollback.
         self.try_commit()?;
         self.give_priority_back();

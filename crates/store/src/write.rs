@@ -193,7 +193,10 @@ impl<O: Send + Sync + 'static> Engine<O> {
         place: &Place<'g, O>,
     ) -> Target<'g, O> {
         let head = uncapped(place.index.find(guard, place.hash, place.key));
-        let base = head.and_then(|head| self.base(guard, head.version()));
+        let base = head.and_then(|head| {
+            head.prefetch_birth();
+            self.base(guard, head.version())
+        });
         Target { head, base }
     }
 

@@ -89,11 +89,14 @@ impl<O: Send + Sync + 'static> Store<O> {
     ) -> Result<R, TransactionError<E>> {
         let mut run = Run::new(options);
         loop {
-            let mut transaction = run.attempt(self)?;
+            let mut transaction = run.attempt(self);
             match f(&mut transaction) {
-                Ok(result) => match transaction.commit() {
+                Ok(result) => match transaction.finish() {
                     Ok(()) => return Ok(result),
-                    Err(error) => run.back_off(error)?,
+                    Err(error) => {
+                        drop(transaction);
+                        run.back_off(error)?;
+                    }
                 },
                 Err(Stop::Abort(error)) => return Err(TransactionError::Aborted(error)),
                 Err(Stop::Rerun(error)) => {
@@ -122,9 +125,9 @@ impl<O: Send + Sync + 'static> Store<O> {
         let mut run = Run::new(options);
         loop {
             let waits = {
-                let mut transaction = run.attempt(self)?;
+                let mut transaction = run.attempt(self);
                 match f(&mut transaction) {
-                    Ok(result) => match transaction.commit() {
+                    Ok(result) => match transaction.finish() {
                         Ok(()) => return Ok(result),
                         Err(error) => run.failed(error).map(|_| None)?,
                     },
@@ -178,10 +181,8 @@ impl Run {
         Run { options, started, attempts: 0, aborts: 0, backoff: Backoff::new(options.now_ms) }
     }
 
-    fn attempt<O: Send + Sync + 'static, E>(
-        &mut self,
-        store: &Store<O>,
-    ) -> Result<Transaction<O>, TransactionError<E>> {
+    #[inline]
+    fn attempt<O: Send + Sync + 'static>(&mut self, store: &Store<O>) -> Transaction<O> {
         let passed = self.started.map_or(0, |started| started.elapsed().as_millis());
         self.attempts = self.attempts.saturating_add(1);
         let mut options = self.options;
@@ -191,7 +192,7 @@ impl Run {
         if self.aborts >= PATIENCE {
             transaction.request_priority();
         }
-        Ok(transaction)
+        transaction
     }
 
     /// An attempt failed: backs off, unless that was the last.

@@ -24,6 +24,9 @@ const FEW: usize = 8;
 const INLINE: usize = 4;
 const INLINE_BYTES: usize = 64;
 
+/// Entries by space, hash and number.
+pub(crate) type Order = SmallVec<[(u8, u64, usize); 2 * INLINE]>;
+
 /// What shall become of a key.
 pub(crate) enum Write<O: Send + Sync + 'static> {
     /// This: a value, or a tombstone.
@@ -78,15 +81,17 @@ impl<O: Send + Sync + 'static> KeySet<O> {
         (&mut self.entries, &self.bytes)
     }
 
-    /// The entries in the order in which commits take keys, and the bytes that their keys are in. The last that is done with the set: keys are
-    /// not found any more.
-    pub(crate) fn ordered(&mut self) -> (&mut [Touched<O>], &[u8]) {
-        let KeySet { entries, bytes, .. } = self;
-        entries.sort_unstable_by(|one, other| {
-            let place = |touched: &Touched<O>| (touched.space, touched.hash);
-            place(one).cmp(&place(other)).then_with(|| one.key(bytes).cmp(other.key(bytes)))
+    /// The numbers of the entries with writes, in the order in which commits take keys.
+    pub(crate) fn writes_in_order(&self) -> Order {
+        let Self { entries, bytes, .. } = self;
+        let written = entries.iter().enumerate().filter(|(_, touched)| touched.write.is_some());
+        let mut order: Order =
+            written.map(|(at, touched)| (touched.space, touched.hash, at)).collect();
+        order.sort_unstable_by(|one, other| {
+            let key = |at: usize| entries[at].key(bytes);
+            (one.0, one.1).cmp(&(other.0, other.1)).then_with(|| key(one.2).cmp(key(other.2)))
         });
-        (entries, bytes)
+        order
     }
 
     pub(crate) fn find(&self, space: u8, hash: u64, key: &[u8]) -> Option<usize> {

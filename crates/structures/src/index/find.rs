@@ -45,6 +45,16 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Head<'g, O, D> {
         // SAFETY: a place is made from a protected word only (find invariant 1).
         unsafe { VersionRef::new(self.place.version(), self.guard) }
     }
+
+    /// Fetches what it takes to retire the newest version, for who is about to replace it.
+    ///
+    /// # Progress
+    /// Wait-free.
+    #[inline]
+    pub fn prefetch_birth(&self) {
+        // SAFETY: a block of the pool's that holds a version, protected (find invariant 1).
+        unsafe { Pool::prefetch_birth(self.place.version().cast()) };
+    }
 }
 
 impl<O: Send + Sync + 'static, D: Send + Sync + 'static> Clone for Head<'_, O, D> {
