@@ -190,7 +190,10 @@ pub(crate) fn rewrite(
         }
     }
     let fresh = path.with_extension("rewrite.tmp");
+    // Passwords are in it: who may read it stays as it was.
+    let permissions = std::fs::metadata(path).map_err(io)?.permissions();
     let mut file = std::fs::File::create(&fresh).map_err(io)?;
+    file.set_permissions(permissions).map_err(io)?;
     let lines = users.iter().map(|line| [line, &b"\n"[..]].concat()).collect::<Vec<_>>().concat();
     let text = [out.as_bytes(), &lines].concat();
     file.write_all(&text).and_then(|()| file.sync_all()).map_err(io)?;
@@ -201,6 +204,7 @@ fn push_line(out: &mut String, settings: &Settings, row: usize) {
     let directive = &DIRECTIVES[row];
     let value = settings.text(directive.name);
     let many = takes_many(row);
+    let is_special = |c: char| !c.is_ascii_graphic() || matches!(c, '"' | '\'' | '\\');
     match directive.kind {
         Kind::OutputLimits => {
             let words: Vec<&str> = value.split(' ').collect();
@@ -208,7 +212,7 @@ fn push_line(out: &mut String, settings: &Settings, row: usize) {
                 out.push_str(&format!("{} {}\n", directive.name, four.join(" ")));
             }
         }
-        _ if value.is_empty() || (!many && value.contains(|c: char| !c.is_ascii_graphic())) => {
+        _ if value.is_empty() || (!many && value.contains(is_special)) => {
             out.push_str(&format!("{} {}\n", directive.name, quoted(value)));
         }
         _ => out.push_str(&format!("{} {value}\n", directive.name)),

@@ -184,3 +184,33 @@ fn the_page_about_configuration_names_every_directive() {
         assert!(is_there.iter().any(|name| page.contains(name)), "{} is missing", d.name);
     }
 }
+
+/// What a client sets stays the value of that directive, also after CONFIG REWRITE and a start.
+#[test]
+fn values_cannot_become_other_directives_of_the_file() {
+    let path = std::env::temp_dir().join(format!("stillpoint-values-{}.conf", std::process::id()));
+    std::fs::write(&path, "port 7000\n").unwrap();
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, permissions).unwrap();
+    let hostile = "x\nenable-debug-command yes\n";
+    let settings = set(&[
+        ("ignore-warnings", hostile),
+        ("bind", "127.0.0.1\r\nenable-debug-command\tyes"),
+        ("requirepass", "a\"b'c\\d"),
+        ("masteruser", hostile),
+        ("latency-tracking-info-percentiles", "50\n99"),
+    ])
+    .unwrap();
+    assert!(set(&[("bind", "127.0.0.1 \"")]).is_err());
+    super::rewrite(&settings, &[], &path).unwrap();
+    let again = super::load(Settings::defaults(), &path).unwrap();
+    assert_eq!(again.text("enable-debug-command"), "no");
+    assert_eq!(again.text("bind"), "127.0.0.1 enable-debug-command yes");
+    for name in ["requirepass", "masteruser", "latency-tracking-info-percentiles"] {
+        assert_eq!(again.text(name), settings.text(name));
+    }
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    std::fs::remove_file(path).unwrap();
+}

@@ -47,11 +47,21 @@ pub(crate) fn normalise(directive: &Directive, text: &str) -> Result<String, Str
         Kind::FileName if text.contains(['/', '\\']) || matches!(text, "." | "..") => {
             Err(format!("{} can't be a path, just a filename", directive.name))
         }
-        Kind::FileName | Kind::Text | Kind::Words => Ok(text.to_owned()),
+        Kind::Words => words(text),
+        Kind::FileName | Kind::Text => Ok(text.to_owned()),
         Kind::Save => save(text),
         Kind::OutputLimits => output_limits(text),
         Kind::Events => events(text),
     }
+}
+
+/// Words as a line of a file has them: what would end the line, or begin a quotation, would be another directive after CONFIG REWRITE.
+fn words(text: &str) -> Result<String, String> {
+    if text.contains(['"', '\'', '\\']) {
+        return Err("words can't have quotation marks or backslashes".to_owned());
+    }
+    let words = text.split(|c: char| c.is_ascii_whitespace() || c.is_ascii_control());
+    Ok(words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "))
 }
 
 fn bytes_or_percent(text: &str) -> Result<String, String> {
@@ -75,7 +85,7 @@ fn percentiles(name: &str, text: &str) -> Result<String, String> {
             return Err(format!("{name} parameters should sit between [0.0,100.0]"));
         }
     }
-    Ok(text.to_owned())
+    Ok(text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn permissions(text: &str) -> Result<String, String> {
