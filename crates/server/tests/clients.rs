@@ -133,9 +133,10 @@ fn one_client_too_many_is_told_so() {
 fn a_client_that_does_not_read_is_ended_by_its_output_limit() {
     let server = start(&[("client-output-buffer-limit", "normal 4mb 0 0")]);
     let mut c = connect(&server);
-    let () = c.set("big", vec![b'x'; 1 << 20]).unwrap();
+    // A longer one would be written as it is sent.
+    let () = c.set("big", vec![b'x'; 200 << 10]).unwrap();
     let mut deaf = raw(&server);
-    deaf.write_all(&b"GET big\r\n".repeat(64)).unwrap();
+    deaf.write_all(&b"GET big\r\n".repeat(320)).unwrap();
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     loop {
         let info: String = redis::cmd("INFO").arg("stats").query(&mut c).unwrap();
