@@ -1,10 +1,7 @@
 //! [`KeyRange`]: an interval of keys, in the order of their bytes.
 
+use crate::shared_key::SharedKey;
 use std::ops::{Bound, Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
-use std::sync::Arc;
-
-/// A key that ordered indexes, ranges and their readers share.
-pub(crate) type SharedKey = Arc<[u8]>;
 
 /// An interval of keys, in the order of their bytes: made of any of Rust's ranges over bytes, or of a prefix.
 ///
@@ -32,7 +29,7 @@ impl KeyRange {
         let end = last.map(|last| {
             let mut end = prefix[..=last].to_vec();
             end[last] += 1;
-            Bound::Excluded(end.into())
+            Bound::Excluded(SharedKey::from(&*end))
         });
         KeyRange { start: Bound::Included(prefix.into()), end: end.unwrap_or(Bound::Unbounded) }
     }

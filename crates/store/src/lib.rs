@@ -54,6 +54,7 @@ mod reader;
 mod segments;
 mod settings;
 mod settle;
+mod shared_key;
 mod snapshot;
 mod space_set;
 mod stats;

@@ -33,9 +33,9 @@
 //! keys that come and go only. A writer that is stopped after it has entered holds up nobody: its key's presence stays.
 //!
 //! # Cost
-//! Instructions an operation, 10,000 to 70,000 keys of 8 bytes, in a space with order and (without): a set of a key that is there 1,437 (1,434), of a new one 6,348
-//! (1,675), a removal and a set 9,767 (3,737). A key of a range over a snapshot 835, of a scan in no order 438. Memory: the key once more with 16 bytes, 16 bytes of
-//! presence, and its slot in a leaf.
+//! Instructions an operation, 10,000 to 70,000 keys of 8 bytes, in a space with order and (without), before short keys lay in the nodes: a set of a key that is there
+//! 1,437 (1,434), of a new one 6,348 (1,675), a removal and a set 9,767 (3,737). A key of a range over a snapshot 835, of a scan in no order 438. Memory: 32 bytes in a
+//! leaf, and for keys of more than 30 bytes the key once more with 16; 8 bytes of presence, and the link to it.
 
 mod keys;
 mod presence;
@@ -44,15 +44,13 @@ pub(crate) use keys::{FoundKey, KeyCursor, Side};
 
 use crate::counters::Figure;
 use crate::engine::{Engine, uncapped};
-use crate::key_range::SharedKey;
+use crate::shared_key::SharedKey;
 use crate::write::Place;
 use presence::Presence;
 use stillpoint_pool::Pool;
 use stillpoint_structures::map::{Compute, Operation};
 use stillpoint_structures::{Collector, Guard, OrderedMap, Refused};
 
-/// What a shared key takes beside its bytes: two counts.
-const SHARED_KEY_BYTES: usize = 16;
 /// An ordered map fails only past a cap on leases.
 const UNCAPPED: &str = "the store's collector does not cap leases";
 
@@ -72,7 +70,7 @@ impl OrderedIndex {
     }
 
     /// Counts the caller as somebody who may install a first version of the key; and tells by how many keys there are more.
-    fn enter<'g>(&'g self, guard: &'g Guard<'_>, key: &[u8], hash: u64) -> (&'g Presence, i64) {
+    fn enter<'g>(&'g self, guard: &'g Guard<'_>, key: &[u8]) -> (&'g Presence, i64) {
         loop {
             let found = self.map.get(key, guard).expect(UNCAPPED);
             if let Some(presence) = found.filter(|presence| presence.enter()) {
@@ -80,7 +78,7 @@ impl OrderedIndex {
             }
             let decide = |found: Option<(_, &Presence)>| match found {
                 Some((_, presence)) if !presence.is_dead() => Operation::Abort(()),
-                _ => Operation::Insert(Presence::entered(hash)),
+                _ => Operation::Insert(Presence::entered()),
             };
             match self.map.compute(key.into(), decide, guard).expect(UNCAPPED) {
                 Compute::Inserted(_, presence) => return (presence, 1),
@@ -117,10 +115,10 @@ impl<O: Send + Sync + 'static> Engine<O> {
         #[cfg(stillpoint_loom)]
         if self.lacks(crate::Mutation::EnterLate) {
             let result = install();
-            ordered.enter(guard, place.key, place.hash).0.leave();
+            ordered.enter(guard, place.key).0.leave();
             return result;
         }
-        let (presence, more) = ordered.enter(guard, place.key, place.hash);
+        let (presence, more) = ordered.enter(guard, place.key);
         self.count_ordered(place.key, more);
         #[cfg(stillpoint_loom)]
         if self.lacks(crate::Mutation::LeaveEarly) {
@@ -146,7 +144,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
 
     fn count_ordered(&self, key: &[u8], more: i64) {
         if more != 0 {
-            let bytes = (key.len() + SHARED_KEY_BYTES) as i64;
+            let bytes = SharedKey::footprint(key.len()) as i64;
             self.counters.own().add(Figure::OrderedBytes, more * bytes);
         }
     }

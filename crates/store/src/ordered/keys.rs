@@ -11,7 +11,8 @@
 
 use super::UNCAPPED;
 use crate::engine::Engine;
-use crate::key_range::{KeyRange, SharedKey};
+use crate::key_range::KeyRange;
+use crate::shared_key::SharedKey;
 use std::collections::VecDeque;
 use std::ops::Bound;
 
@@ -103,14 +104,19 @@ impl KeyCursor {
                 Side::Back => keys.next_back(),
             };
             let Some(found) = next else { break };
-            let (key, presence) = found.expect(UNCAPPED);
-            let found = FoundKey { key: SharedKey::clone(key), hash: presence.hash };
+            // Not the presence: it lies elsewhere, and would have to be waited for.
+            let (key, _) = found.expect(UNCAPPED);
+            let found = FoundKey { key: SharedKey::clone(key), hash: index.hash(key) };
             index.prefetch(&guard, found.hash);
             match side {
                 Side::Front => self.front.push_back(found),
                 Side::Back => self.back.push_front(found),
             }
             seen += 1;
+        }
+        // The bins of the first have come by now.
+        for found in self.own(side) {
+            index.prefetch_version(&guard, found.hash);
         }
         self.is_over = seen < most;
         let last = match side {

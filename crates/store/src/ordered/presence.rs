@@ -26,14 +26,12 @@ const COUNTED: u64 = ONE_ENTRY - ONE_COUNTED;
 
 pub(super) struct Presence {
     state: AtomicU64,
-    /// Of the key, for the hash index.
-    pub(super) hash: u64,
 }
 
 impl Presence {
     /// One in which its maker is counted.
-    pub(super) fn entered(hash: u64) -> Self {
-        Presence { state: AtomicU64::new(ONE_ENTRY | ONE_COUNTED), hash }
+    pub(super) fn entered() -> Self {
+        Presence { state: AtomicU64::new(ONE_ENTRY | ONE_COUNTED) }
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -80,7 +78,7 @@ mod tests {
 
     #[test]
     fn nobody_dies_who_is_counted_or_has_a_record() {
-        let presence = Presence::entered(7);
+        let presence = Presence::entered();
         assert!(!presence.die(|| unreachable!("somebody is counted")));
         assert!(presence.enter());
         assert!(!presence.leave(), "not the last");
@@ -92,7 +90,7 @@ mod tests {
 
     #[test]
     fn who_has_come_and_gone_meanwhile_is_noticed() {
-        let presence = Presence::entered(7);
+        let presence = Presence::entered();
         assert!(!presence.leave());
         let looks = std::cell::Cell::new(0);
         let has_record = || {

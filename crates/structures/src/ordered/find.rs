@@ -13,6 +13,7 @@ use super::OrderedMap;
 use super::inner::{Child, Inner, Seek};
 use super::leaf::{Leaf, View};
 use std::borrow::Borrow;
+use stillpoint_primitive::prefetch;
 use stillpoint_reclaim::{NodeAlloc, Protect, Restart, Scheme, Shared};
 
 /// Levels of inner nodes. A node that has come out of a split has at most `fanout − 1` children, and splits at `fanout + 1`: so a level's splits
@@ -75,6 +76,7 @@ impl<K, V, S: Scheme, A: NodeAlloc> OrderedMap<K, V, S, A> {
         for _ in 0..MAX_HEIGHT {
             // SAFETY: never null; protected, see the header.
             let inner = unsafe { node.deref() };
+            fetch(inner);
             let index = inner.route(seek);
             let child = inner.child(index, guard)?;
             step(Step { node, inner, index });
@@ -97,7 +99,9 @@ impl<K, V, S: Scheme, A: NodeAlloc> OrderedMap<K, V, S, A> {
         loop {
             let Some(leaf) = self.descend(Seek::At(key), guard, |_| {})? else { continue };
             // SAFETY: never null; protected, see the header.
-            let view = unsafe { leaf.deref() }.view();
+            let leaf = unsafe { leaf.deref() };
+            fetch(leaf);
+            let view = leaf.view();
             if !view.order().is_replaced() {
                 return Ok(view);
             }
@@ -168,7 +172,21 @@ impl<K, V, S: Scheme, A: NodeAlloc> OrderedMap<K, V, S, A> {
             })?;
             let Some(leaf) = leaf else { continue };
             // SAFETY: never null; protected, see the header.
-            return Ok(Fenced { leaf: unsafe { leaf.deref() }, lower, upper });
+            let leaf = unsafe { leaf.deref() };
+            fetch(leaf);
+            return Ok(Fenced { leaf, lower, upper });
         }
+    }
+}
+
+/// Lines of a node that are fetched at once: an inner node's keys of 32 bytes each.
+const FETCHED_LINES: usize = 16;
+
+/// Has a node's lines come together, and not one by one as a search in it asks for them.
+#[inline(always)]
+fn fetch<T>(node: &T) {
+    let node: *const u8 = std::ptr::from_ref(node).cast();
+    for line in 0..size_of::<T>().div_ceil(64).min(FETCHED_LINES) {
+        prefetch(node.wrapping_add(line * 64));
     }
 }
