@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! 1. Depth first, with the path on the stack; no randomness, so a play always gives the same figures and the same counterexample.
-//! 2. States are remembered by a fingerprint of 128 bits: among 10^7 states the chance that two share one is below 10^-24.
+//! 2. States are remembered by a fingerprint of 128 bits: among 5 · 10^7 states the chance that two share one is below 10^-23.
 //! 3. Where the next step of some process commutes with every step of all others, only that one is followed, at once (a persistent set of one): each final
 //!    state is still reached. No state comes again on a path, since what makes a process repeat itself is always a step of another one that lasts.
 //! 4. A play that needs more than [`MAX_STATES`] states fails its test rather than being cut short.
@@ -14,7 +14,7 @@ use crate::state::{Record, State};
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-const MAX_STATES: usize = 20_000_000;
+const MAX_STATES: usize = 50_000_000;
 
 /// What a search found out.
 pub(crate) struct Outcome {
