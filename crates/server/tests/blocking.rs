@@ -65,6 +65,9 @@ fn waiting_ends_with_time_with_a_word_or_with_the_connection() {
         assert_eq!(writer.run(&["CLIENT", "UNBLOCK", &id]), ":0\r\n");
         assert_eq!(waiter.send(b""), reply.as_bytes());
     }
+    let stats = writer.run(&["INFO", "commandstats"]);
+    let counted = stats.lines().find(|line| line.starts_with("cmdstat_brpoplpush:calls=2,"));
+    assert!(counted.unwrap().ends_with("rejected_calls=0,failed_calls=1"), "{stats}");
     assert_eq!(waiter.run(&["BLPOP", "k", "0"]), "");
     drop(waiter);
     assert_eq!(writer.run(&["RPUSH", "k", "x"]), ":1\r\n");

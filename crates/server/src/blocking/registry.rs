@@ -116,16 +116,16 @@ impl Registry {
         self.remove(&mut self.lock(), waiter)
     }
 
-    /// Ends a client's waiting, as if its time were over, or with an error. Whether it waited.
-    pub(crate) fn unblock(&self, client: u64, with_error: bool) -> bool {
+    /// Ends a client's waiting, as if its time were over, or with an error. What waited, if it did.
+    pub(crate) fn unblock(&self, client: u64, with_error: bool) -> Option<Arc<Waiter>> {
         let mut table = self.lock();
-        let Some(waiter) = table.by_client.get(&client).cloned() else { return false };
+        let waiter = table.by_client.get(&client).cloned()?;
         self.remove(&mut table, &waiter);
         waiter.deliver(match with_error {
             true => b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n".to_vec(),
             false => waiter.nothing(),
         });
-        true
+        Some(waiter)
     }
 }
 

@@ -252,8 +252,16 @@ fn unblock(ctx: &mut Context<'_>) -> Outcome {
     };
     let id = strict_integer(ctx.args.at(2)).ok_or(CommandError::NotAnInteger)?;
     let blocking = &ctx.env.server.blocking;
-    let done = u64::try_from(id).is_ok_and(|id| blocking.unblock(id, with_error));
-    ctx.out.integer(i64::from(done));
+    let ended = u64::try_from(id).ok().and_then(|id| blocking.unblock(id, with_error));
+    if let Some(command) = ended.as_ref().and_then(|waiter| waiter.command()) {
+        let stats = &ctx.env.stats;
+        stats.command(command).calls.add(1);
+        if with_error {
+            stats.command(command).failed.add(1);
+            stats.count_error(b"UNBLOCKED");
+        }
+    }
+    ctx.out.integer(i64::from(ended.is_some()));
     Ok(())
 }
 
