@@ -21,18 +21,28 @@ mod recorder;
 use crate::env::Server;
 use crate::listener::RunError;
 use figures::Figures;
-use http::{Http, Request, Response};
+use http::{Http, Reply};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, Request, StatusCode};
 use recorder::Recorder;
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const PAGE: &str = include_str!("page.html");
 const SAMPLE: Duration = Duration::from_secs(1);
-/// How long the thread waits for a request before it looks whether the server ends.
-const PATIENCE_MS: u64 = 200;
+/// How often the thread looks whether the server ends.
+const LOOK: Duration = Duration::from_millis(200);
 const TEXT: &str = "text/plain; charset=utf-8";
+const POLICY: &str =
+    "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /// Starts the thread, if there is a port.
 ///
@@ -53,7 +63,7 @@ pub(crate) fn start(server: &Arc<Server>) -> Result<Option<JoinHandle<()>>, RunE
     let admin = Admin {
         server: server.clone(),
         is_local: address.is_loopback(),
-        recorder: Recorder::default(),
+        recorder: RefCell::default(),
     };
     Ok(Some(std::thread::Builder::new().name("admin".into()).spawn(|| admin.run(http))?))
 }
@@ -61,43 +71,69 @@ pub(crate) fn start(server: &Arc<Server>) -> Result<Option<JoinHandle<()>>, RunE
 struct Admin {
     server: Arc<Server>,
     is_local: bool,
-    recorder: Recorder,
+    recorder: RefCell<Recorder>,
 }
 
 impl Admin {
-    fn run(mut self, mut http: Http) {
+    fn run(self, http: Http) {
+        let admin = Rc::new(self);
         let mut next = Instant::now();
-        while !self.server.is_stopping() {
-            if Instant::now() >= next {
-                next = Instant::now() + SAMPLE;
-                self.recorder.sample(&self.server);
+        let tick = {
+            let admin = admin.clone();
+            move || {
+                if Instant::now() >= next {
+                    next = Instant::now() + SAMPLE;
+                    admin.recorder.borrow_mut().sample(&admin.server);
+                }
+                !admin.server.is_stopping()
             }
-            if let Err(error) = http.turn(PATIENCE_MS, |request| self.reply_to(request)) {
-                self.server.log.warning(&format!("The admin page ends: {error}"));
-                return;
-            }
-        }
+        };
+        http.serve(move |request| admin.reply_to(request), LOOK, tick);
     }
 
-    fn reply_to(&self, request: Request<'_>) -> Response {
-        let told = |status, kind, body| Response { status, kind, body };
-        if self.is_local && !request.host.is_none_or(is_local_host) {
-            return told(403, TEXT, "this name is not one of the admin port's\n".into());
+    fn reply_to(&self, request: &Request<Incoming>) -> Reply {
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let host = hosts.next().map(|host| host.to_str().unwrap_or(""));
+        if hosts.next().is_some() {
+            // One would be to check and one to go by.
+            return told(StatusCode::BAD_REQUEST, TEXT, "two names of a host\n");
         }
-        if !matches!(request.method, "GET" | "HEAD") {
-            return told(405, TEXT, "only GET is allowed here\n".into());
+        if self.is_local && !host.is_none_or(is_local_host) {
+            let text = "this name is not one of the admin port's\n";
+            return told(StatusCode::FORBIDDEN, TEXT, text);
         }
-        match request.path {
-            "/" => told(200, "text/html; charset=utf-8", PAGE.into()),
-            "/health" => told(200, TEXT, "ok\n".into()),
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return told(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET is allowed here\n");
+        }
+        match request.uri().path() {
+            "/" => told(StatusCode::OK, "text/html; charset=utf-8", PAGE),
+            "/health" => told(StatusCode::OK, TEXT, "ok\n"),
             "/stats" => {
-                let stats = Figures::of(&self.server).as_json(&self.server, &self.recorder);
-                told(200, "application/json", stats.to_string())
+                let stats =
+                    Figures::of(&self.server).as_json(&self.server, &self.recorder.borrow());
+                told(StatusCode::OK, "application/json", stats.to_string())
             }
-            "/metrics" => told(200, metrics::KIND, metrics::text(&self.server)),
-            _ => told(404, TEXT, "there are /, /stats, /metrics and /health\n".into()),
+            "/metrics" => told(StatusCode::OK, metrics::KIND, metrics::text(&self.server)),
+            _ => {
+                let text = "there are /, /stats, /metrics and /health\n";
+                told(StatusCode::NOT_FOUND, TEXT, text)
+            }
         }
     }
+}
+
+fn told(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
+    let mut reply = Reply::new(Full::new(body.into()));
+    *reply.status_mut() = status;
+    let headers = [
+        (CONTENT_TYPE, kind),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+    ];
+    let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
+    reply.headers_mut().extend(headers);
+    reply
 }
 
 /// Whether a request's `Host` is an address or `localhost`.

@@ -24,7 +24,7 @@ mod tls;
 mod workshop;
 
 pub(crate) use doors::Doors;
-pub(crate) use poller::{Interest, Mailbox, Poller};
+pub(crate) use poller::Mailbox;
 pub use process::run;
 pub use running::Running;
 pub use start::RunError;
