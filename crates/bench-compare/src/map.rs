@@ -7,7 +7,7 @@
 //! | `zipf_get`, `zipf_95`, `zipf_50` | all present, drawn by Zipf 0.99 | a read; else (5 %, 50 %) a put of a new value |
 //! | `mix0`, `mix50`, `mix90`, `mix100` | half present, uniform | so many % reads; else an insertion or a removal, alternating at random |
 //! | `range100` (ordered) | all present, uniform | a walk over 100 neighbours; 10 % puts |
-//! | `growth` | none at first | one thread inserts up to the end, another puts to what is there: the longest stall of both. Without huge pages: where the host gives memory to a guest only at its first touch, to zero one takes 8 to 17 ms, ten times what the maps themselves do. `no-map` is two threads that only look at the clock: what the machine takes away by itself |
+//! | `growth` | none at first | one thread inserts up to the end, another puts to what is there: the longest stall of both. Without huge pages: where the host gives memory to a guest only at its first touch, to zero one takes 8 to 17 ms, ten times what the maps themselves do. `floor-no-map` is two threads that only look at the clock: what the machine takes away by itself |
 //!
 //! The mixes follow the field's suites (smr-benchmark): half of the key range present, insertions and removals in balance. One operation
 //! in 64 is timed, whichever it is. Without `--keys`: all cases on 100,000, and on 1,000, 10,000 and 10 million the mixes, with as many threads as cores
@@ -59,7 +59,7 @@ macro_rules! with_map {
             "rwlock-hashmap" => with_map!(@ hashed::Locked, $map, $call),
             "stillpoint-orderedmap" => with_map!(@ ordered::Stillpoint, $map, $call),
             "crossbeam-skiplist" => with_map!(@ ordered::Skip, $map, $call),
-            "no-map" => with_map!(@ machine::Machine, $map, $call),
+            "floor-no-map" => with_map!(@ machine::Machine, $map, $call),
             "scc-treeindex" => with_map!(@ ordered::SccTree, $map, $call),
             "rwlock-btreemap" => with_map!(@ ordered::Locked, $map, $call),
             other => Err(format!("there is no map {other:?}")),
@@ -103,7 +103,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         let case = Case {
             name: format!("{kind}_growth_{grown}"),
             threads: 2,
-            subjects: [subjects, &["no-map"]].concat(),
+            subjects: [subjects, &["floor-no-map"]].concat(),
             settings: vec![("millis", 0), ("keys", grown), NO_THP],
             rounds: if options.quick { 1 } else { options.rounds() },
         };
