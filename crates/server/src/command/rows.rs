@@ -241,11 +241,9 @@ impl Source for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // If somebody else lets go meanwhile it is he who frees it, or hands it over.
-        if let Some(object) = self.object.take()
-            && Arc::strong_count(&object) == 1
-        {
-            self.disposal.take(object);
+        // Of those that let go at the same time exactly one is the last.
+        if let Some(object) = self.object.take().and_then(Arc::into_inner) {
+            self.disposal.take(Arc::new(object));
         }
     }
 }

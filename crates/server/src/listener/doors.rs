@@ -61,7 +61,9 @@ impl Doors {
             (_, wanted) => Some(wanted).filter(|port| *port != 0),
         };
         let tls = Some(port(next, "tls-port")).filter(|port| *port != 0);
-        let mut change = Change { doors: self, old, next: Vec::new(), shut: false, kept: false };
+        let backlog = settings.number("tcp-backlog") as i32;
+        let mut change =
+            Change { doors: self, old, next: Vec::new(), backlog, shut: false, kept: false };
         match change.open(next, Ports { plain, tls }) {
             Err(RunError::Bind { error, .. }) if error.kind() == ErrorKind::AddrInUse => {
                 change.shut = true;
@@ -79,6 +81,7 @@ pub(crate) struct Change<'d> {
     doors: &'d Doors,
     old: Vec<Arc<Listening>>,
     next: Vec<Arc<Listening>>,
+    backlog: i32,
     /// The old ones do not listen at the moment.
     shut: bool,
     kept: bool,
@@ -87,10 +90,9 @@ pub(crate) struct Change<'d> {
 impl Change<'_> {
     fn open(&mut self, settings: &Settings, ports: Ports) -> Result<(), RunError> {
         let next = open_all(settings, ports, &self.old)?;
-        let backlog = settings.number("tcp-backlog") as i32;
         next.iter()
             .filter(|door| self.shut || !is_among(door, &self.old))
-            .try_for_each(|door| door.listen(backlog))?;
+            .try_for_each(|door| door.listen(self.backlog))?;
         self.next = next;
         Ok(())
     }
@@ -114,7 +116,7 @@ impl Drop for Change<'_> {
         // Nobody else can have taken the addresses: they are bound all the time.
         self.next.clear();
         for door in self.old.iter().filter(|door| door.port.is_some()) {
-            let _listens = door.listen(super::socket::BACKLOG);
+            let _listens = door.listen(self.backlog);
         }
     }
 }

@@ -10,9 +10,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Connections that may wait to be accepted, for those who do not know what `tcp-backlog` says.
-pub(super) const BACKLOG: i32 = 511;
-
 /// Which ports are asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ports {

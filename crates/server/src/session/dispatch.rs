@@ -102,9 +102,8 @@ fn abort(session: &mut State, env: &Env) {
     if last_ms == 0 || env.now_ms.saturating_sub(last_ms) > 60_000 {
         env.server.attack_logged_ms.set(env.now_ms);
         env.server.log.warning(&format!(
-            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
-             This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
-             instance. Connection from {} aborted.",
+            "{} has sent a line of HTTP (POST or Host:) and is cut off. A browser may have been made to send it: see that no \
+             page from elsewhere can reach this port.",
             session.card.address
         ));
     }
