@@ -6,7 +6,7 @@
 //! ```
 //! Whatever is outside of the marks is the author's and stays.
 
-use crate::gates;
+use crate::gates::Gates;
 use crate::options::Options;
 use crate::plot::{Line, Plot};
 use crate::report::{Report, short};
@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         let lines = reports.iter().flat_map(Report::lines).filter(|line| !line.contains('@'));
         let lines: String = lines.map(|line| line + "\n").collect();
         fs::write(folder.join(format!("{name}.jsonl")), lines).map_err(told)?;
-        let mut body = if name == "store" { gates::STORE.table(&reports) } else { String::new() };
+        let mut body = Gates::of(name).table(&reports);
         body += &tables(&reports);
         for (file, alt) in pictures(name, &reports, &folder)? {
             let link = Path::new(folder.file_name().unwrap_or_default()).join(file);

@@ -10,7 +10,7 @@
 //! | `nobody` | there is no reader |
 //!
 //! `unreclaimed_nodes@t` is what was retired and not yet dropped at `t` milliseconds, the largest of 20 looks in each interval; a subject
-//! that has 24 M retires nothing more. A reader of `stillpoint-leased` that has reached the longest lease is told so and pins anew;
+//! that has 24 M retires nothing more. `bound_nodes` is what the formula allows, of a scheme that has one. A reader of `stillpoint-leased` that has reached the longest lease is told so and pins anew;
 //! `stillpoint-uncapped` is the same collector without a longest lease.
 
 use crate::Outcome;
@@ -178,6 +178,12 @@ pub(crate) fn watch<S: Subject>(reader: Reader, millis: u64) -> Vec<Figure> {
         figures.push(Figure::new("peak_rss_bytes", "bytes", peak_rss_bytes() as f64));
         figures.push(Figure::new("ops_per_s", "1/s", retired / started.elapsed().as_secs_f64()));
         figures.push(Figure::new("cpu_ns_per_op", "ns", spent / retired.max(1.0)));
+        let wall = started.elapsed().as_nanos() as f64;
+        figures.push(Figure::new("wall_ns_per_op", "ns", wall / retired.max(1.0)));
+        let goes_on = matches!(reader, Reader::Loading);
+        if let Some(bound) = <S as Scheme<Counted>>::bound(scheme, PLACES, goes_on) {
+            figures.push(Figure::new("bound_nodes", "1", bound as f64));
+        }
     });
     figures
 }

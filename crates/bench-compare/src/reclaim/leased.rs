@@ -44,6 +44,10 @@ impl<P: Payload, const CAPPED: bool> Scheme<P> for Leased<CAPPED> {
         // SAFETY: the swap unlinked it from its only place, for us alone.
         unsafe { old.retire(guard) };
     }
+    fn bound(&self, live: u64, goes_on: bool) -> Option<u64> {
+        let bound = if goes_on { self.0.bound_at_cap(live) } else { self.0.bound(live) };
+        Some(bound).filter(|bound| *bound < u64::MAX)
+    }
 }
 
 impl<const CAPPED: bool> StackScheme for Leased<CAPPED> {

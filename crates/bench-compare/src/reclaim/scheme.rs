@@ -81,6 +81,11 @@ pub(crate) trait Scheme<P: Payload>: Sync + Sized + 'static {
     fn enter_and_leave(&'static self, local: &mut Self::Local) {
         drop(self.pin(local));
     }
+
+    /// What the scheme's formula allows behind one guard, which sleeps or goes on loading, if it has one: nodes, `live` of which were reachable at the pin.
+    fn bound(&self, _live: u64, _goes_on: bool) -> Option<u64> {
+        None
+    }
 }
 
 /// Treiber's stack.
