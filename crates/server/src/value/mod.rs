@@ -17,6 +17,7 @@
 //! | 10 | bytes: scores and members, packed, in order | zset | listpack |
 //! | 11 | [`Object::SortedSet`] | zset | skiplist |
 
+mod counted_bytes;
 mod element;
 mod float;
 pub(crate) mod geo;

@@ -7,9 +7,9 @@
 //! # Invariants
 //! 1. Whatever bytes are read, no read goes past their end; bytes that are no packed hash read as a shorter one.
 
+use super::counted_bytes::{COUNT_BYTES, CountedBytes, row_count};
 use super::element::{Elements, push_element};
-
-pub(super) const COUNT_BYTES: usize = 4;
+use std::ops::Range;
 
 /// A packed hash.
 #[derive(Clone, Copy)]
@@ -21,8 +21,7 @@ pub(crate) struct Packed<'a> {
 pub(crate) struct Row<'a> {
     pub(crate) field: &'a [u8],
     pub(crate) value: &'a [u8],
-    start: usize,
-    end: usize,
+    place: Range<usize>,
 }
 
 impl<'a> Packed<'a> {
@@ -31,7 +30,7 @@ impl<'a> Packed<'a> {
     }
 
     pub(crate) fn len(self) -> usize {
-        self.bytes.first_chunk().map_or(0, |count| u32::from_le_bytes(*count) as usize)
+        row_count(self.bytes)
     }
 
     pub(crate) fn rows(self) -> Rows<'a> {
@@ -55,64 +54,51 @@ impl<'a> Iterator for Rows<'a> {
         let start = self.elements.at;
         let field = self.elements.next()?;
         let value = self.elements.next()?;
-        Some(Row { field, value, start, end: self.elements.at })
+        Some(Row { field, value, place: start..self.elements.at })
     }
 }
 
 /// A packed hash that is being changed.
 pub(crate) struct PackedEdit {
-    bytes: Vec<u8>,
+    bytes: CountedBytes,
 }
 
 impl PackedEdit {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        PackedEdit { bytes: vec![0; COUNT_BYTES] }
+        PackedEdit { bytes: CountedBytes::new() }
     }
 
     pub(crate) fn of(packed: Packed<'_>) -> Self {
-        PackedEdit { bytes: packed.bytes.to_vec() }
+        PackedEdit { bytes: CountedBytes::of(packed.bytes) }
     }
 
     pub(crate) fn view(&self) -> Packed<'_> {
-        Packed::new(&self.bytes)
+        Packed::new(self.bytes())
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    fn count(&mut self, count: usize) {
-        self.bytes[..COUNT_BYTES].copy_from_slice(&(count as u32).to_le_bytes());
+        self.bytes.bytes()
     }
 
     /// Sets a field; whether it is new.
     pub(crate) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
-        let place = self.view().find(field).map(|row| (row.start, row.end));
+        let place = self.view().find(field).map(|row| row.place);
         let mut row = Vec::with_capacity(field.len() + value.len() + 4);
         push_element(&mut row, field);
         push_element(&mut row, value);
+        let is_new = place.is_none();
         match place {
-            Some((start, end)) => {
-                self.bytes.splice(start..end, row);
-                false
-            }
-            None => {
-                self.bytes.extend_from_slice(&row);
-                self.count(self.view().len() + 1);
-                true
-            }
+            Some(place) => self.bytes.replace(place, &row),
+            None => self.bytes.insert(None, &row),
         }
+        is_new
     }
 
     /// Removes a field; whether it was there.
     pub(crate) fn remove(&mut self, field: &[u8]) -> bool {
-        let Some((start, end)) = self.view().find(field).map(|row| (row.start, row.end)) else {
-            return false;
-        };
-        self.bytes.drain(start..end);
-        self.count(self.view().len() - 1);
-        true
+        let place = self.view().find(field).map(|row| row.place);
+        place.map(|place| self.bytes.remove(place)).is_some()
     }
 }
 

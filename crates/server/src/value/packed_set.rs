@@ -7,8 +7,8 @@
 //! # Invariants
 //! 1. Whatever bytes are read, no read goes past their end; bytes that are no packed set read as a shorter one.
 
+use super::counted_bytes::{COUNT_BYTES, CountedBytes, row_count};
 use super::element::{Elements, push_element};
-use super::packed::COUNT_BYTES;
 use std::ops::Range;
 
 /// A packed set.
@@ -23,7 +23,7 @@ impl<'a> PackedSet<'a> {
     }
 
     pub(crate) fn len(self) -> usize {
-        self.bytes.first_chunk().map_or(0, |count| u32::from_le_bytes(*count) as usize)
+        row_count(self.bytes)
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
@@ -50,43 +50,38 @@ impl<'a> PackedSet<'a> {
 /// A packed set that is being changed.
 #[derive(Clone)]
 pub(crate) struct PackedSetEdit {
-    bytes: Vec<u8>,
+    bytes: CountedBytes,
 }
 
 impl PackedSetEdit {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        PackedSetEdit { bytes: vec![0; COUNT_BYTES] }
+        PackedSetEdit { bytes: CountedBytes::new() }
     }
 
     pub(crate) fn of(set: PackedSet<'_>) -> Self {
-        PackedSetEdit { bytes: set.bytes.to_vec() }
+        PackedSetEdit { bytes: CountedBytes::of(set.bytes) }
     }
 
     pub(crate) fn view(&self) -> PackedSet<'_> {
-        PackedSet::new(&self.bytes)
+        PackedSet::new(self.bytes())
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    fn count(&mut self, count: usize) {
-        self.bytes[..COUNT_BYTES].copy_from_slice(&(count as u32).to_le_bytes());
+        self.bytes.bytes()
     }
 
     /// Adds a member that is not there.
     pub(crate) fn push(&mut self, member: &[u8]) {
-        push_element(&mut self.bytes, member);
-        self.count(self.view().len() + 1);
+        let mut row = Vec::with_capacity(member.len() + 2);
+        push_element(&mut row, member);
+        self.bytes.insert(None, &row);
     }
 
     /// Removes a member; whether it was there.
     pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
-        let Some(place) = self.view().place(member) else { return false };
-        self.bytes.drain(place);
-        self.count(self.view().len() - 1);
-        true
+        let place = self.view().place(member);
+        place.map(|place| self.bytes.remove(place)).is_some()
     }
 }
 

@@ -8,9 +8,10 @@
 //! 1. Entries ascend by score, those of one score by member; no two have the same member.
 //! 2. Whatever bytes are read, no read goes past their end; bytes that are no packed sorted set read as a shorter one.
 
+use super::counted_bytes::{COUNT_BYTES, CountedBytes, row_count};
 use super::element::{Elements, push_element};
-use super::packed::COUNT_BYTES;
 use super::ranked_tree::order;
+use std::ops::Range;
 
 /// A packed sorted set.
 #[derive(Clone, Copy)]
@@ -22,8 +23,7 @@ pub(crate) struct PackedSortedSet<'a> {
 pub(crate) struct Row<'a> {
     pub(crate) score: f64,
     pub(crate) member: &'a [u8],
-    start: usize,
-    end: usize,
+    place: Range<usize>,
 }
 
 impl<'a> PackedSortedSet<'a> {
@@ -32,7 +32,7 @@ impl<'a> PackedSortedSet<'a> {
     }
 
     pub(crate) fn len(self) -> usize {
-        self.bytes.first_chunk().map_or(0, |count| u32::from_le_bytes(*count) as usize)
+        row_count(self.bytes)
     }
 
     pub(crate) fn rows(self) -> Rows<'a> {
@@ -56,57 +56,47 @@ impl<'a> Iterator for Rows<'a> {
         let start = self.parts.at;
         let score = f64::from_le_bytes(*self.parts.fixed()?);
         let member = self.parts.next()?;
-        Some(Row { score, member, start, end: self.parts.at })
+        Some(Row { score, member, place: start..self.parts.at })
     }
 }
 
 /// A packed sorted set that is being changed.
 #[derive(Clone)]
 pub(crate) struct PackedSortedSetEdit {
-    bytes: Vec<u8>,
+    bytes: CountedBytes,
 }
 
 impl PackedSortedSetEdit {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        PackedSortedSetEdit { bytes: vec![0; COUNT_BYTES] }
+        PackedSortedSetEdit { bytes: CountedBytes::new() }
     }
 
     pub(crate) fn of(set: PackedSortedSet<'_>) -> Self {
-        PackedSortedSetEdit { bytes: set.bytes.to_vec() }
+        PackedSortedSetEdit { bytes: CountedBytes::of(set.bytes) }
     }
 
     pub(crate) fn view(&self) -> PackedSortedSet<'_> {
-        PackedSortedSet::new(&self.bytes)
+        PackedSortedSet::new(self.bytes())
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    fn count(&mut self, count: usize) {
-        self.bytes[..COUNT_BYTES].copy_from_slice(&(count as u32).to_le_bytes());
+        self.bytes.bytes()
     }
 
     /// Adds a member that is not there.
     pub(crate) fn insert(&mut self, score: f64, member: &[u8]) {
         let follows = |row: &Row<'_>| order((row.score, row.member), (score, member)).is_gt();
-        let next = self.view().rows().find(follows).map(|row| row.start);
+        let next = self.view().rows().find(follows).map(|row| row.place.start);
         let mut row = score.to_le_bytes().to_vec();
         push_element(&mut row, member);
-        let at = next.unwrap_or(self.bytes.len());
-        self.bytes.splice(at..at, row);
-        self.count(self.view().len() + 1);
+        self.bytes.insert(next, &row);
     }
 
     /// Removes a member; whether it was there.
     pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
-        let Some((start, end)) = self.view().find(member).map(|row| (row.start, row.end)) else {
-            return false;
-        };
-        self.bytes.drain(start..end);
-        self.count(self.view().len() - 1);
-        true
+        let place = self.view().find(member).map(|row| row.place);
+        place.map(|place| self.bytes.remove(place)).is_some()
     }
 }
 
