@@ -28,10 +28,10 @@ use std::ops::DerefMut;
 use std::ptr::NonNull;
 use std::sync::{Arc, PoisonError, Weak};
 use stillpoint_primitive::fence::Fences;
-use stillpoint_primitive::prefetch;
 use stillpoint_primitive::sync::Mutex;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_primitive::thread_slot::{self, ExitHook, Temporary};
+use stillpoint_primitive::{prefetch, prefetch_lines};
 
 /// Bytes of free blocks that one magazine may hold, at most (never fewer than two blocks).
 const MAGAZINE_BYTES: usize = 8 * 1024;
@@ -149,9 +149,7 @@ impl Core {
             // SAFETY: the slot is ours.
             && let Some(block) = unsafe { shelf.next() }
         {
-            for line in (0..bytes).step_by(64).take(FETCHED_LINES) {
-                prefetch(block.as_ptr().wrapping_add(line));
-            }
+            prefetch_lines(block.as_ptr(), bytes.div_ceil(64).min(FETCHED_LINES));
             prefetch(Slab::of(block).as_ptr().cast());
             prefetch(BIRTHS[class].of(block));
         }

@@ -23,8 +23,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use stillpoint_pool::Pool;
-use stillpoint_primitive::prefetch;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
+use stillpoint_primitive::{prefetch, prefetch_lines};
 use stillpoint_reclaim::{Expired, Guard};
 
 /// Where a key was found, and its newest version at that moment.
@@ -207,9 +207,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
             let word = slot.load(Ordering::Relaxed);
             if slot::has_tag(word, tag) {
                 let version: *const u8 = version::at(slot::address(word)).cast();
-                for line in 0..FETCHED_LINES {
-                    prefetch(version.wrapping_add(line * 64));
-                }
+                prefetch_lines(version, FETCHED_LINES);
             }
         }
     }

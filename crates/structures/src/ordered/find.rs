@@ -13,7 +13,7 @@ use super::OrderedMap;
 use super::inner::{Child, Inner, Seek};
 use super::leaf::{Leaf, View};
 use std::borrow::Borrow;
-use stillpoint_primitive::prefetch;
+use stillpoint_primitive::prefetch_lines;
 use stillpoint_reclaim::{NodeAlloc, Protect, Restart, Scheme, Shared};
 
 /// Levels of inner nodes. A node that has come out of a split has at most `fanout − 1` children, and splits at `fanout + 1`: so a level's splits
@@ -186,7 +186,5 @@ const FETCHED_LINES: usize = 16;
 #[inline(always)]
 fn fetch<T>(node: &T) {
     let node: *const u8 = std::ptr::from_ref(node).cast();
-    for line in 0..size_of::<T>().div_ceil(64).min(FETCHED_LINES) {
-        prefetch(node.wrapping_add(line * 64));
-    }
+    prefetch_lines(node, size_of::<T>().div_ceil(64).min(FETCHED_LINES));
 }
