@@ -40,7 +40,8 @@ impl<T> Owned<T> {
 }
 
 impl<T, A: NodeAlloc> Owned<T, A> {
-    /// As [`new`](Owned::new), in memory of `alloc`. Without memory the program ends, as with `Box`.
+    /// As [`new`](Owned::new), in memory of `alloc`. Without memory the program ends, as with `Box`. A value aligned to more than
+    /// [`alloc` gives](NodeAlloc::MAX_ALIGN) does not compile.
     #[inline]
     pub fn new_in(guard: &impl Protect, value: T, alloc: &A) -> Self {
         match Owned::try_new_in(guard, value, alloc) {
@@ -55,6 +56,12 @@ impl<T, A: NodeAlloc> Owned<T, A> {
     /// [`AllocError`], and the value: there is no memory.
     #[inline]
     pub fn try_new_in(guard: &impl Protect, value: T, alloc: &A) -> Result<Self, (AllocError, T)> {
+        const {
+            assert!(
+                align_of::<Block<T>>() <= A::MAX_ALIGN,
+                "the value is aligned to more than its allocator gives"
+            )
+        };
         let block: NonNull<Block<T>> = match alloc.alloc(Layout::new::<Block<T>>()) {
             Ok(block) => block.cast(),
             Err(error) => return Err((error, value)),

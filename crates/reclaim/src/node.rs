@@ -111,6 +111,9 @@ impl core::error::Error for AllocError {}
 /// # Safety
 /// `alloc` gives memory of at least that layout, of nobody else's, until `free` takes it back, on any thread.
 pub unsafe trait NodeAlloc: Clone + Send + Sync + 'static {
+    /// The largest alignment that it gives. Nodes of values that need more do not compile.
+    const MAX_ALIGN: usize = usize::MAX;
+
     /// Memory for one node.
     ///
     /// # Errors
