@@ -7,6 +7,7 @@ use super::{HashMap, Pinned};
 use std::borrow::Borrow;
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hash};
+use stillpoint_primitive::prefetch;
 use stillpoint_reclaim::{NodeAlloc, Owned, Protect, Restart, Scheme};
 
 /// What [`HashMap::put`] found and left, once the guard protects both.
@@ -323,7 +324,20 @@ where
     ) -> Owned<Entry<K, V>, A> {
         self.check(guard);
         let hash = self.hash(&key);
+        self.fetch_bin(hash, guard);
         self.entry(hash, key, value, guard)
+    }
+
+    /// Has the hash's bin come while an entry is being made.
+    #[inline(always)]
+    fn fetch_bin(&self, hash: u64, guard: &S::Guard<'_>) {
+        // A model would take the load of the root for a step of the protocol.
+        if cfg!(any(stillpoint_loom, stillpoint_shuttle)) {
+            return;
+        }
+        if let Ok(table) = self.root(guard) {
+            prefetch(std::ptr::from_ref(table.bin_of(hash)).cast());
+        }
     }
 
     /// Puts an entry in. It is `None` afterwards unless the key was there and is to stay.

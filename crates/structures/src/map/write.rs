@@ -65,6 +65,7 @@ impl<K, V, A: NodeAlloc> Drop for Claim<'_, K, V, A> {
 
 impl<K: Eq, V, H, S: Scheme, A: NodeAlloc> HashMap<K, V, H, S, A> {
     /// Finds the key's slot, or its bin, in a bin that is not frozen; moves the bin first if it is.
+    #[inline(always)]
     pub(super) fn locate<'g, Q>(
         &'g self,
         hash: u64,
