@@ -1,4 +1,8 @@
 //! [`Crew`]: threads that begin together, work for so long, and what they used meanwhile; [`contend`]: what an operation costs when they all repeat it.
+//!
+//! ```text
+//! contend: ready ── warm-up of 0.1 s, nothing counted ──▶ clocks are read ── operations counted ──▶ the gate closes, clocks are read
+//! ```
 
 use crate::plan::Figure;
 use std::sync::Barrier;
@@ -7,9 +11,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 use stillpoint_testkit::{Histogram, process_cpu};
 
+/// How long threads warm up, in milliseconds; not at all for a sample that is shorter. Memory that a subject touches for the first time is zeroed by the system, 2 MB at a time, and
+/// some have a few megabytes on their way that others do not; without a warm-up a short sample measures that.
+const WARM_UP_MILLIS: u64 = 100;
+
 /// Where workers wait for the start and see the end.
 pub(crate) struct Gate {
     barrier: Barrier,
+    warm: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -18,6 +27,12 @@ impl Gate {
     pub(crate) fn start(&self) {
         self.barrier.wait();
         self.barrier.wait();
+    }
+
+    /// Whether the clocks have not been read yet: what is done now is not measured.
+    #[inline(always)]
+    fn warming(&self) -> bool {
+        !self.warm.load(Ordering::Relaxed)
     }
 
     /// Whether to go on.
@@ -39,15 +54,34 @@ pub(crate) struct Crew<R> {
 impl<R: Send> Crew<R> {
     /// Lets `work(thread, gate)` run on so many threads; each must call [`Gate::start`] once, then work while the gate is open.
     pub(crate) fn work(threads: u64, millis: u64, work: impl Fn(u64, &Gate) -> R + Sync) -> Self {
-        let gate =
-            &Gate { barrier: Barrier::new(threads as usize + 1), closed: AtomicBool::new(false) };
+        Crew::warmed(threads, 0, millis, work)
+    }
+
+    /// The same, but the workers begin so many milliseconds before the clocks are read.
+    fn warmed(
+        threads: u64,
+        warm_up: u64,
+        millis: u64,
+        work: impl Fn(u64, &Gate) -> R + Sync,
+    ) -> Self {
+        let gate = &Gate {
+            barrier: Barrier::new(threads as usize + 1),
+            warm: AtomicBool::new(warm_up == 0),
+            closed: AtomicBool::new(false),
+        };
         thread::scope(|scope| {
             let work = &work;
             let workers: Vec<_> =
                 (0..threads).map(|i| scope.spawn(move || work(i, gate))).collect();
             gate.barrier.wait();
-            let (started, before) = (Instant::now(), process_cpu());
+            let mut before = (Instant::now(), process_cpu());
             gate.barrier.wait();
+            if warm_up > 0 {
+                thread::sleep(Duration::from_millis(warm_up));
+                before = (Instant::now(), process_cpu());
+                gate.warm.store(true, Ordering::Relaxed);
+            }
+            let (started, before) = before;
             thread::sleep(Duration::from_millis(millis));
             gate.closed.store(true, Ordering::Relaxed);
             let join = |worker: thread::ScopedJoinHandle<'_, R>| {
@@ -62,17 +96,21 @@ impl<R: Send> Crew<R> {
 /// Operations between two looks at the gate. The first of them is timed: the clock costs all subjects alike, less than a nanosecond an operation.
 const BATCH: u64 = 64;
 
-/// Lets each thread repeat the operation that `make(thread)` made it, for so long. Operations a second by the wall clock, CPU time an operation by
-/// the process's, and the 99.9th percentile of the timed ones.
+/// Lets each thread repeat the operation that `make(thread)` made it, for so long, after a warm-up of 0.1 s (none before a shorter sample). Operations
+/// a second by the wall clock, CPU time an operation by the process's, and the 99.9th percentile of the timed ones.
 pub(crate) fn contend<F: FnMut()>(
     threads: u64,
     millis: u64,
     make: impl Fn(u64) -> F + Sync,
 ) -> Vec<Figure> {
-    let Crew { results, wall, cpu } = Crew::work(threads, millis, |thread, gate| {
+    let warm_up = if millis < WARM_UP_MILLIS { 0 } else { WARM_UP_MILLIS };
+    let Crew { results, wall, cpu } = Crew::warmed(threads, warm_up, millis, |thread, gate| {
         let mut operation = make(thread);
         let (mut times, mut ops) = (Histogram::new(), 0u64);
         gate.start();
+        while gate.warming() {
+            (0..BATCH).for_each(|_| operation());
+        }
         while gate.open() {
             let started = Instant::now();
             operation();
