@@ -221,41 +221,15 @@ impl Connection {
         Next::Close
     }
 
-    /// Sends what is written, as far as the socket takes it; tells whether the connection lives on.
+    /// Sends what is written, and one more piece of a value, as far as the socket takes it; tells whether the connection lives on.
     pub(crate) fn send(&mut self, env: &Env) -> bool {
-        if self.output.holds_values() {
-            return self.send_piece(env);
-        }
-        let mut sent = 0;
-        let most = self.output.len().min(SEND_BYTES);
-        while sent < most {
-            match self.stream.send(&self.output.as_bytes()[sent..most]) {
-                Ok(n) => {
-                    env.stats.writes.add(1);
-                    env.stats.net_output_bytes.add(n as u64);
-                    self.card().sent_bytes.add(n as u64);
-                    sent += n;
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                Err(_) => return false,
-            }
-        }
-        if sent > 0 {
-            self.output.take_front(sent);
-        }
-        self.stream.flush() && self.within_limits(env)
-    }
-    /// As [`send`](Connection::send), of what is written already and of one more piece.
-    #[cold]
-    fn send_piece(&mut self, env: &Env) -> bool {
         let (mut sent, mut pieces) = (0, 1);
         while sent < SEND_BYTES {
-            let piece = self.output.front(&mut pieces);
-            if piece.is_empty() {
+            let front = self.output.front(&mut pieces);
+            if front.is_empty() {
                 break;
             }
-            match self.stream.send(piece) {
+            match self.stream.send(&front[..front.len().min(SEND_BYTES - sent)]) {
                 Ok(n) => {
                     env.stats.writes.add(1);
                     sent += n;
@@ -272,8 +246,8 @@ impl Connection {
             card.sent_bytes.add(sent as u64);
             // Who reads a long reply is not idle.
             card.active_ms.set(env.now_ms);
+            card.output_bytes.set(self.output.len() as u64);
         }
-        self.card().output_bytes.set(self.output.len() as u64);
         self.stream.flush() && self.within_limits(env)
     }
     /// Whether all that is written has been sent.
