@@ -23,7 +23,7 @@ pub(crate) use past::{Moment, as_of};
 pub(crate) use snapshot::{Exports, OpenSnapshot};
 pub(crate) use touched::Touched;
 
-use crate::command::{CommandError, Patience};
+use crate::command::{CommandError, Display, Patience};
 use crate::disposal::Disposal;
 use crate::env::Server;
 use crate::event::{Effect, class};
@@ -156,10 +156,11 @@ impl<'c> Data<'c> {
         self.now_ms
     }
 
-    /// [`Patience`] with the rows of a value that are answered to `out`. What several commands of a transaction answer adds up.
+    /// How a value's rows are shown in `out`. What several commands of a transaction answer adds up, so there they count as steps.
     #[inline]
-    pub(crate) fn patience_with_rows(&self, out: &Reply) -> Patience {
-        self.patience.of_rows(out.can_stream() && !self.state.is_in_transaction())
+    pub(crate) fn display(&self, out: &Reply) -> Display<'c> {
+        let streams = out.can_stream() && !self.state.is_in_transaction();
+        Display { patience: self.patience, streams, disposal: self.disposal() }
     }
 
     /// Where large values go whose time is over.

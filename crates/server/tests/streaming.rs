@@ -36,6 +36,7 @@ fn fill(client: &mut TestClient) {
         client.run_bytes(&[b"ZADD", b"zset", score.as_bytes(), &value]);
         let id = format!("{number}-1");
         client.run_bytes(&[b"XADD", b"stream", id.as_bytes(), b"field", &value, b"n", b"1"]);
+        client.run_bytes(&[b"XADD", b"second", id.as_bytes(), b"n", number.as_bytes()]);
         if number.len() == 3 {
             let ms = if number.starts_with('7') { "50" } else { "5000000" };
             let request: [&[u8]; 6] =
@@ -76,6 +77,9 @@ const REQUESTS: &[&str] = &[
     "XRANGE stream 5 2900-0",
     "XREVRANGE stream 2900 5-1 COUNT 2600",
     "XRANGE stream 5 2",
+    "XREAD STREAMS stream 0",
+    "XREAD COUNT 2500 STREAMS stream none second 7 0 0",
+    "XREAD BLOCK 5000 STREAMS second stream + 2",
     "GET string",
     "GETRANGE string 1000 600000",
     "GETRANGE string -5 -1",
@@ -213,6 +217,11 @@ fn serve(types: &[&str], more: &[(&str, &str)]) -> Running {
             let request: Vec<&[u8]> = request.iter().map(String::as_bytes).collect();
             ask(&mut client, &request);
         }
+        if types.contains(&"stream") {
+            let add: &[u8] =
+                b"for _ = 1, 500 do redis.call('XADD', KEYS[1], '*', 'field', ARGV[1]) end";
+            ask(&mut client, &[b"EVAL", add, b"1", b"stream", tail.as_bytes()]);
+        }
     }
     server
 }
@@ -230,7 +239,8 @@ fn figure(client: &mut TcpStream, section: &[u8], name: &str) -> u64 {
     line.unwrap().trim().parse().unwrap()
 }
 
-const REPLIES: [(&str, &str); 5] = [
+const REPLIES: [(&str, &str); 6] = [
+    ("XREAD STREAMS stream 0", "*1\r\n*2\r\n$6\r\nstream\r\n*40000\r\n"),
     ("GET string", "$12000000\r\n"),
     ("HGETALL hash", "*80000\r\n"),
     ("LRANGE list 0 -1", "*40000\r\n"),
@@ -245,14 +255,14 @@ fn say(client: &mut TcpStream, line: &str) {
 
 #[test]
 fn many_slow_readers_cost_a_piece_each() {
-    let server = serve(&["hash", "list", "set", "zset"], &[]);
+    let server = serve(&["hash", "list", "set", "zset", "stream"], &[]);
     let text = vec![b'x'; 12_000_000];
     assert_eq!(ask(&mut connect(server.port()), &[b"SET", b"string", &text]), b"+OK\r\n");
     drop(text);
     let before = resident_kib();
     let readers: Vec<TcpStream> = (0..200)
         .map(|number| {
-            let (request, header) = REPLIES[number % 5];
+            let (request, header) = REPLIES[number % REPLIES.len()];
             let mut reader = connect(server.port());
             say(&mut reader, request);
             assert_eq!(read(&mut reader, header.len()), header.as_bytes());

@@ -64,6 +64,7 @@ pub(crate) use help::{container, help};
 pub(crate) use interactive::{is_allowed_inside, overdue};
 pub(crate) use patience::{BYTES_A_STEP, Patience};
 pub(crate) use row::{Command, Group, flag};
+pub(crate) use rows::Display;
 pub(crate) use script::busy_text;
 pub(crate) use secrets::{REDACTED, is_secret};
 pub(crate) use shrink::shrink;

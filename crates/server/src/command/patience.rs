@@ -32,12 +32,6 @@ impl Patience {
         if self.is_short && steps > MOST { Err(CommandError::Elsewhere) } else { Ok(()) }
     }
 
-    /// The same for rows of a value, of which a reply that can stream is written a piece at a time.
-    #[inline]
-    pub(crate) fn of_rows(self, streams: bool) -> Patience {
-        Patience { is_short: self.is_short && !streams }
-    }
-
     /// How many of something need be gathered to know whether there are too many of them here.
     #[inline]
     pub(crate) fn enough(self) -> usize {

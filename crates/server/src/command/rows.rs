@@ -10,7 +10,7 @@
 //! 1. A reply that can stream gets the same bytes, in the end, as one that cannot.
 //! 2. A reply that held a value last hands it to the disposal: no event loop stops for freeing it.
 
-use super::Outcome;
+use super::{Outcome, Patience};
 use crate::data::Item;
 use crate::disposal::Disposal;
 use crate::resp::{Encode, Piece, Reply, Source};
@@ -40,20 +40,68 @@ pub(crate) enum Shown {
     Entries { first: StreamId, last: StreamId, backward: bool },
 }
 
+/// How a command shows rows: what it may do where it runs, and where a large value goes that its reply held last.
+#[derive(Clone, Copy)]
+pub(crate) struct Display<'d> {
+    pub(crate) patience: Patience,
+    /// Whether a large value's rows are written as they are sent.
+    pub(crate) streams: bool,
+    pub(crate) disposal: &'d Disposal,
+}
+
+impl Display<'_> {
+    /// Asks, before the header is written, whether so many rows can be shown here: of a large value any number, where the reply streams.
+    ///
+    /// # Errors
+    /// [`Elsewhere`](super::CommandError::Elsewhere), which a handler passes on.
+    pub(crate) fn bear(self, entry: Item<'_>, rows: usize) -> Outcome {
+        match self.streams && object_of(entry).is_some() {
+            true => Ok(()),
+            false => self.patience.bear(rows),
+        }
+    }
+
+    /// Writes these rows behind their header, or has them written as they are sent; those of a small value `write_small` writes.
+    pub(crate) fn show(
+        self,
+        entry: Item<'_>,
+        (shown, left): (Shown, Range<usize>),
+        out: &mut Reply,
+        write_small: impl FnOnce(&mut Reply),
+    ) {
+        match object_of(entry) {
+            Some(object) => Rows { shown, left }.answer(object, out, self.disposal),
+            None => write_small(out),
+        }
+    }
+
+    /// A reference to a large value, to show rows of it later; `None` of a small one.
+    pub(crate) fn hold(self, entry: Item<'_>) -> Option<Held> {
+        object_of(entry).map(|object| Held::new(object, self.disposal))
+    }
+
+    /// As [`show`](Display::show), of what is [held](Display::hold).
+    pub(crate) fn show_held(self, held: &Held, shown: Shown, left: Range<usize>, out: &mut Reply) {
+        if let Some(object) = &held.object {
+            Rows { shown, left }.answer(object, out, self.disposal);
+        }
+    }
+}
+
 /// Rows that are still to be written.
-pub(crate) struct Rows {
-    pub(crate) shown: Shown,
+struct Rows {
+    shown: Shown,
     /// Their numbers; of a stream, only how many there are.
-    pub(crate) left: Range<usize>,
+    left: Range<usize>,
 }
 
 impl Rows {
     /// Answers with them, the header being written.
-    pub(crate) fn answer(mut self, object: &Arc<Object>, out: &mut Reply, disposal: &Disposal) {
+    fn answer(mut self, object: &Arc<Object>, out: &mut Reply, disposal: &Disposal) {
         let (more, begun) = out.begin_rows(|piece| self.write(object, piece));
         if more {
-            let (object, disposal) = (Some(Arc::clone(object)), disposal.clone());
-            out.stream(Box::new(Held { object, rows: self, disposal }), begun);
+            let held = Held::new(object, disposal);
+            out.stream(Box::new(HeldRows { held, rows: self }), begun);
         }
     }
 
@@ -220,22 +268,33 @@ pub(crate) fn write_part(
     Ok(())
 }
 
-/// A value that a reply holds.
-struct Held {
+/// A reference to a large value.
+pub(crate) struct Held {
     /// There until it is dropped.
     object: Option<Arc<Object>>,
-    rows: Rows,
     disposal: Disposal,
 }
 
-impl Source for Held {
+impl Held {
+    fn new(object: &Arc<Object>, disposal: &Disposal) -> Self {
+        Held { object: Some(Arc::clone(object)), disposal: disposal.clone() }
+    }
+}
+
+/// Rows of a value that a reply holds.
+struct HeldRows {
+    held: Held,
+    rows: Rows,
+}
+
+impl Source for HeldRows {
     fn write(&mut self, piece: &mut Piece<'_>) -> bool {
-        let Some(object) = &self.object else { return false };
+        let Some(object) = &self.held.object else { return false };
         self.rows.write(object, piece)
     }
 
     fn rest_bytes(&self) -> usize {
-        self.object.as_ref().map_or(0, |object| self.rows.bytes(object))
+        self.held.object.as_ref().map_or(0, |object| self.rows.bytes(object))
     }
 }
 

@@ -11,7 +11,8 @@ mod trim;
 
 use super::help::container;
 use super::row::{Command, Group, Keys, flag::*};
-use super::{CommandError, Context};
+use super::{CommandError, Context, Display};
+use crate::data::Item;
 use crate::event::class;
 use crate::resp::{Encode, Reply};
 use crate::value::{Stream, StreamEntry, StreamId};
@@ -118,6 +119,28 @@ fn bound(text: &[u8], is_start: bool) -> Result<StreamId, CommandError> {
     let id = StreamId::parse(excluded, missing_seq)?;
     let (id, name) = if is_start { (id.next(), "start") } else { (id.previous(), "end") };
     id.ok_or_else(|| CommandError::other(format!("invalid {name} ID for the interval")))
+}
+
+/// How many entries, `most` at most, of the stream `entry` there are between two ids: before their rows, and known without counting if it is all of them.
+///
+/// # Errors
+/// Showing them, or counting them, is to be done elsewhere.
+fn count_between(
+    display: Display<'_>,
+    entry: Item<'_>,
+    (start, end): (StreamId, StreamId),
+    most: usize,
+) -> Result<usize, CommandError> {
+    let stream = Stream::of(entry)?;
+    if start <= stream.first_id() && stream.top_id() <= end {
+        let all = most.min(stream.len() as usize);
+        display.bear(entry, all)?;
+        return Ok(all);
+    }
+    let patience = display.patience;
+    let found = stream.range(start, end).take(most.min(patience.enough())).count();
+    patience.bear(found)?;
+    Ok(found)
 }
 
 /// Tells that a reader of a group has come into being.

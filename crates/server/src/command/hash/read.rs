@@ -1,10 +1,10 @@
 //! Reading hashes.
 
 use crate::command::keys::{ScanOptions, Scanned, cursor};
-use crate::command::rows::{Rows, Shown};
+use crate::command::rows::Shown;
 use crate::command::{Context, Outcome};
 use crate::resp::{Args, Reply};
-use crate::value::{Hash, object_of, steps_through};
+use crate::value::{Hash, steps_through};
 
 /// Shows the hash at argument 1, `None` if there is no such key, to `f`, which answers.
 fn answer(
@@ -48,44 +48,43 @@ pub(crate) fn hmget(ctx: &mut Context<'_>) -> Outcome {
     })
 }
 
+fn begin_rows(out: &mut Reply, len: usize, is_map: bool) {
+    match is_map {
+        true => out.map(len),
+        false => out.array(len),
+    }
+}
+
 /// Answers with all rows, and of them the fields, the values, or both.
 fn answer_rows(ctx: &mut Context<'_>, keys: bool, values: bool) -> Outcome {
     let key = ctx.args.at(1);
     let (mut data, out) = ctx.parts();
-    let (now_ms, disposal) = (data.now_ms(), data.disposal());
-    let (patience, row_patience) = (data.patience, data.patience_with_rows(out));
+    let (now_ms, display) = (data.now_ms(), data.display(out));
     data.read(key, |entry| {
         let hash = entry.map(|entry| Hash::of(entry, now_ms)).transpose()?;
-        let object = entry.and_then(object_of);
-        match (hash, object) {
-            (Some(Hash::Packed(_)), _) => patience.bear(entry.map_or(0, steps_through))?,
+        let (Some(entry), Some(hash)) = (entry, hash) else {
+            begin_rows(out, 0, keys && values);
+            return Ok(());
+        };
+        match hash {
             // To know their number, those that are due have to be looked at.
-            (Some(hash @ Hash::Timed(timed, _)), _) if timed.is_any_due(now_ms) => {
-                patience.bear(hash.slots())?;
+            Hash::Timed(timed, _) if timed.is_any_due(now_ms) => {
+                display.patience.bear(hash.slots())?;
             }
-            (hash, _) => row_patience.bear(hash.map_or(0, Hash::slots))?,
+            _ => display.bear(entry, steps_through(entry))?,
         }
-        let len = hash.map_or(0, Hash::len);
-        if keys && values {
-            out.map(len)
-        } else {
-            out.array(len)
-        }
-        match (hash, object) {
-            (Some(hash), Some(object)) => {
-                let shown = Shown::Fields { keys, values, now_ms };
-                Rows { shown, left: 0..hash.slots() }.answer(object, out, disposal);
-            }
-            (Some(hash), None) => hash.for_each(|field, value| {
+        begin_rows(out, hash.len(), keys && values);
+        let shown = Shown::Fields { keys, values, now_ms };
+        display.show(entry, (shown, 0..hash.slots()), out, |out| {
+            hash.for_each(|field, value| {
                 if keys {
                     out.bulk(field);
                 }
                 if values {
                     out.bulk(value);
                 }
-            }),
-            (None, _) => {}
-        }
+            });
+        });
         Ok(())
     })?
 }

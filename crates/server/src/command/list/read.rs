@@ -1,10 +1,10 @@
 //! Reading lists.
 
 use super::{position, range};
-use crate::command::rows::{Rows, Shown};
+use crate::command::rows::Shown;
 use crate::command::{CommandError, Context, Outcome};
 use crate::resp::{Args, Reply, strict_integer};
-use crate::value::{List, object_of};
+use crate::value::List;
 
 /// Shows the list at argument 1, `None` if there is no such key, to `f`, which answers.
 fn answer(
@@ -27,26 +27,19 @@ pub(crate) fn lrange(ctx: &mut Context<'_>) -> Outcome {
     let (start, stop) = (ctx.integer(2)?, ctx.integer(3)?);
     let key = ctx.args.at(1);
     let (mut data, out) = ctx.parts();
-    let (patience, row_patience) = (data.patience, data.patience_with_rows(out));
-    let disposal = data.disposal();
+    let display = data.display(out);
     data.read(key, |entry| {
-        let Some(list) = entry.map(List::of).transpose()? else {
+        let Some(entry) = entry else {
             out.array(0);
             return Ok(());
         };
+        let list = List::of(entry)?;
         let (start, end) = range(start, stop, list.len());
-        match entry.and_then(object_of) {
-            Some(object) => {
-                row_patience.bear(end - start)?;
-                out.array(end - start);
-                Rows { shown: Shown::Elements, left: start..end }.answer(object, out, disposal);
-            }
-            None => {
-                patience.bear(end - start)?;
-                out.array(end - start);
-                list.iter_from(start).take(end - start).for_each(|element| out.bulk(element));
-            }
-        }
+        display.bear(entry, end - start)?;
+        out.array(end - start);
+        display.show(entry, (Shown::Elements, start..end), out, |out| {
+            list.iter_from(start).take(end - start).for_each(|element| out.bulk(element));
+        });
         Ok(())
     })?
 }

@@ -1,10 +1,10 @@
 //! Reading one set.
 
 use crate::command::keys::{ScanOptions, Scanned, cursor};
-use crate::command::rows::{Rows, Shown};
+use crate::command::rows::Shown;
 use crate::command::{Context, Outcome};
 use crate::resp::{Args, Reply};
-use crate::value::{Set, object_of};
+use crate::value::Set;
 
 /// Shows the set at argument 1, `None` if there is no such key, to `f`, which answers.
 fn answer(
@@ -43,25 +43,18 @@ pub(crate) fn smismember(ctx: &mut Context<'_>) -> Outcome {
 pub(crate) fn smembers(ctx: &mut Context<'_>) -> Outcome {
     let key = ctx.args.at(1);
     let (mut data, out) = ctx.parts();
-    let (short_patience, disposal) = (data.patience, data.disposal());
-    let patience = data.patience_with_rows(out);
+    let display = data.display(out);
     data.read(key, |entry| {
-        let set = entry.map(Set::of).transpose()?;
-        let len = set.map_or(0, Set::len);
-        match entry.and_then(object_of) {
-            Some(object) => {
-                patience.bear(len)?;
-                out.set(len);
-                Rows { shown: Shown::Members, left: 0..len }.answer(object, out, disposal);
-            }
-            None => {
-                short_patience.bear(len)?;
-                out.set(len);
-                if let Some(set) = set {
-                    set.for_each(|member| out.bulk(member));
-                }
-            }
-        }
+        let Some(entry) = entry else {
+            out.set(0);
+            return Ok(());
+        };
+        let set = Set::of(entry)?;
+        display.bear(entry, set.len())?;
+        out.set(set.len());
+        display.show(entry, (Shown::Members, 0..set.len()), out, |out| {
+            set.for_each(|member| out.bulk(member));
+        });
         Ok(())
     })?
 }

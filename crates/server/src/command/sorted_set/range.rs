@@ -2,12 +2,12 @@
 
 use super::bounds::{Bounds, By};
 use super::{begin_entries, write_entry};
-use crate::command::rows::{Rows, Shown};
+use crate::command::rows::Shown;
 use crate::command::{CommandError, Context, Outcome};
 use crate::data::atomically;
 use crate::event::class;
 use crate::resp::Args;
-use crate::value::{SortedSet, SortedSetEdit, SortedSetLimits, object_of};
+use crate::value::{SortedSet, SortedSetEdit, SortedSetLimits};
 use std::ops::Range;
 
 /// What ZRANGE and its kin are asked for.
@@ -91,29 +91,22 @@ fn answer(ctx: &mut Context<'_>, fixed: Fixed) -> Outcome {
     let args = ctx.args;
     let query = Query::parse(args, 1, fixed)?;
     let (mut data, out) = ctx.parts();
-    let (patience, row_patience) = (data.patience, data.patience_with_rows(out));
-    let disposal = data.disposal();
+    let display = data.display(out);
     data.read(args.at(1), |entry| {
-        let Some(set) = entry.map(SortedSet::of).transpose()? else {
+        let Some(entry) = entry else {
             out.array(0);
             return Ok(());
         };
+        let set = SortedSet::of(entry)?;
         let (ranks, with_scores, reverse) = (query.ranks(set), query.with_scores, query.reverse);
-        match entry.and_then(object_of) {
-            Some(object) => {
-                row_patience.bear(ranks.len())?;
-                begin_entries(out, ranks.len(), with_scores);
-                let shown = Shown::Ranks { reverse, with_scores };
-                Rows { shown, left: ranks }.answer(object, out, disposal);
-            }
-            None => {
-                patience.bear(ranks.len())?;
-                begin_entries(out, ranks.len(), with_scores);
-                set.for_each_in(ranks, reverse, |member, score| {
-                    write_entry(out, member, score, with_scores);
-                });
-            }
-        }
+        display.bear(entry, ranks.len())?;
+        begin_entries(out, ranks.len(), with_scores);
+        let shown = Shown::Ranks { reverse, with_scores };
+        display.show(entry, (shown, ranks.clone()), out, |out| {
+            set.for_each_in(ranks, reverse, |member, score| {
+                write_entry(out, member, score, with_scores);
+            });
+        });
         Ok(())
     })?
 }

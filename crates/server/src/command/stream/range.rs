@@ -1,9 +1,9 @@
 //! XLEN, XRANGE, XREVRANGE.
 
-use super::{bound, look};
-use crate::command::rows::{Rows, Shown};
+use super::{bound, count_between, look};
+use crate::command::rows::Shown;
 use crate::command::{CommandError, Context, Outcome};
-use crate::value::{Stream, object_of};
+use crate::value::Stream;
 
 pub(crate) fn xlen(ctx: &mut Context<'_>) -> Outcome {
     let key = ctx.args.at(1);
@@ -33,33 +33,21 @@ fn range(ctx: &mut Context<'_>, backward: bool) -> Outcome {
         count = Some(ctx.integer(at + 1)?.max(0) as usize);
     }
     let (mut data, out) = ctx.parts();
-    let (patience, row_patience) = (data.patience, data.patience_with_rows(out));
-    let disposal = data.disposal();
+    let display = data.display(out);
     data.read(args.at(1), |entry| {
-        let stream = entry.map(Stream::of).transpose()?;
-        let (Some(stream), Some(object)) = (stream, entry.and_then(object_of)) else {
+        let Some(entry) = entry else {
             out.array(0);
             return Ok(());
         };
+        Stream::of(entry)?;
         if count == Some(0) {
             out.null_array();
             return Ok(());
         }
-        // How many there are has to be known first; of all of them, or of few, it is.
-        let most = count.unwrap_or(usize::MAX);
-        let is_whole = start <= stream.first_id() && stream.top_id() <= end;
-        let found = match is_whole {
-            true => most.min(stream.len() as usize),
-            false => stream.range(start, end).take(most.min(patience.enough())).count(),
-        };
-        if is_whole {
-            row_patience.bear(found)?
-        } else {
-            patience.bear(found)?
-        }
+        let found = count_between(display, entry, (start, end), count.unwrap_or(usize::MAX))?;
         out.array(found);
         let shown = Shown::Entries { first: start, last: end, backward };
-        Rows { shown, left: 0..found }.answer(object, out, disposal);
+        display.show(entry, (shown, 0..found), out, |_| {});
         Ok(())
     })?
 }

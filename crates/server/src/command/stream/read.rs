@@ -2,8 +2,11 @@
 //!
 //! Both read several streams at one moment: as one cut, or, since a group remembers what it was given, as one transaction.
 
-use super::{lacks_consumer, no_group, notify_consumer, write_entry, write_fields, write_id};
+use super::{
+    count_between, lacks_consumer, no_group, notify_consumer, write_entry, write_fields, write_id,
+};
 use crate::blocking::{Awaited, Nothing, Wish, answer_or_wait};
+use crate::command::rows::{Held, Shown};
 use crate::command::{CommandError, Context, Outcome};
 use crate::data::{at_one_cut, atomically};
 use crate::resp::{Args, Protocol, Reply, strict_integer};
@@ -145,22 +148,67 @@ impl Parts {
     /// Begins a stream's part.
     fn begin(&mut self, key: &[u8]) {
         self.count += 1;
-        if self.out.protocol() == Protocol::Resp2 {
-            self.out.array(2);
-        }
-        self.out.bulk(key);
+        begin_stream(&mut self.out, key);
     }
 
     /// Writes them all; whether there are any.
     fn finish(self, out: &mut Reply) -> bool {
-        match (self.count, out.protocol()) {
-            (0, _) => return false,
-            (count, Protocol::Resp2) => out.array(count),
-            (count, Protocol::Resp3) => out.map(count),
+        if self.count == 0 {
+            return false;
         }
+        begin_streams(out, self.count);
         out.raw(self.out.as_bytes());
         true
     }
+}
+
+fn begin_streams(out: &mut Reply, count: usize) {
+    match out.protocol() {
+        Protocol::Resp2 => out.array(count),
+        Protocol::Resp3 => out.map(count),
+    }
+}
+
+fn begin_stream(out: &mut Reply, key: &[u8]) {
+    if out.protocol() == Protocol::Resp2 {
+        out.array(2);
+    }
+    out.bulk(key);
+}
+
+/// Entries that XREAD answers with: so many from an id on.
+struct Found<'a> {
+    key: &'a [u8],
+    stream: Held,
+    first: StreamId,
+    count: usize,
+}
+
+/// The entries above `starts`, of all streams at one cut.
+fn find<'a>(
+    ctx: &mut Context<'_>,
+    asked: &Asked<'a>,
+    starts: &[StreamId],
+) -> Result<Vec<Found<'a>>, CommandError> {
+    let mut found = Vec::new();
+    at_one_cut(ctx, |ctx| {
+        for (key, start) in asked.keys.iter().zip(starts) {
+            let Some(first) = start.next() else { continue };
+            let (mut data, out) = ctx.parts();
+            let display = data.display(out);
+            data.read(key, |entry| {
+                let Some(entry) = entry else { return Ok(()) };
+                let count = count_between(display, entry, (first, StreamId::MAX), asked.most())?;
+                if count > 0 {
+                    let stream = display.hold(entry);
+                    found.extend(stream.map(|stream| Found { key, stream, first, count }));
+                }
+                Ok::<_, CommandError>(())
+            })??;
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 pub(crate) fn xread(ctx: &mut Context<'_>) -> Outcome {
@@ -177,29 +225,20 @@ pub(crate) fn xread(ctx: &mut Context<'_>) -> Outcome {
         request[asked.ids_at + number] = start.to_string().into_bytes();
     }
     answer(ctx, &asked, Some(request), |ctx| {
-        let mut parts = Parts::new(ctx.out);
-        at_one_cut(ctx, |ctx| {
-            for (key, start) in asked.keys.iter().zip(&starts) {
-                let Some(start) = start.next() else { continue };
-                let patience = ctx.patience();
-                ctx.data().read(key, |entry| {
-                    let Some(stream) = entry.map(Stream::of).transpose()? else { return Ok(()) };
-                    let most = asked.most().min(patience.enough());
-                    let entries: Vec<_> = stream.range(start, StreamId::MAX).take(most).collect();
-                    patience.bear(entries.len())?;
-                    if !entries.is_empty() {
-                        parts.begin(key);
-                        parts.out.array(entries.len());
-                        entries
-                            .iter()
-                            .for_each(|(id, entry)| write_entry(&mut parts.out, *id, entry));
-                    }
-                    Ok::<_, CommandError>(())
-                })??;
-            }
-            Ok(())
-        })?;
-        Ok(parts.finish(ctx.out))
+        let found = find(ctx, &asked, &starts)?;
+        if found.is_empty() {
+            return Ok(false);
+        }
+        let (data, out) = ctx.parts();
+        let display = data.display(out);
+        begin_streams(out, found.len());
+        for Found { key, stream, first, count } in &found {
+            begin_stream(out, key);
+            out.array(*count);
+            let shown = Shown::Entries { first: *first, last: StreamId::MAX, backward: false };
+            display.show_held(stream, shown, 0..*count, out);
+        }
+        Ok(true)
     })
 }
 
