@@ -11,7 +11,8 @@ local G = _G
 local error, getmetatable, next, rawget, rawset = error, getmetatable, next, rawget, rawset
 local select, setmetatable, tonumber, tostring, type = select, setmetatable, tonumber, tostring, type
 local collectgarbage, pcall, xpcall, resume, loadstring = collectgarbage, pcall, xpcall, coroutine.resume, loadstring
-local byte, concat, insert, remove, sort = string.byte, table.concat, table.insert, table.remove, table.sort
+local unpack, byte, concat, insert, remove, sort =
+  unpack, string.byte, table.concat, table.insert, table.remove, table.sort
 local explain = host.explain
 
 local REFUSAL = 'Attempt to modify a readonly table'
@@ -124,6 +125,27 @@ function base.load(piece, name)
   return base.loadstring(concat(pieces), name or '=(load)')
 end
 
+local function number_or(value, default, at, name)
+  if value == nil then return default end
+  local number = tonumber(value)
+  if not number then
+    error('bad argument #' .. at .. " to '" .. name .. "' (number expected, got " .. type(value) .. ')', 3)
+  end
+  return number
+end
+
+-- The C library counts the results in 32 bits, and believes a count that has come round. What it can return is far fewer.
+local MOST = 1000000
+function base.unpack(t, first, last)
+  expect_table(t, 'unpack')
+  first, last = number_or(first, 1, 2, 'unpack'), number_or(last, #t, 3, 'unpack')
+  if first > last then return end
+  if not (first > -2147483648 and last < 2147483648 and last - first < MOST) then
+    error('too many results to unpack', 2)
+  end
+  return unpack(t, first, last)
+end
+
 -- Functions of the C library that nothing could interrupt are the server's own.
 local strings = host.strings
 local search, substitute, sub = strings.search, strings.gsub, string.sub
@@ -188,6 +210,10 @@ base.coroutine = seal(coroutines)
 local tables = copy(table)
 function tables.insert(t, ...)
   writable(t, 'insert')
+  -- The C library moves one element a step from the end to the place, however far that is.
+  if select('#', ...) > 1 and not (number_or((...), 0, 2, 'insert') > -MOST) then
+    error("bad argument #2 to 'insert' (position out of bounds)", 2)
+  end
   return insert(t, ...)
 end
 function tables.remove(t, ...)
@@ -207,7 +233,7 @@ function base.collectgarbage(option, ...)
 end
 
 for _, name in next, {
-  'assert', 'error', 'gcinfo', 'ipairs', 'rawequal', 'select', 'tonumber', 'tostring', 'type', 'unpack', '_VERSION',
+  'assert', 'error', 'gcinfo', 'ipairs', 'rawequal', 'select', 'tonumber', 'tostring', 'type', '_VERSION',
 } do
   base[name] = G[name]
 end

@@ -84,6 +84,50 @@ fn errors_can_be_caught() {
     }
 }
 
+/// Lua 5.1's own `unpack` counts in 32 bits, comes round, and writes past its stack; its `table.insert` moves nothing two thousand million times.
+#[test]
+fn what_no_stack_holds_is_not_unpacked() {
+    let mut c = TestClient::new();
+    for range in [
+        "0, 2147483647",
+        "-2, 2147483647",
+        "-2147483648, -2",
+        "-2147483647, 0",
+        "1, 1/0",
+        "-1/0, 1",
+        "0/0, 1",
+        "0/0, 2147483647",
+        "1, 1e300",
+        "-1e300, 1",
+        "4294967295, 6442450943",
+        "'0', '2147483647'",
+    ] {
+        let reply = eval(&mut c, &format!("return {{unpack({{1, 2, 3}}, {range})}}"));
+        assert!(reply.contains("too many results to unpack"), "{range}: {reply}");
+    }
+    check(
+        &mut c,
+        &[
+            ("EVAL return{unpack({1,2,3})} 0", "*3\n:1\n:2\n:3"),
+            ("EVAL return{unpack({1,2,3},2)} 0", "*2\n:2\n:3"),
+            ("EVAL return{unpack({1,2,3},'2','2')} 0", "*1\n:2"),
+            ("EVAL return{unpack({1,2,3},-1,-2)} 0", "*0"),
+            ("EVAL return{unpack({1,2,3},1,-1)} 0", "*0"),
+            ("EVAL return{select('#',unpack({1},-1,5))} 0", "*1\n:7"),
+            ("EVAL return#{unpack(ARGV)} 0 a b c", ":3"),
+            ("EVAL local\tt={1}table.insert(t,1,2)return(t) 0", "*2\n:2\n:1"),
+        ],
+    );
+    let reply = eval(&mut c, "return {unpack({}, 1, 100000)}");
+    assert!(reply.contains("too many results to unpack"), "{reply}");
+    assert!(eval(&mut c, "unpack(1)").contains("bad argument #1 to 'unpack'"));
+    assert!(eval(&mut c, "unpack({}, {})").contains("bad argument #2 to 'unpack'"));
+    for place in ["-2147483648", "-1e300", "0/0", "-1/0"] {
+        let reply = eval(&mut c, &format!("table.insert({{}}, {place}, 1)"));
+        assert!(reply.contains("position out of bounds"), "{place}: {reply}");
+    }
+}
+
 #[test]
 fn values_are_converted_both_ways() {
     let mut c = TestClient::new();
