@@ -50,7 +50,26 @@ pub(crate) struct Bags {
     pub(crate) summary: Summary,
 }
 
+/// Nodes that a list has room for from the first one on, or of which it has room for a few times as many. A list that doubles from four on
+/// takes a block of every size in turn, and for each size an allocator takes memory of its own, fresh from the system and to be zeroed by it.
+const FIRST_ROOM: usize = 256;
+/// Bags that a sweep frees at once, commonly: those that one fence covers, and one.
+const READY_BAGS: usize = 4;
+
 impl Bags {
+    /// Makes room in the open bag, which is full: for a whole one at once, unless that is large.
+    #[cold]
+    pub(crate) fn widen_open(&mut self, batch_len: usize) {
+        self.open.reserve(batch_len.min(FIRST_ROOM));
+    }
+
+    /// Makes room for what a sweep frees, if none has been before.
+    pub(crate) fn prepare_ready(&mut self, batch_len: usize) {
+        if self.ready.capacity() == 0 {
+            self.ready.reserve(READY_BAGS * batch_len.min(FIRST_ROOM));
+        }
+    }
+
     /// The backlog that could not be posted, or an empty one.
     pub(crate) fn take_unposted(&mut self, local: &Local) -> Backlog {
         let Some(backlog) = self.unposted.take() else { return Backlog::default() };
@@ -203,6 +222,23 @@ mod tests {
         let locals = super::Locals::FIRST_LEN * size_of::<super::Local>();
         let all = size_of::<crate::leased::collector::Inner>() + locals;
         assert!((30_000..36_000).contains(&all), "{all}");
+    }
+
+    /// Not of every size in turn.
+    #[test]
+    fn lists_of_retired_nodes_take_one_block_each_for_what_is_common() {
+        let collector = Collector::new();
+        let slot = {
+            let guard = collector.pin();
+            guard.retire_fn(|| ());
+            stillpoint_primitive::thread_slot::current_or_max()
+        };
+        let local = collector.inner.locals.get_first(slot).unwrap();
+        let open = local.bags.borrow().open.capacity();
+        (0..4 * super::FIRST_ROOM).for_each(|_| collector.pin().retire_fn(|| ()));
+        let bags = local.bags.borrow();
+        assert_eq!((open, bags.open.capacity()), (super::FIRST_ROOM, super::FIRST_ROOM));
+        assert_eq!(bags.ready.capacity(), super::READY_BAGS * super::FIRST_ROOM);
     }
 
     #[test]

@@ -63,6 +63,9 @@ impl Inner {
         local.retired_bytes.add(node.bytes as u64);
         let full = {
             let mut bags = local.bags.borrow_mut();
+            if bags.open.len() == bags.open.capacity() {
+                bags.widen_open(self.batch_len);
+            }
             bags.open.push(node);
             bags.open.len() >= self.batch_len || node.bytes >= LARGE_BYTES
         };
@@ -206,6 +209,7 @@ impl Inner {
         backlog: &mut Backlog,
     ) -> (u64, u64) {
         let mut gone = (0, 0);
+        bags.prepare_ready(self.batch_len);
         let Bags { sealed, ready, spare, summary, .. } = bags;
         let (all, count) = (effort != Effort::Amortised, sealed.len());
         for (at, bag) in core::mem::take(sealed).into_iter().enumerate() {
