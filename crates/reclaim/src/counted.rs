@@ -14,7 +14,7 @@
 //! Tags: `[count]` Relaxed increment (1 says that it is not from zero) / Release decrement in `release`, and an Acquire fence by whoever
 //! comes to zero: all uses of the value come before its drop.
 
-use crate::atomic::Shared;
+use crate::atomic::{Atomic, Shared};
 use crate::node::{Block, Heap, NodeAlloc};
 use crate::scheme::Protect;
 use core::fmt;
@@ -119,6 +119,17 @@ pub struct Counted<T, A: NodeAlloc = Heap> {
 unsafe impl<T: Send + Sync, A: NodeAlloc> Send for Counted<T, A> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync, A: NodeAlloc> Sync for Counted<T, A> {}
+
+impl<T, A: NodeAlloc> Counted<T, A> {
+    /// Whether `place` holds this node. While this reference lives no other node can lie at its address, so `true` means this one.
+    ///
+    /// # Progress
+    /// Wait-free: one load.
+    #[inline]
+    pub fn is_in(&self, place: &Atomic<Countable<T>>) -> bool {
+        core::ptr::eq(place.load_acquire().untagged(), self.node.as_ptr())
+    }
+}
 
 impl<T, A: NodeAlloc> Deref for Counted<T, A> {
     type Target = T;

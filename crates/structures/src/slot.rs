@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`load`](Slot::load), [`read`](Slot::read) | wait-free | a load (and a pin) |
 //! | [`load_full`](Slot::load_full) | wait-free | as above, and a shared addition |
+//! | [`Cached::load`] | wait-free | a load, without a pin, while nobody stores |
 //! | [`store`](Slot::store), [`swap`](Slot::swap) | wait-free, but for the allocator and the scheme's own retire | an allocation, a swap |
 //! | [`compare_and_swap`](Slot::compare_and_swap) | as a load, and one CAS | an allocation, a CAS |
 //! | [`update`](Slot::update) | lock-free | an allocation, a CAS an attempt |
@@ -19,6 +20,8 @@
 //! 1. The place is never empty. A node's value does not change while it is shared.
 //! 2. Whoever's swap or CAS takes a node off is the only one to retire it. Until then it may be read without protection by that one.
 //!
+//! A slot that may be empty is one of an `Option`: [`Slot::empty`], [`take`](Slot::take).
+//!
 //! Runs on every scheme; protects slot 0. [`load`](Slot::load) hands out a reference for the guard's length, which a scheme that protects
 //! per pointer cannot do: there [`read`](Slot::read) looks at the value inside a closure.
 //!
@@ -26,6 +29,11 @@
 //! Those of [`Atomic`]. `[replace]`: a swap is AcqRel: Release for the new value, Acquire for the old one, which is read and dropped later.
 //!
 //! Source: the problem is arc-swap's (M. Vaner); the answer is reclamation.
+
+mod cached;
+mod optional;
+
+pub use cached::Cached;
 
 use crate::backoff::Backoff;
 use std::fmt;

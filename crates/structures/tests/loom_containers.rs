@@ -6,7 +6,7 @@
 //! | queue | push/pop, pop/pop, push/push | the retire | `a_queue_that_frees_at_once_is_caught` |
 //! | segment queue | push/pop, pop/pop, push/push over the end of a segment of two | a pop that closes the cell it found empty | `a_cell_left_open_loses_a_value` |
 //! | array queue | push/pop over the end of the array, pop/pop, push/push, `is_full`/push and pop | the stamp after the value | `a_stamp_before_its_value_is_a_race` |
-//! | slot | load/store, update/update | the retire | `a_slot_that_frees_at_once_is_caught` |
+//! | slot | load/store, cached load/store, update/update | the retire | `a_slot_that_frees_at_once_is_caught` |
 //!
 //! Where memory matters, nodes come from [`Arena`]: it never reuses memory, and a node that is read after it was freed is a failure.
 #![cfg(stillpoint_loom)]
@@ -256,6 +256,27 @@ fn a_slot_is_read_whole_while_it_is_stored_to() {
         };
         slot.store((1, 1));
         reader.join().unwrap();
+        quiet(|| drop(slot));
+    });
+}
+
+#[test]
+fn a_cached_value_is_whole_and_in_the_end_the_newest() {
+    check(2, || {
+        let slot = quiet(|| Arc::new(Slot::in_alloc((0u64, 0u64), hasty(), Arena)));
+        let reader = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                let mut cached = slot.cached();
+                let first = *cached.load();
+                assert!(first.0 == first.1 && first.0 >= cached.seen().0);
+            })
+        };
+        let mut own = slot.cached();
+        slot.store((1, 1));
+        assert_eq!(*own.load(), (1, 1));
+        reader.join().unwrap();
+        drop(own);
         quiet(|| drop(slot));
     });
 }

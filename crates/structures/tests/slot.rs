@@ -54,6 +54,72 @@ fn a_counted_value_outlives_guard_collector_and_slot() {
 }
 
 #[test]
+fn a_cached_reader_keeps_one_value_and_sees_each_that_was_stored_before_it_looks() {
+    let counter = DropCounter::new();
+    let slot = Slot::with_scheme(counter.make(0), hasty());
+    let mut cached = slot.cached();
+    let other = cached.clone();
+    for i in 1..100 {
+        slot.store(counter.make(i));
+        assert_eq!((**cached.seen(), **cached.load()), (i - 1, i));
+        assert_eq!((**cached.load(), **other.seen()), (i, 0));
+    }
+    for _ in 0..4 {
+        slot.scheme().flush();
+    }
+    // The slot's and `cached`'s, and `other`'s.
+    assert_eq!(counter.live(), 2);
+    drop((cached, other));
+    drop(slot);
+    counter.assert_none_left();
+}
+
+fn cached_readers_never_go_back<S: Scheme>(scheme: S) {
+    let stores = 20_000 / SHARE;
+    let (slot, done) = (&Slot::with_scheme((0, 0), scheme), &AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(move || {
+                let (mut cached, mut last) = (slot.cached(), 0);
+                while !done.load(Ordering::Acquire) {
+                    let (low, high) = *cached.load();
+                    assert!(low == high && low >= last, "{low} {high} after {last}");
+                    last = low;
+                }
+                assert_eq!(cached.load().0, stores);
+            });
+        }
+        (1..=stores).for_each(|i| slot.store((i, i)));
+        done.store(true, Ordering::Release);
+    });
+}
+
+#[test]
+fn cached_readers_never_go_back_on_any_scheme() {
+    cached_readers_never_go_back(hasty());
+    cached_readers_never_go_back(Ebr::default());
+    cached_readers_never_go_back(Hazard::default());
+    cached_readers_never_go_back(Rcu::default());
+}
+
+#[test]
+fn of_threads_that_take_one_gets_the_value() {
+    let (counter, slot) = (DropCounter::new(), Slot::empty());
+    for i in 0..200 / SHARE {
+        slot.store(Some(counter.make(i)));
+        let takes = |_| slot.take().is_some();
+        let taken = std::thread::scope(|scope| {
+            let threads = [0, 1, 2].map(|n| scope.spawn(move || takes(n)));
+            threads.map(|thread| thread.join().unwrap())
+        });
+        assert_eq!(taken.iter().filter(|taken| **taken).count(), 1);
+        assert!(slot.is_empty());
+    }
+    drop(slot);
+    counter.assert_none_left();
+}
+
+#[test]
 fn compare_and_swap_is_by_identity() {
     let slot = Slot::new(1);
     let guard = slot.pin();
