@@ -8,7 +8,7 @@
 
 use super::flags::Flags;
 use super::loading::Policy;
-use std::collections::{BTreeMap, HashMap};
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A function, as FUNCTION LIST tells of it.
@@ -28,11 +28,12 @@ pub(crate) struct Library {
     pub(crate) functions: Vec<FunctionInfo>,
 }
 
-/// Libraries by name, and functions by their name in lower case.
+/// Libraries by name, and functions by their name in lower case. A copy shares what it has in common with its original: one more library costs the same
+/// whatever the number of those that are there.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Set {
-    libraries: BTreeMap<String, Arc<Library>>,
-    functions: HashMap<String, Arc<Library>>,
+    libraries: RedBlackTreeMapSync<String, Arc<Library>>,
+    functions: HashTrieMapSync<String, Arc<Library>>,
 }
 
 impl Set {
@@ -47,7 +48,7 @@ impl Set {
         self.libraries.values()
     }
     pub(crate) fn functions_count(&self) -> usize {
-        self.functions.len()
+        self.functions.size()
     }
     pub(super) fn contains(&self, library: &Arc<Library>) -> bool {
         self.libraries.get(&library.name).is_some_and(|known| Arc::ptr_eq(known, library))
@@ -79,17 +80,21 @@ impl Set {
             }
         }
         for info in &library.functions {
-            self.functions.insert(info.name.to_ascii_lowercase(), library.clone());
+            self.functions.insert_mut(info.name.to_ascii_lowercase(), library.clone());
         }
-        self.libraries.insert(library.name.clone(), library);
+        self.libraries.insert_mut(library.name.clone(), library);
         Ok(())
     }
     /// Removes a library; tells whether it was there.
     pub(crate) fn remove(&mut self, name: &[u8]) -> bool {
-        let Some(library) = self.libraries.remove(&*String::from_utf8_lossy(name)) else {
+        let name = String::from_utf8_lossy(name);
+        let Some(library) = self.libraries.get(&*name).cloned() else {
             return false;
         };
-        self.functions.retain(|_, of| !Arc::ptr_eq(of, &library));
+        self.libraries.remove_mut(&*name);
+        for info in &library.functions {
+            self.functions.remove_mut(&info.name.to_ascii_lowercase());
+        }
         true
     }
 }
