@@ -24,6 +24,29 @@ fn raw(server: &Running) -> TcpStream {
 }
 
 #[test]
+fn expired_fields_count_from_the_last_reset() {
+    let server = start(&[]);
+    let mut c = connect(&server);
+    let expired = |c: &mut Connection| -> u64 {
+        let info: String = redis::cmd("INFO").arg("stats").query(c).unwrap();
+        let line = info.lines().find_map(|line| line.strip_prefix("expired_fields:"));
+        line.unwrap().parse().unwrap()
+    };
+    let words = ["h", "PX", "1", "FIELDS", "1", "f", "v"];
+    let set: i64 = redis::cmd("HSETEX").arg(&words).query(&mut c).unwrap();
+    assert_eq!(set, 1);
+    let begun = std::time::Instant::now();
+    while expired(&mut c) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let () = redis::cmd("CONFIG").arg("RESETSTAT").query(&mut c).unwrap();
+    assert_eq!(expired(&mut c), 0);
+    drop(c);
+    server.stop().unwrap();
+}
+
+#[test]
 fn everyday_commands_work() {
     let server = start(&[]);
     let mut c = connect(&server);

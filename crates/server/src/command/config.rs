@@ -99,6 +99,7 @@ fn resetstat(ctx: &mut Context<'_>) -> Outcome {
     server.reset_totals();
     server.clients.reset_counts();
     server.scripting.scripts.evicted.set(0);
+    server.field_expiry.expired.set(0);
     server.peak_memory.set(crate::memory::used_bytes(server));
     ctx.out.ok();
     Ok(())
