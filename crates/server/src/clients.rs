@@ -48,6 +48,8 @@ pub(crate) struct Card {
     pub(crate) resp3: Counter,
     pub(crate) no_evict: Counter,
     pub(crate) no_touch: Counter,
+    /// 1: CLIENT CAPA REDIRECT.
+    pub(crate) redirects: Counter,
     /// Subscriptions to channels, patterns, shard channels.
     pub(crate) subscribed: [Counter; 3],
     /// CLIENT TRACKING: on; the client that is told instead (0: none), and whether that has gone.
@@ -116,7 +118,7 @@ impl Card {
         let flags = self.flags();
         let seconds = |since: u64| now_ms.saturating_sub(since) / 1000;
         let mut line = format!(
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={}",
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} capa={} db={} sub={} psub={} ssub={} multi={}",
             self.id,
             self.address,
             self.local_address,
@@ -124,6 +126,7 @@ impl Card {
             names.client,
             seconds(self.created_ms),
             seconds(self.active_ms.get()),
+            if self.redirects.get() > 0 { "r" } else { "" },
             self.db.get(),
             self.subscribed[0].get(),
             self.subscribed[1].get(),

@@ -92,6 +92,9 @@ pub(crate) struct CommandLogs {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LatencyEvent {
     pub(crate) max_ms: u64,
+    /// Of all its moments, those that are no longer kept included.
+    pub(crate) sum_ms: u64,
+    pub(crate) count: u64,
     /// `(unix seconds, milliseconds)`, oldest first.
     pub(crate) moments: VecDeque<(u64, u64)>,
 }
@@ -109,6 +112,8 @@ impl LatencyLog {
         let mut events = self.lock();
         let event = events.entry(event.to_owned()).or_default();
         event.max_ms = event.max_ms.max(ms);
+        event.sum_ms += ms;
+        event.count += 1;
         match event.moments.back_mut() {
             Some((second, worst)) if *second == unix_s => *worst = (*worst).max(ms),
             _ => event.moments.push_back((unix_s, ms)),

@@ -55,6 +55,21 @@ fn latencies_are_told_by_percentiles_and_as_a_histogram() {
 }
 
 #[test]
+fn latency_latest_tells_sum_and_count_too() {
+    let mut c = TestClient::new();
+    c.run(&["CONFIG", "SET", "latency-monitor-threshold", "1"]);
+    for _ in 0..2 {
+        c.run(&["EVAL", "for _ = 1, 3000000 do end", "0"]);
+    }
+    let latest = c.run(&["LATENCY", "LATEST"]);
+    assert!(latest.starts_with("*1\r\n*6\r\n$7\r\ncommand\r\n:"), "{latest}");
+    let figures: Vec<u64> =
+        latest.lines().filter_map(|line| line.strip_prefix(':')?.parse().ok()).collect();
+    let [_, last, most, sum, count] = figures[..] else { panic!("{latest}") };
+    assert!(last <= most && most < sum && sum <= 2 * most && count == 2, "{latest}");
+}
+
+#[test]
 fn info_gives_the_sections_asked_for() {
     let mut c = TestClient::new();
     let all = c.run(&["INFO", "everything"]);
@@ -82,11 +97,12 @@ fn clients_tell_who_they_are() {
     assert_eq!(c.run(&["CLIENT", "SETNAME", "me"]), "+OK\r\n");
     assert_eq!(c.run(&["CLIENT", "GETNAME"]), "$2\r\nme\r\n");
     assert_eq!(c.run(&["CLIENT", "SETINFO", "LIB-NAME", "tester"]), "+OK\r\n");
+    assert_eq!(c.run(&["CLIENT", "CAPA", "foresight", "Redirect"]), "+OK\r\n");
     c.run(&["SELECT", "3"]);
     c.run(&["MULTI"]);
     c.run(&["PING"]);
     let line = other.run(&["CLIENT", "LIST", "ID", "1"]);
-    for field in ["id=1 ", " name=me ", " lib-name=tester "] {
+    for field in ["id=1 ", " name=me ", " lib-name=tester ", " capa=r db="] {
         assert!(line.contains(field), "no {field:?} in {line}");
     }
     let own = other.run(&["CLIENT", "INFO"]);
@@ -99,6 +115,12 @@ fn clients_tell_who_they_are() {
         (&["FLAGS", "N", "DB", "0"], 2),
         (&["LIB-NAME", "tester", "ID", "1", "2"], 1),
         (&["NOT-ID", "1", "2"], 0),
+        (&["ID", "1", "ID", "2"], 2),
+        (&["NOT-ID", "1", "NOT-ID", "2"], 0),
+        (&["NAME", "nobody", "NAME", "me"], 1),
+        (&["NOT-TYPE", "normal", "NOT-TYPE", "pubsub"], 2),
+        (&["CAPA", "r"], 1),
+        (&["NOT-CAPA", "r"], 1),
         (&["SKIPME", "yes", "TYPE", "normal"], 1),
         (&["NOT-TYPE", "normal"], 0),
         (&["MAXAGE", "1000"], 0),
@@ -111,8 +133,16 @@ fn clients_tell_who_they_are() {
         let refused = other.run(&[&["CLIENT", "LIST"], words].concat());
         assert!(refused.starts_with("-ERR "), "{words:?}: {refused}");
     }
+    for (words, refusal) in [
+        (["FLAGS", "NZ"], "Unknown flags found in the provided filter: NZ"),
+        (["NOT-CAPA", "q"], "Unknown capa found in the NOT-CAPA filter: q"),
+    ] {
+        let refused = other.run(&[&["CLIENT", "LIST"], &words[..]].concat());
+        assert_eq!(refused, format!("-ERR {refusal}\r\n"));
+    }
     assert_eq!(other.run(&["CLIENT", "KILL", "NAME", "nobody"]), ":0\r\n");
     assert_eq!(c.run(&["RESET"]), "+RESET\r\n");
+    assert!(c.run(&["CLIENT", "INFO"]).contains(" capa= "));
     assert_eq!(c.run(&["CLIENT", "GETNAME"]), "$-1\r\n");
     assert_eq!(c.run(&["EXEC"]), "-ERR EXEC without MULTI\r\n");
 }

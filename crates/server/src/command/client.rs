@@ -40,6 +40,7 @@ static SUBCOMMANDS: &[Command] = &[
         "6.0.0",
         "Instructs the server whether to track the keys in the next request.",
     ),
+    sub("client|capa", -3, OWN, capa, "8.0.0", "Says what the client is capable of."),
     sub("client|getname", 2, OWN, getname, "2.6.9", "Returns the name of the connection."),
     sub(
         "client|getredir",
@@ -190,6 +191,15 @@ fn on_off(word: &[u8]) -> Result<bool, CommandError> {
 
 fn no_evict(ctx: &mut Context<'_>) -> Outcome {
     ctx.session.card.no_evict.set(u64::from(on_off(ctx.args.at(2))?));
+    ctx.out.ok();
+    Ok(())
+}
+
+/// `redirect` is remembered, and shown by CLIENT LIST: nothing here redirects. What else there may be is left alone, as in Valkey.
+fn capa(ctx: &mut Context<'_>) -> Outcome {
+    if ctx.args.iter_from(2).any(|word| word.eq_ignore_ascii_case(b"redirect")) {
+        ctx.session.card.redirects.set(1);
+    }
     ctx.out.ok();
     Ok(())
 }

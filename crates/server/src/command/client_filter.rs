@@ -2,12 +2,12 @@
 //!
 //! | words | which |
 //! |---|---|
-//! | `ID id …` `TYPE class` `USER name` `ADDR a` `LADDR a` `IP ip` `NAME n` `DB n` `FLAGS letters` `LIB-NAME n` `LIB-VER v` | those that have it |
+//! | `ID id …` `TYPE class` `USER name` `ADDR a` `LADDR a` `IP ip` `NAME n` `DB n` `FLAGS letters` `CAPA letters` `LIB-NAME n` `LIB-VER v` | those that have it |
 //! | `MAXAGE s` `IDLE s` | those so old, or idle for so long, at least |
 //! | `SKIPME yes\|no` | whether the one that asks is spared |
 //! | `NOT-…` | one of the first row: those that have it not |
 //!
-//! Several words: those that all of them mean. What Redis 7.2 does not know of these is Valkey's.
+//! Several words: those that all of them mean; of one word said twice the last counts, of ids all. What Redis 7.2 does not know of these is Valkey's.
 
 use super::{CommandError, Context, Outcome};
 use crate::clients::Card;
@@ -32,7 +32,10 @@ type Condition<'a> = Box<dyn Fn(&Card) -> bool + 'a>;
 
 /// What is asked of them; nothing: all are meant.
 struct Filter<'a> {
-    conditions: Vec<Condition<'a>>,
+    /// With the word that asks it, `not-` included.
+    conditions: Vec<(Vec<u8>, Condition<'a>)>,
+    /// Those that may be, and those that may not.
+    ids: [Option<Vec<u64>>; 2],
     spares_me: bool,
 }
 
@@ -40,19 +43,19 @@ impl<'a> Filter<'a> {
     /// Reads the words from argument 2 on.
     fn of(ctx: &Context<'a>, spares_me: bool) -> Result<Self, CommandError> {
         let args = ctx.args;
-        let mut filter = Filter { conditions: Vec::new(), spares_me };
+        let mut filter = Filter { conditions: Vec::new(), ids: [None, None], spares_me };
         let mut at = 2;
         while at < args.len() {
-            let word = args.at(at).to_ascii_lowercase();
-            let (is_not, word) = match word.strip_prefix(b"not-") {
+            let whole_word = args.at(at).to_ascii_lowercase();
+            let (is_not, word) = match whole_word.strip_prefix(b"not-") {
                 Some(word) => (true, word),
-                None => (false, &word[..]),
+                None => (false, &whole_word[..]),
             };
             at += 1;
             if word == b"id" {
                 let ids = ids(args.iter_from(at))?;
                 at += ids.len();
-                filter.add(is_not, move |card| ids.contains(&card.id));
+                filter.ids[usize::from(is_not)].get_or_insert_default().extend(ids);
                 continue;
             }
             let value = args.get(at).ok_or(CommandError::Syntax)?;
@@ -66,20 +69,22 @@ impl<'a> Filter<'a> {
                     }
                 }
                 word => {
-                    let condition = condition(ctx, word, value)?;
-                    filter.add(is_not, condition);
+                    let condition = condition(ctx, (is_not, word), value)?;
+                    filter.conditions.retain(|(known, _)| *known != whole_word);
+                    let is_so = move |card: &Card| condition(card) != is_not;
+                    filter.conditions.push((whole_word, Box::new(is_so)));
                 }
             }
         }
         Ok(filter)
     }
 
-    fn add(&mut self, is_not: bool, condition: impl Fn(&Card) -> bool + 'a) {
-        self.conditions.push(Box::new(move |card| condition(card) != is_not));
-    }
-
     fn matches(&self, card: &Card, me: u64) -> bool {
-        !(self.spares_me && card.id == me) && self.conditions.iter().all(|is_so| is_so(card))
+        let [may_be, may_not_be] = &self.ids;
+        !(self.spares_me && card.id == me)
+            && may_be.as_ref().is_none_or(|ids| ids.contains(&card.id))
+            && !may_not_be.as_ref().is_some_and(|ids| ids.contains(&card.id))
+            && self.conditions.iter().all(|(_, is_so)| is_so(card))
     }
 }
 
@@ -99,10 +104,29 @@ fn ids<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Result<Vec<u64>, Comman
     Ok(ids)
 }
 
+/// The letters that Valkey's flags have, also those of what is not here.
+const FLAGS: &str = "OSMPxbtRBdcuAUreTIiEN";
+
+fn known_letters(
+    is_not: bool,
+    what: &str,
+    letters: &str,
+    known: &str,
+) -> Result<String, CommandError> {
+    if letters.chars().all(|letter| known.contains(letter)) {
+        return Ok(letters.to_owned());
+    }
+    let place = match is_not {
+        true => format!("NOT-{}", what.to_uppercase()),
+        false => "provided".to_owned(),
+    };
+    Err(CommandError::other(format!("Unknown {what} found in the {place} filter: {letters}")))
+}
+
 /// What a word with its value asks.
 fn condition<'a>(
     ctx: &Context<'a>,
-    word: &[u8],
+    (is_not, word): (bool, &[u8]),
     value: &'a [u8],
 ) -> Result<Condition<'a>, CommandError> {
     let now_ms = ctx.env.now_ms;
@@ -146,11 +170,15 @@ fn condition<'a>(
             Box::new(move |card| card.db.get() == db)
         }
         b"flags" => {
-            let letters = name.into_owned();
+            let letters = known_letters(is_not, "flags", &name, FLAGS)?;
             Box::new(move |card| {
                 let flags = card.flags();
                 letters.chars().all(|letter| flags.contains(letter))
             })
+        }
+        b"capa" => {
+            let letters = known_letters(is_not, "capa", &name, "r")?;
+            Box::new(move |card| letters.is_empty() || card.redirects.get() > 0)
         }
         _ => return Err(CommandError::Syntax),
     })
@@ -180,7 +208,7 @@ pub(crate) fn kill(ctx: &mut Context<'_>) -> Outcome {
     let filter = if by_address {
         let address = ctx.args.at(2);
         let is_there: Condition<'_> = Box::new(move |card| address == card.address.as_bytes());
-        Filter { conditions: vec![is_there], spares_me: false }
+        Filter { conditions: vec![(Vec::new(), is_there)], ids: [None, None], spares_me: false }
     } else {
         Filter::of(ctx, true)?
     };

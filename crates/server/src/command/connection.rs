@@ -203,6 +203,7 @@ fn reset(ctx: &mut Context<'_>) -> Outcome {
     session.card.names().client.clear();
     session.card.no_evict.set(0);
     session.card.no_touch.set(0);
+    session.card.redirects.set(0);
     ctx.out.set_protocol(Protocol::Resp2);
     ctx.out.simple("RESET");
     Ok(())

@@ -110,9 +110,10 @@ fn latency_latest(ctx: &mut Context<'_>) -> Outcome {
     ctx.out.array(events.len());
     for (name, event) in events {
         let (unix_s, ms) = event.moments.back().copied().unwrap_or_default();
-        ctx.out.array(4);
+        // The last two are Valkey's.
+        ctx.out.array(6);
         ctx.out.bulk(name.as_bytes());
-        for figure in [unix_s, ms, event.max_ms] {
+        for figure in [unix_s, ms, event.max_ms, event.sum_ms, event.count] {
             ctx.out.integer(figure as i64);
         }
     }
