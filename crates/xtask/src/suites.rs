@@ -109,7 +109,8 @@ fn run_all(root: &Path, options: &Options) -> Outcome<Vec<String>> {
         told(&units);
     }
     if let Some(suite) = &options.valkey {
-        for name in valkey::UNITS.iter().filter(|name| options.wants(name)) {
+        let wanted = |name: &&&str| options.wants(name) && valkey::has(suite, name);
+        for name in valkey::UNITS.iter().filter(wanted) {
             units.push(valkey::run(suite, name, &options.server)?);
             told(&units);
         }

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -76,12 +77,15 @@ pub(crate) fn output_of(mut command: Command, limit: Duration) -> Outcome<String
         .stdin(Stdio::null())
         .stdout(Stdio::from(out))
         .stderr(Stdio::from(errors))
+        .process_group(0)
         .spawn()
         .map_err(|e| format!("{name}: {e}"))?;
     let begun = Instant::now();
     while matches!(child.try_wait(), Ok(None)) {
         if begun.elapsed() > limit {
-            child.kill().and_then(|()| child.wait()).map_err(|e| format!("{name}: {e}"))?;
+            end_group(child.id())
+                .and_then(|()| child.wait())
+                .map_err(|e| format!("{name}: {e}"))?;
             break;
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -89,6 +93,11 @@ pub(crate) fn output_of(mut command: Command, limit: Duration) -> Outcome<String
     let bytes = std::fs::read(&file).map_err(|e| format!("{}: {e}", file.display()))?;
     std::fs::remove_file(&file).map_err(|e| format!("{}: {e}", file.display()))?;
     Ok(without_colours(&String::from_utf8_lossy(&bytes)))
+}
+
+/// Ends a process and those that it has started.
+fn end_group(leader: u32) -> std::io::Result<()> {
+    Command::new("kill").args(["-KILL", "--", &format!("-{leader}")]).status().map(|_| ())
 }
 
 fn without_colours(text: &str) -> String {

@@ -44,6 +44,9 @@ pub(crate) const UNITS: &[&str] = &[
     "unit/introspection",
     "unit/introspection-2",
     "unit/slowlog",
+    "unit/commandlog",
+    "unit/networking",
+    "unit/hashexpire",
     "unit/latency-monitor",
     "unit/pause",
     "unit/maxmemory",
@@ -53,9 +56,24 @@ pub(crate) const UNITS: &[&str] = &[
     "unit/acl-v2",
     "unit/obuf-limits",
     "unit/violations",
+    "unit/client-eviction",
+    "unit/memefficiency",
+    "unit/replybufsize",
+    "unit/shutdown",
+    "unit/wait",
+    "unit/io-threads",
+    "unit/tls",
+    "unit/fuzzer",
 ];
 
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(420);
+/// Seconds that a test may take: the suite names one that takes longer.
+const TEST_SECONDS: &str = "150";
+
+/// Whether this version of the suite has the unit.
+pub(crate) fn has(suite: &Path, unit: &str) -> bool {
+    suite.join("tests").join(format!("{unit}.tcl")).exists()
+}
 
 pub(crate) fn run(suite: &Path, unit: &str, binary: &Path) -> Outcome<Unit> {
     let mut server = Server::start(binary)?;
@@ -66,6 +84,7 @@ pub(crate) fn run(suite: &Path, unit: &str, binary: &Path) -> Outcome<Unit> {
         .current_dir(suite)
         .args(["--host", "127.0.0.1", "--port", &server.port.to_string()])
         .args(["--baseport", &base.to_string()])
+        .args(["--timeout", TEST_SECONDS])
         .args(["--tags", "-slow", "--durable", "--single", unit]);
     let text = output_of(command, LIMIT)?;
     let mut result = read(unit, &text);
@@ -85,6 +104,8 @@ fn read(unit: &str, text: &str) -> Unit {
         if let Some(rest) = line.strip_prefix("[err]: ") {
             failed
                 .push(Failure { name: name_of(rest).to_owned(), message: message(&mut following) });
+        } else if let Some(rest) = line.strip_prefix("*** [TIMEOUT]: ") {
+            failed.push(Failure::named(name_of(rest)));
         } else if let Some(rest) = line.strip_prefix("[exception]: ") {
             failed
                 .push(Failure { name: "(exception)".to_owned(), message: rest.trim().to_owned() });
@@ -121,10 +142,11 @@ mod tests {
 
     #[test]
     fn results_are_counted_and_failures_named() {
-        let text = "[ok]: one (0 ms)\n[ok]: two (1 ms)\n[err]: three in four in tests/unit/x.tcl\nExpected 1\n[ignore]: five\n";
+        let text = "[ok]: one (0 ms)\n[ok]: two (1 ms)\n[err]: three in four in tests/unit/x.tcl\nExpected 1\n[ignore]: five\n*** [TIMEOUT]: six in tests/unit/x.tcl\n";
         let unit = read("unit/x", text);
         assert_eq!((unit.passed, unit.ignored), (2, 1));
         assert_eq!(unit.failed[0].name, "three in four");
         assert_eq!(unit.failed[0].message, "Expected 1");
+        assert_eq!(unit.failed[1].name, "six");
     }
 }
