@@ -134,16 +134,18 @@ local function number_or(value, default, at, name)
   return number
 end
 
--- The C library counts the results in 32 bits, and believes a count that has come round. What it can return is far fewer.
-local MOST = 1000000
-function base.unpack(t, first, last)
+-- The C library counts the results in 32 bits, and believes a count that has come round. It can return so many, its arguments included.
+local MOST_RESULTS = 8000
+function base.unpack(t, ...)
   expect_table(t, 'unpack')
+  local first, last = ...
   first, last = number_or(first, 1, 2, 'unpack'), number_or(last, #t, 3, 'unpack')
   if first > last then return end
-  if not (first > -2147483648 and last < 2147483648 and last - first < MOST) then
+  if not (first >= -2147483648 and last < 2147483648 and last - first < MOST_RESULTS) then
     error('too many results to unpack', 2)
   end
-  return unpack(t, first, last)
+  -- The arguments lie where the results go: no more of them than there are.
+  return unpack(t, ...)
 end
 
 -- Functions of the C library that nothing could interrupt are the server's own.
@@ -211,7 +213,7 @@ local tables = copy(table)
 function tables.insert(t, ...)
   writable(t, 'insert')
   -- The C library moves one element a step from the end to the place, however far that is.
-  if select('#', ...) > 1 and not (number_or((...), 0, 2, 'insert') > -MOST) then
+  if select('#', ...) > 1 and not (number_or((...), 0, 2, 'insert') > -1000000) then
     error("bad argument #2 to 'insert' (position out of bounds)", 2)
   end
   return insert(t, ...)

@@ -115,11 +115,14 @@ fn what_no_stack_holds_is_not_unpacked() {
             ("EVAL return{unpack({1,2,3},1,-1)} 0", "*0"),
             ("EVAL return{select('#',unpack({1},-1,5))} 0", "*1\n:7"),
             ("EVAL return#{unpack(ARGV)} 0 a b c", ":3"),
+            ("EVAL return{select('#',unpack({1},-2147483648,-2147483646))} 0", "*1\n:3"),
             ("EVAL local\tt={1}table.insert(t,1,2)return(t) 0", "*2\n:2\n:1"),
         ],
     );
     let reply = eval(&mut c, "return {unpack({}, 1, 100000)}");
     assert!(reply.contains("too many results to unpack"), "{reply}");
+    let most = "local t = {} for i = 1, 7999 do t[i] = i end return #{unpack(t)} + #{unpack(t, 2)}";
+    assert_eq!(eval(&mut c, most), ":15997\r\n");
     assert!(eval(&mut c, "unpack(1)").contains("bad argument #1 to 'unpack'"));
     assert!(eval(&mut c, "unpack({}, {})").contains("bad argument #2 to 'unpack'"));
     for place in ["-2147483648", "-1e300", "0/0", "-1/0"] {
