@@ -1,6 +1,7 @@
 //! The suite `map`: concurrent maps, hashed and ordered.
 //!
 //! Keys are `u64`, values 64 bytes; hash maps all hash with foldhash. All interfaces are used as their docs show: a pin an operation.
+//! `pooled` is our hash map with entries from the pool instead of mimalloc.
 //!
 //! | case | keys | one operation |
 //! |---|---|---|
@@ -25,8 +26,9 @@ use crate::options::Options;
 use crate::plan::{Case, Figure, NO_THP, Sample};
 use load::Load;
 
-const HASHED: [&str; 8] = [
+const HASHED: [&str; 9] = [
     "stillpoint-hashmap",
+    "stillpoint-hashmap-pooled",
     "papaya",
     "dashmap",
     "scc-hashmap",
@@ -50,6 +52,7 @@ macro_rules! with_map {
     ($subject:expr, $map:ident => $call:expr) => {
         match $subject {
             "stillpoint-hashmap" => with_map!(@ hashed::Stillpoint, $map, $call),
+            "stillpoint-hashmap-pooled" => with_map!(@ hashed::Pooled, $map, $call),
             "papaya" => with_map!(@ hashed::Papaya, $map, $call),
             "dashmap" => with_map!(@ hashed::Dash, $map, $call),
             "scc-hashmap" => with_map!(@ hashed::SccMap, $map, $call),

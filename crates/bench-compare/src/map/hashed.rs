@@ -4,15 +4,18 @@ use super::subject::{MapSubject, Value};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
+use stillpoint_pool::Pool;
+use stillpoint_reclaim::Collector;
+use stillpoint_structures::HashMap as Ours;
 
 /// A map whose operations go through `pin()`.
 macro_rules! pinned {
-    ($name:ident: $map:ty) => {
+    ($name:ident: $map:ty = $make:expr) => {
         pub(crate) struct $name($map);
 
         impl MapSubject for $name {
             fn new() -> Self {
-                $name(<$map>::with_hasher(RandomState::default()))
+                $name($make(RandomState::default()))
             }
             #[inline(always)]
             fn get(&self, key: u64) -> Option<u64> {
@@ -30,9 +33,15 @@ macro_rules! pinned {
     };
 }
 
-pinned!(Stillpoint: stillpoint_structures::HashMap<u64, Value, RandomState>);
-pinned!(Papaya: papaya::HashMap<u64, Value, RandomState>);
-pinned!(Flurry: flurry::HashMap<u64, Value, RandomState>);
+pinned!(Stillpoint: Ours<u64, Value, RandomState> = Ours::with_hasher);
+pinned!(Pooled: Ours<u64, Value, RandomState, Collector, Pool> = pooled);
+pinned!(Papaya: papaya::HashMap<u64, Value, RandomState> = papaya::HashMap::with_hasher);
+pinned!(Flurry: flurry::HashMap<u64, Value, RandomState> = flurry::HashMap::with_hasher);
+
+/// Ours, with entries from a pool of its own.
+fn pooled(hasher: RandomState) -> Ours<u64, Value, RandomState, Collector, Pool> {
+    Ours::with_all(0, hasher, Collector::new(), Pool::new())
+}
 
 pub(crate) struct Dash(dashmap::DashMap<u64, Value, RandomState>);
 
