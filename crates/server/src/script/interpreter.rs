@@ -79,8 +79,8 @@ pub(crate) struct Interpreter {
     /// What the code of libraries finds, and the switch between loading and running.
     pub(super) library_environment: Table,
     pub(super) set_loading: Function,
-    /// The libraries that this interpreter has loaded, with their functions by name in lower case.
-    pub(super) libraries: Vec<(Arc<Library>, HashMap<String, RegistryKey>)>,
+    /// The libraries that this interpreter has loaded, by name, with their functions by name in lower case; some may have been replaced since.
+    pub(super) libraries: HashMap<String, (Arc<Library>, HashMap<String, RegistryKey>)>,
     chunks: HashMap<Digest, Function>,
     flushes_seen: u64,
     buffers: Buffers,
@@ -139,7 +139,7 @@ impl Interpreter {
             on_error,
             library_environment,
             set_loading,
-            libraries: Vec::new(),
+            libraries: HashMap::new(),
             chunks: HashMap::new(),
             flushes_seen: 0,
             buffers: Buffers::default(),

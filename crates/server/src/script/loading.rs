@@ -53,6 +53,9 @@ pub(crate) fn load_libraries(
     Ok(names)
 }
 
+/// Libraries that the server has no more and an interpreter may keep.
+const FEW: usize = 16;
+
 impl Interpreter {
     /// Learns what functions a library has.
     fn read_library(&mut self, text: &[u8]) -> Result<Arc<Library>, String> {
@@ -95,10 +98,12 @@ impl Interpreter {
         }
     }
 
-    /// Gives up the functions of libraries that the server has no more.
+    /// Gives up the functions of libraries that the server has no more, once they are the greater part: so a library costs the same however many there are.
     fn forget_replaced(&mut self) {
         let now = self.shared.server.scripting.libraries.now();
-        self.libraries.retain(|(known, _)| now.contains(known));
+        if self.libraries.len() > 2 * now.all().len() + FEW {
+            self.libraries.retain(|_, (known, _)| now.contains(known));
+        }
         self.lua.expire_registry_values();
     }
 
@@ -110,7 +115,7 @@ impl Interpreter {
             let key = key.map_err(|error| error.to_string())?;
             functions.insert(found.info.name.to_ascii_lowercase(), key);
         }
-        self.libraries.push((library, functions));
+        self.libraries.insert(library.name.clone(), (library, functions));
         Ok(())
     }
 
@@ -125,8 +130,8 @@ impl Interpreter {
     ) -> Result<Function, String> {
         let name = info.name.to_ascii_lowercase();
         let known = |this: &Self| {
-            let (_, functions) =
-                this.libraries.iter().find(|(known, _)| Arc::ptr_eq(known, library))?;
+            let found = this.libraries.get(&library.name);
+            let (_, functions) = found.filter(|(known, _)| Arc::ptr_eq(known, library))?;
             this.lua.registry_value::<Function>(functions.get(&name)?).ok()
         };
         if let Some(function) = known(self) {
