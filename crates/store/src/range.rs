@@ -67,7 +67,8 @@ impl<'s, O: Send + Sync + 'static> SnapshotRange<'s, O> {
         while let Some(found) = self.cursor.pop(&self.reader.engine, side) {
             let show =
                 |entry: Option<Entry<'_, O>>| entry.and_then(|entry| f.take().map(|f| f(entry)));
-            let shown = self.reader.view().get_hashed(self.space, found.hash, &found.key, show)?;
+            let shown =
+                self.reader.view().get_hashed(self.space, found.hash, &found.key, |_| (), show)?;
             if shown.is_some() {
                 return Ok(shown);
             }

@@ -65,32 +65,21 @@ impl<O: Send + Sync + 'static> View<'_, O> {
         key: &[u8],
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
-        self.get_hashed(space, self.engine.space(space).hash(key), key, f)
+        self.get_hashed(space, self.engine.space(space).hash(key), key, |_| (), f)
     }
 
+    /// `meet` is shown the key's head, if it has one, before it is known which version is seen.
     #[inline]
     pub(crate) fn get_hashed<R>(
         &self,
         space: u8,
         hash: u64,
         key: &[u8],
+        meet: impl FnOnce(HeadOf<'_, O>),
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
         let touch = |version: Version<'_, O>| self.engine.touch(version, self.now_ms);
-        self.look_at(space, hash, key, |_| (), touch, f)
-    }
-
-    /// As `get_hashed`, for who will probably write the key.
-    #[inline]
-    pub(crate) fn get_to_write<R>(
-        &self,
-        space: u8,
-        hash: u64,
-        key: &[u8],
-        f: impl FnOnce(Option<Entry<'_, O>>) -> R,
-    ) -> Result<R, SnapshotExpired> {
-        let touch = |version: Version<'_, O>| self.engine.touch(version, self.now_ms);
-        self.look_at(space, hash, key, |head| head.prefetch_birth(), touch, f)
+        self.look_at(space, hash, key, meet, touch, f)
     }
 
     /// As `get_hashed`, but it is not noted as a use of the key.

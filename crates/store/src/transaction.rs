@@ -35,7 +35,7 @@ mod write_set;
 use crate::commit::{Plan, Terms};
 use crate::descriptor::ReadRange;
 use crate::draft::{Buffered, Decision, Draft};
-use crate::engine::Engine;
+use crate::engine::{Engine, HeadOf};
 use crate::entry::{Entry, VersionStamp};
 use crate::error::{CommitError, MergeError, SnapshotExpired, WriteError};
 use crate::lease::Lease;
@@ -180,11 +180,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
         self.note_read(at)?;
-        let touched = &self.keys.entries()[at];
-        if touched.write.is_some() {
-            return Ok(f(touched.own_entry(self.now_ms)));
-        }
-        self.reader().get_hashed(touched.space, touched.hash, self.keys.key(at), f)
+        self.show(at, |_| (), f)
     }
 
     /// Makes the key of an entry one that was read, unless there is an own write.
@@ -197,17 +193,18 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         Ok(())
     }
 
-    /// Shows the own write of an entry, or what the snapshot has, to who will probably write it.
-    fn show_to_writer<R>(
+    /// Shows the own write of an entry, or what the snapshot has; `meet` is shown the key's head in the store, if that is looked at.
+    fn show<R>(
         &self,
         at: usize,
+        meet: impl FnOnce(HeadOf<'_, O>),
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
         let touched = &self.keys.entries()[at];
         if touched.write.is_some() {
             return Ok(f(touched.own_entry(self.now_ms)));
         }
-        self.reader().get_to_write(touched.space, touched.hash, self.keys.key(at), f)
+        self.reader().get_hashed(touched.space, touched.hash, self.keys.key(at), meet, f)
     }
 
     /// As [`get_with`](Transaction::get_with), and the key is validated under [`Isolation::Snapshot`] too: if anybody writes it before this
@@ -250,7 +247,9 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         let index = self.engine.space(space);
         let mut draft = Draft::of_version(index, key);
         let mut moved = None;
-        let result = self.show_to_writer(at, |entry| {
+        // It will probably be written.
+        let meet = |head: HeadOf<'_, O>| head.prefetch_birth();
+        let result = self.show(at, meet, |entry| {
             let result = f(entry, &mut draft);
             if let (Decision::Expire(expire_at_ms), Some(entry)) = (&draft.decision, entry) {
                 let value = entry.value().as_new();
@@ -515,8 +514,13 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         let touched = &self.keys.entries()[at];
         let Some(Write::Merge(merges)) = &touched.write else { return Ok(()) };
         let (space, hash) = (touched.space, touched.hash);
-        let merged =
-            self.reader().get_hashed(space, hash, self.keys.key(at), |base| merges.apply(base))?;
+        let merged = self.reader().get_hashed(
+            space,
+            hash,
+            self.keys.key(at),
+            |_| (),
+            |base| merges.apply(base),
+        )?;
         self.merged(at, merged);
         Ok(())
     }

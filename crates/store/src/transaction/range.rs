@@ -159,9 +159,13 @@ impl<'t, O: Send + Sync + 'static> TransactionRange<'t, O> {
             }
             let shown = match (next.own, next.hash) {
                 (Some(own), _) => self.show_own(own, &mut show)?,
-                (None, Some(hash)) => {
-                    self.transaction.reader().get_hashed(self.space, hash, &next.key, &mut show)?
-                }
+                (None, Some(hash)) => self.transaction.reader().get_hashed(
+                    self.space,
+                    hash,
+                    &next.key,
+                    |_| (),
+                    &mut show,
+                )?,
                 (None, None) => None,
             };
             if shown.is_some() {
