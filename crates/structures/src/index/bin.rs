@@ -135,18 +135,21 @@ impl Bin {
 
     /// Takes a free slot for `word`, or says how many slots there are if none is free.
     pub(crate) fn claim(&self, header: u64, word: u64) -> Result<(u32, &AtomicU64), usize> {
-        let mut count = 0;
-        for (bit, slot) in self.slots().enumerate() {
+        // Most bins have a free slot in their first line: no walk over what is taken.
+        let mut free = !header & ((1 << BIN_SLOTS) - 1);
+        while free != 0 {
+            let bit = free.trailing_zeros();
+            let slot = &self.slots[bit as usize];
+            if take(slot, word) {
+                return Ok((bit, slot));
+            }
+            free &= free - 1;
+        }
+        let mut count = BIN_SLOTS;
+        for (bit, slot) in (BIN_SLOTS as u32..).zip(self.lines().flat_map(|line| &line.slots)) {
             count += 1;
-            // Relaxed [claim]: the CAS below decides
-            if header & 1 << bit == 0 && slot.load(Ordering::Relaxed) == slot::EMPTY {
-                // AcqRel [claim]: takes over from who gave the slot back; the content is released again by the header CAS
-                if slot
-                    .compare_exchange(slot::EMPTY, word, Ordering::AcqRel, Ordering::Relaxed)
-                    .is_ok()
-                {
-                    return Ok((bit as u32, slot));
-                }
+            if header & 1 << bit == 0 && take(slot, word) {
+                return Ok((bit, slot));
             }
         }
         Err(count)
@@ -198,6 +201,15 @@ impl Bin {
         }
         freed
     }
+}
+
+/// Puts `word` into a slot if it is free. Whether it was.
+#[inline]
+fn take(slot: &AtomicU64, word: u64) -> bool {
+    // Relaxed [claim]: the CAS decides
+    slot.load(Ordering::Relaxed) == slot::EMPTY
+        // AcqRel [claim]: takes over from who gave the slot back; the content is released again by the header CAS
+        && slot.compare_exchange(slot::EMPTY, word, Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }
 
 #[cfg(all(test, not(stillpoint_loom)))]
