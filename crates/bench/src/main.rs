@@ -1,19 +1,20 @@
-//! Stillpoint's own parts, one at a time, on one thread: pins, blocks, index, store.
+//! Stillpoint's own parts, one at a time, on one thread: pins, blocks, index, store, and what brings a store back from its log.
 //!
 //! ```text
 //! stillpoint-bench [--quick] [--ops N] [NAME…]      names that contain one of the words; all without any
 //! ```
 //! Prints CPU nanoseconds an operation (median of 5, least … greatest) and operations a second. With `--ops N` each bench does exactly N
-//! operations once, for callgrind and the like. Everything allocates from mimalloc, but for what the pool holds.
+//! operations once, for callgrind and the like. What replays a log prints MB and records a second of CPU time instead. Everything allocates from mimalloc, but for what the pool holds.
 
 mod index;
 mod meter;
 mod pool;
 mod reclaim;
+mod replay;
 mod store;
 
 use lexopt::prelude::*;
-use meter::{Bench, Meter};
+use meter::Meter;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -42,8 +43,10 @@ fn run() -> Result<(), lexopt::Error> {
         }
     }
     let wanted =
-        |bench: &Bench| words.is_empty() || words.iter().any(|w| bench.name.contains(w.as_str()));
+        |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     let benches = [reclaim::BENCHES, pool::BENCHES, index::BENCHES, store::BENCHES];
-    benches.into_iter().flatten().filter(|bench| wanted(bench)).for_each(|b| meter.run(b));
+    benches.into_iter().flatten().filter(|bench| wanted(bench.name)).for_each(|b| meter.run(b));
+    let replays = replay::REPLAYS.iter().filter(|replay| wanted(replay.name));
+    replays.for_each(|replay| replay::run(replay, meter.quick, meter.ops));
     Ok(())
 }
