@@ -76,6 +76,7 @@ pub struct Transaction<O: Send + Sync + 'static = ()> {
 }
 
 impl<O: Send + Sync + 'static> Transaction<O> {
+    #[inline]
     pub(crate) fn begin(engine: Arc<Engine<O>>, now_ms: u64, isolation: Isolation) -> Self {
         let lease = Some(engine.take_lease());
         Transaction {
@@ -180,7 +181,10 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
         self.note_read(at)?;
-        self.show(at, |_| (), f)
+        let mut trace = None;
+        let result = self.show(at, |head| trace = Some(head.trace()), f);
+        self.keys.note_trace(at, trace);
+        result
     }
 
     /// Makes the key of an entry one that was read, unless there is an own write.
@@ -247,8 +251,12 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         let index = self.engine.space(space);
         let mut draft = Draft::of_version(index, key);
         let mut moved = None;
-        // It will probably be written.
-        let meet = |head: HeadOf<'_, O>| head.prefetch_birth();
+        let mut trace = None;
+        let meet = |head: HeadOf<'_, O>| {
+            // It will probably be written.
+            head.prefetch_birth();
+            trace = Some(head.trace());
+        };
         let result = self.show(at, meet, |entry| {
             let result = f(entry, &mut draft);
             if let (Decision::Expire(expire_at_ms), Some(entry)) = (&draft.decision, entry) {
@@ -257,6 +265,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
             }
             result
         })?;
+        self.keys.note_trace(at, trace);
         let new = match draft.decision {
             Decision::Keep => return Ok(result),
             Decision::Remove => index.new_version(key, NewValue::Tombstone, 0, None),
@@ -417,6 +426,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     /// Nothing was applied: a key that was read has changed, or memory is short, or the snapshot was ended, or an `add`, `max` or `append`
     /// did not suit its key. Only where the log failed while the commit waited for it, all was: see
     /// [`WriteError::LogFailed`](crate::WriteError::LogFailed).
+    #[inline]
     pub fn commit(mut self) -> Result<(), CommitError> {
         self.finish()
     }
