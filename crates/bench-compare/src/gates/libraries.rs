@@ -7,6 +7,8 @@ const LEASED: Gate = Gate { subject: "stillpoint-leased", ..OURS };
 const POOLED: Gate = Gate { subject: "stillpoint-pooled", ..OURS };
 const POOL: Gate = Gate { subject: "stillpoint-pool", metric: "ns_per_block", ..OURS };
 const HASHED: Gate = Gate { subject: "stillpoint-hashmap", threads: CORES, ..OURS };
+/// The same with entries from the pool.
+const HASHED_POOLED: Gate = Gate { subject: "stillpoint-hashmap-pooled", ..HASHED };
 const ORDERED: Gate = Gate { subject: "stillpoint-orderedmap", threads: CORES, ..OURS };
 /// As many threads as the machine of the figures has cores, and four times as many.
 const CORES: &[u64] = &[2, 8];
@@ -153,9 +155,23 @@ pub(super) const MAP: &[Gate] = &[
         1.0,
     ),
     contended(
+        "the same, entries from the pool",
+        READS_95,
+        HASHED_POOLED,
+        MAPS_OF_KOVAN_AND_SEIZE,
+        1.0,
+    ),
+    contended(
         "50 % reads, beside the maps on kovan and seize",
         READS_50,
         HASHED,
+        MAPS_OF_KOVAN_AND_SEIZE,
+        1.0,
+    ),
+    contended(
+        "the same, entries from the pool",
+        READS_50,
+        HASHED_POOLED,
         MAPS_OF_KOVAN_AND_SEIZE,
         1.0,
     ),
