@@ -8,6 +8,7 @@
 
 mod index;
 mod meter;
+mod ordered;
 mod pool;
 mod reclaim;
 mod replay;
@@ -44,7 +45,8 @@ fn run() -> Result<(), lexopt::Error> {
     }
     let wanted =
         |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
-    let benches = [reclaim::BENCHES, pool::BENCHES, index::BENCHES, store::BENCHES];
+    let benches =
+        [reclaim::BENCHES, pool::BENCHES, index::BENCHES, store::BENCHES, ordered::BENCHES];
     benches.into_iter().flatten().filter(|bench| wanted(bench.name)).for_each(|b| meter.run(b));
     let replays = replay::REPLAYS.iter().filter(|replay| wanted(replay.name));
     replays.for_each(|replay| replay::run(replay, meter.quick, meter.ops));

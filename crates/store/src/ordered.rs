@@ -33,8 +33,9 @@
 //! keys that come and go only. A writer that is stopped after it has entered holds up nobody: its key's presence stays.
 //!
 //! # Cost
-//! Instructions an operation, 10,000 to 70,000 keys of 8 bytes, in a space with order and (without), before short keys lay in the nodes: a set of a key that is there
-//! 1,437 (1,434), of a new one 6,348 (1,675), a removal and a set 9,767 (3,737). A key of a range over a snapshot 835, of a scan in no order 438. Memory: 32 bytes in a
+//! Instructions an operation, 70,000 to 80,000 keys of 8 bytes (callgrind on `stillpoint-bench --ops`, benches `ordered_…` and `plain_…`, less what filling
+//! takes), in a space with order and (without): a set of a key that is there 1,411 (1,383), of a new one 5,574 (1,206), a removal and a set 10,983 (3,496).
+//! A key of a range over a snapshot 929, of a scan in no order 322. Memory: 32 bytes in a
 //! leaf, and for keys of more than 30 bytes the key once more with 16; 8 bytes of presence, and the link to it.
 
 mod keys;
