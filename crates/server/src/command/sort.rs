@@ -225,10 +225,12 @@ fn in_order(
         };
         let weight = match (&text, by_text) {
             // As far as Redis reads it: up to a zero byte.
-            (Some(text), false) => parse_bound(before_zero(text)).unwrap_or_else(|_| {
-                is_numeric = false;
-                0.0
-            }),
+            (Some(text), false) => {
+                let text = before_zero(text);
+                let weight = parse_bound(text).ok().filter(|weight| is_in_range(text, *weight));
+                is_numeric &= weight.is_some();
+                weight.unwrap_or_default()
+            }
             _ => 0.0,
         };
         items.push(Item { element, weight, text });
@@ -248,6 +250,13 @@ fn in_order(
         if query.descending { order.reverse() } else { order }
     });
     Ok(items.into_iter().map(|item| item.element).collect())
+}
+
+/// Whether the number that the text says is neither too large nor too small for what it was read as.
+fn is_in_range(text: &[u8], weight: f64) -> bool {
+    let mantissa = text.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
+    let is_zero = !mantissa.iter().any(|byte| matches!(byte, b'1'..=b'9'));
+    is_zero || weight.is_normal()
 }
 
 fn before_zero(text: &[u8]) -> &[u8] {

@@ -44,3 +44,27 @@ fn a_number_ends_at_a_zero_byte() {
     c.run(&["RPUSH", "l", "a", "b"]);
     check(&mut c, &[("SORT l BY w:*", "*2\n$1\nb\n$1\na")]);
 }
+
+#[test]
+fn weights_out_of_range_are_no_numbers() {
+    let mut c = TestClient::new();
+    c.run(&["RPUSH", "l", "1", "2"]);
+    c.run(&["SET", "w_1", "5"]);
+    for (weight, is_number) in [
+        ("1e300740", false),
+        ("-1e400", false),
+        ("4e-400", false),
+        ("inf", true),
+        ("-inf", true),
+        ("0e400", true),
+        ("-0.0", true),
+        ("1e-300", true),
+        ("1.7e308", true),
+        ("", true),
+    ] {
+        c.run(&["SET", "w_2", weight]);
+        let reply = c.run(&["SORT", "l", "BY", "w_*"]);
+        assert_eq!(reply.starts_with("*2"), is_number, "{weight}: {reply}");
+        assert_eq!(reply.starts_with("-ERR One or more scores"), !is_number, "{weight}: {reply}");
+    }
+}
