@@ -10,6 +10,7 @@
 //! | [`Pool::free_sized`] | wait-free | lock-free, as above | as much: 1.2 times a thread's own list with `alloc` |
 //! | [`Pool::free`], [`PoolBox`]'s drop | wait-free | lock-free, as above | a load of the slab's header before, two stores around |
 //! | [`Pool::free_batch`] | wait-free for each run of one slab or class | lock-free: whole magazines to the depot | that of `free` for each run |
+//! | [`Pool::prepare`] | the system's time for 2 MiB, taken beside the others | | |
 //! | [`Pool::trim`], [`Pool::trim_idle`] | blocking against another trim | | O(free blocks + slabs) |
 //! | [`Pool::stats`] | lock-free but for the slabs' lock | | O(threads × classes) |
 //!
@@ -25,7 +26,7 @@
 //! again for each 16 threads past the 16th.
 //!
 //! From 2 MiB on ([`PoolConfig::huge_pages_after_bytes`]) slabs lie in huge pages where the system has such: the newest one's part that is not
-//! in use yet, less than 2 MiB, is resident too until a trim.
+//! in use yet, less than 2 MiB, is resident too until a trim. [`Pool::prepare`] gets the next one ready, 2 MiB more.
 //!
 //! Where the system gives slabs but no memory for magazines, blocks come and go one by one, under a lock.
 //!

@@ -286,6 +286,22 @@ impl Pool {
         self.core().class_table()
     }
 
+    /// Gets the memory for the next slabs ready if it will soon be wanted, for calling now and then beside those who allocate: they then need not wait until the
+    /// system has found and cleared a huge page. One segment of 2 MiB at most is ready; without huge pages ([`PoolConfig::huge_pages_after_bytes`]) there is
+    /// nothing to do. Whether it got one ready; a trim may give it back.
+    ///
+    /// # Progress
+    /// Blocking: it is the system's time. Nobody waits for it, but whoever maps memory in the same moment.
+    ///
+    /// # Examples
+    /// ```
+    /// let pool = stillpoint_pool::Pool::new();
+    /// assert!(!pool.prepare(), "a small pool has small pages");
+    /// ```
+    pub fn prepare(&self) -> bool {
+        self.core().segments.prepare()
+    }
+
     /// Gives all slabs that are wholly free back to the system. What other threads have in their magazines counts as used (at most 8 KiB
     /// or 2 blocks a magazine, two magazines a class); the caller's own is emptied first. Returns the number of bytes given back.
     ///

@@ -10,6 +10,8 @@
 //! 1. Such a segment is resident whole with its first slab. Only the newest segment has slabs that were never handed out, so that makes at most
 //!    31 slabs in the pool more than with small pages; they go back with the next trim that finds no slab taken since the one before.
 //! 2. Once a part of a segment has gone back to the system it has small pages for good: else the system would fill the hole by itself.
+//! 3. The first touch of a huge page is the system's time to find and clear 2 MiB: 0.2 ms, and 8 ms on a virtual machine whose host has to find them
+//!    too. [`Segments::prepare`] takes that time ahead, and not under the lock: one segment at most is ready, resident whole, for when the newest is used up.
 
 use crate::mapping::{Mapping, Pages, advise, decommit};
 use crate::slab::SLAB_BYTES;
@@ -29,6 +31,8 @@ pub(crate) struct Memory {
     huge_after_bytes: usize,
     /// The segments that the system was asked for huge pages for.
     huge: BTreeSet<usize>,
+    /// The next segment, which has its huge page (3).
+    ready: Option<Mapping>,
     /// How many fresh slabs the trim before found, and since when there are so many.
     fresh_since: Option<(usize, u64)>,
 }
@@ -45,6 +49,7 @@ impl Segments {
             fresh: Vec::new(),
             huge_after_bytes: huge_after_bytes.unwrap_or(usize::MAX),
             huge: BTreeSet::new(),
+            ready: None,
             fresh_since: None,
         };
         Segments { memory: Mutex::new(memory) }
@@ -57,6 +62,22 @@ impl Segments {
             memory.map()?;
         }
         NonNull::new(std::ptr::with_exposed_provenance_mut(memory.fresh.pop()?))
+    }
+
+    /// Gets the next segment ready if one will soon be wanted (3). Whether it did.
+    pub(crate) fn prepare(&self) -> bool {
+        if !self.lock().will_want_a_segment() {
+            return false;
+        }
+        let Some(mapping) = Mapping::aligned(SEGMENT_BYTES, SEGMENT_BYTES) else { return false };
+        // SAFETY: a whole mapping.
+        unsafe { advise(mapping.start(), SEGMENT_BYTES, Pages::Huge) };
+        // SAFETY: the first byte of our own mapping, which is zero and stays so; the write is what makes it resident.
+        unsafe { mapping.start().as_ptr().write_volatile(0) };
+        let surplus = self.lock().ready.replace(mapping);
+        // Of somebody else who did the same.
+        drop(surplus);
+        true
     }
 
     /// Takes a slab back that nobody can name any more; its pages go to the system.
@@ -88,6 +109,9 @@ impl Segments {
         };
         if is_over {
             memory.decommit_fresh();
+            let ready = memory.ready.take();
+            drop(memory);
+            drop(ready);
         }
     }
 
@@ -98,23 +122,41 @@ impl Segments {
     /// Bytes mapped, bytes of slabs handed out.
     pub(crate) fn bytes(&self) -> (usize, usize) {
         let memory = self.lock();
-        let mapped = memory.mapped.len() * SEGMENT_BYTES;
-        (mapped, mapped - memory.fresh.len() * SLAB_BYTES)
+        let cut = memory.mapped.len() * SEGMENT_BYTES;
+        let ready = memory.ready.iter().len() * SEGMENT_BYTES;
+        (cut + ready, cut - memory.fresh.len() * SLAB_BYTES)
     }
 }
 
 impl Memory {
     fn map(&mut self) -> Option<()> {
-        let mapping = Mapping::aligned(SEGMENT_BYTES, SEGMENT_BYTES)?;
+        let ready = self.ready.take();
+        let is_advised = ready.is_some();
+        let mapping = match ready {
+            Some(ready) => ready,
+            None => Mapping::aligned(SEGMENT_BYTES, SEGMENT_BYTES)?,
+        };
         let first = mapping.start().as_ptr().expose_provenance();
-        if self.mapped.len() * SEGMENT_BYTES >= self.huge_after_bytes {
-            // SAFETY: a whole mapping.
-            unsafe { advise(mapping.start(), SEGMENT_BYTES, Pages::Huge) };
+        if self.wants_huge() {
+            if !is_advised {
+                // SAFETY: a whole mapping.
+                unsafe { advise(mapping.start(), SEGMENT_BYTES, Pages::Huge) };
+            }
             self.huge.insert(first);
         }
         self.mapped.push(mapping);
         self.fresh.extend((0..SEGMENT_BYTES / SLAB_BYTES).rev().map(|i| first + i * SLAB_BYTES));
         Some(())
+    }
+
+    fn wants_huge(&self) -> bool {
+        self.mapped.len() * SEGMENT_BYTES >= self.huge_after_bytes
+    }
+
+    /// Whether the newest segment is half used up, and the next one would have a huge page.
+    fn will_want_a_segment(&self) -> bool {
+        let is_low = self.fresh.len() < SEGMENT_BYTES / SLAB_BYTES / 2;
+        is_low && self.ready.is_none() && !self.mapped.is_empty() && self.wants_huge()
     }
 
     /// Sees to it that the slab's segment is given by small pages (2).
@@ -177,6 +219,32 @@ mod tests {
             assert_eq!(segments.bytes().1, 70 * SLAB_BYTES);
             assert_eq!(huge(&segments), 0, "none that was given back in part is asked for whole");
         }
+    }
+
+    #[test]
+    fn the_next_segment_is_ready_before_it_is_wanted() {
+        let segments = Segments::new(Some(SEGMENT_BYTES));
+        let take = |count| (0..count).for_each(|_| fill(segments.take().unwrap()));
+        assert!(!segments.prepare(), "nobody has taken anything");
+        take(16);
+        assert!(!segments.prepare(), "half is left");
+        take(1);
+        assert!(segments.prepare());
+        assert!(!segments.prepare(), "one is enough");
+        assert_eq!(segments.bytes(), (2 * SEGMENT_BYTES, 17 * SLAB_BYTES));
+        let ready = segments.lock().ready.as_ref().unwrap().start();
+        take(15);
+        assert!(segments.lock().ready.is_some());
+        let first = segments.take().unwrap();
+        assert_eq!(first.as_ptr(), ready.as_ptr());
+        fill(first);
+        assert!(segments.lock().ready.is_none());
+        assert_eq!(huge(&segments), 1);
+        take(31);
+        assert!(segments.prepare());
+        segments.trim(Patience::None);
+        assert_eq!(segments.bytes(), (2 * SEGMENT_BYTES, 2 * SEGMENT_BYTES), "nobody wanted it");
+        assert!(!Segments::new(None).prepare());
     }
 
     #[test]

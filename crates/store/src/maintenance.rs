@@ -1,4 +1,5 @@
-//! What is done beside the operations: cutting out old versions whose snapshot has ended, expiry, ending of overdue snapshots, memory back.
+//! What is done beside the operations: cutting out old versions whose snapshot has ended, expiry, ending of overdue snapshots, memory back, and memory ready
+//! before it is wanted.
 //!
 //! Writers do a little of it as they go. A store without a maintenance thread is none the worse for correctness; whoever embeds it may call
 //! [`Store::expire_due`] and [`Store::collect`] when it suits.
@@ -120,6 +121,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// One pass of the thread; whether there may be more to do at once. `left` is what the last flush could not reclaim: a store in which
     /// nothing is retired needs no other.
     fn pass(&self, now_ms: u64, left: &mut u64) -> bool {
+        // While a snapshot lives, writes need memory for each key: they shall not wait until the system has cleared a huge page.
+        let has_prepared = self.pool.prepare();
         let expired = self.expire_due(now_ms, PASS);
         let is_crowded = self.evict_over(now_ms);
         let mut collected = 0;
@@ -134,7 +137,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             self.collector.flush();
             *left = self.collector.stats().unreclaimed;
         }
-        is_crowded || expired + collected >= PASS
+        is_crowded || has_prepared || expired + collected >= PASS
     }
 }
 
@@ -184,5 +187,34 @@ fn run<O: Send + Sync + 'static>(engine: &Weak<Engine<O>>, now_ms: impl Fn() -> 
             }
         };
         background::pause(interval);
+    }
+}
+
+#[cfg(all(test, not(stillpoint_loom)))]
+mod tests {
+    use crate::{At, Config, Store};
+
+    #[test]
+    fn a_pass_gets_memory_ready_before_writers_want_it() {
+        let store: Store = Store::new(Config::default());
+        let pool = &store.engine.pool;
+        let has_little = || {
+            let stats = pool.stats();
+            stats.mapped_bytes > 4 << 20 && stats.mapped_bytes - stats.slab_bytes < 1 << 20
+        };
+        for n in 0..4_000u32 {
+            if has_little() {
+                break;
+            }
+            store.set(At { space: 0, now_ms: 1 }, &n.to_le_bytes(), 0, &[7; 4000], None).unwrap();
+        }
+        if pool.stats().mapped_bytes == 0 {
+            // Built with the system's allocator.
+            return;
+        }
+        assert!(has_little());
+        let before = pool.stats().mapped_bytes;
+        store.engine.pass(1, &mut 0);
+        assert_eq!(pool.stats().mapped_bytes, before + (2 << 20));
     }
 }
