@@ -303,7 +303,12 @@ impl Server {
         let stats = self.store.stats();
         *lock(&self.removed_base) = (stats.expired_keys, stats.evicted_keys);
         self.evicted_clients.set(0);
+        lock(&self.loops).iter().for_each(|stats| stats.forget_longest_pass());
         self.acl.log.reset_counts();
+    }
+    /// The longest pass of any loop since the last reset, in microseconds.
+    pub(crate) fn longest_pass_us(&self) -> u64 {
+        lock(&self.loops).iter().map(|stats| stats.longest_pass_us()).max().unwrap_or(0)
     }
     /// Keys that have expired and been evicted since the last reset.
     pub(crate) fn removed_keys(&self) -> (u64, u64) {

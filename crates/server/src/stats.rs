@@ -8,10 +8,11 @@
 //! Counters only grow and have one writer each, so a reset never races with a count.
 
 use crate::command::{self, CommandId};
-use crate::counter::Counter;
+use crate::counter::{Counter, Gauge};
 use crate::histogram::{Durations, Histogram};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// Counters of one command.
 #[derive(Debug, Default)]
@@ -44,6 +45,10 @@ pub(crate) struct LoopStats {
     pub(crate) keyspace_hits: Counter,
     pub(crate) keyspace_misses: Counter,
     pub(crate) output_limit_disconnections: Counter,
+    /// Passes, how long they took together, and the longest since the last reset.
+    passes: Counter,
+    pass_nanoseconds: Counter,
+    longest_pass_us: Gauge,
     errors: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -59,8 +64,27 @@ impl LoopStats {
             keyspace_hits: Counter::default(),
             keyspace_misses: Counter::default(),
             output_limit_disconnections: Counter::default(),
+            passes: Counter::default(),
+            pass_nanoseconds: Counter::default(),
+            longest_pass_us: Gauge::default(),
             errors: Mutex::default(),
         }
+    }
+    /// Notes how long the loop was at one pass: nobody else of its connections was served meanwhile.
+    pub(crate) fn passed(&self, took: Duration) {
+        self.passes.add(1);
+        self.pass_nanoseconds.add(took.as_nanos() as u64);
+        let us = took.as_micros() as u64;
+        if us > self.longest_pass_us.get() {
+            self.longest_pass_us.raise_to(us);
+        }
+    }
+    pub(crate) fn longest_pass_us(&self) -> u64 {
+        self.longest_pass_us.get()
+    }
+    /// Lets the longest pass be looked for anew.
+    pub(crate) fn forget_longest_pass(&self) {
+        self.longest_pass_us.set(0);
     }
     pub(crate) fn command(&self, id: CommandId) -> &CommandStats {
         &self.commands[id.index()]
@@ -99,6 +123,8 @@ pub(crate) struct Totals {
     pub(crate) keyspace_hits: u64,
     pub(crate) keyspace_misses: u64,
     pub(crate) output_limit_disconnections: u64,
+    pub(crate) passes: u64,
+    pub(crate) pass_nanoseconds: u64,
 }
 
 impl Totals {
@@ -126,6 +152,8 @@ impl Totals {
             sum.writes += stats.writes.get();
             sum.keyspace_hits += stats.keyspace_hits.get();
             sum.keyspace_misses += stats.keyspace_misses.get();
+            sum.passes += stats.passes.get();
+            sum.pass_nanoseconds += stats.pass_nanoseconds.get();
             sum.output_limit_disconnections += stats.output_limit_disconnections.get();
         }
         sum
@@ -150,6 +178,8 @@ impl Totals {
         self.writes = self.writes.saturating_sub(base.writes);
         self.keyspace_hits = self.keyspace_hits.saturating_sub(base.keyspace_hits);
         self.keyspace_misses = self.keyspace_misses.saturating_sub(base.keyspace_misses);
+        self.passes = self.passes.saturating_sub(base.passes);
+        self.pass_nanoseconds = self.pass_nanoseconds.saturating_sub(base.pass_nanoseconds);
         self
     }
 }

@@ -66,6 +66,32 @@ fn everyday_commands_work() {
 }
 
 #[test]
+fn info_tells_how_long_a_loop_was_at_one_pass() {
+    let server = start(&[("io-threads", "1")]);
+    let mut c = connect(&server);
+    let mut figure = |section: &str, field: &str| -> u64 {
+        let text: String = redis::cmd("INFO").arg(section).query(&mut c).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.unwrap_or_else(|| panic!("INFO {section} has no {field}:\n{text}")).parse().unwrap()
+    };
+    let (passes, spent_us) =
+        (figure("stats", "eventloop_cycles"), figure("stats", "eventloop_duration_sum"));
+    assert!(passes > 0);
+    let longest_us = figure("debug", "eventloop_duration_max");
+    assert!(longest_us > 0 && longest_us <= figure("stats", "eventloop_duration_sum"));
+    assert!(figure("stats", "eventloop_cycles") >= passes + 2);
+    assert!(figure("stats", "eventloop_duration_sum") >= spent_us);
+    let mut other = connect(&server);
+    let all: String = redis::cmd("INFO").arg("everything").query(&mut other).unwrap();
+    assert!(!all.contains("eventloop_duration_max"), "it is told only to who asks for it");
+    let () = redis::cmd("CONFIG").arg("RESETSTAT").query(&mut other).unwrap();
+    let stats: String = redis::cmd("INFO").arg("stats").query(&mut other).unwrap();
+    let passes: u64 =
+        stats.lines().find_map(|l| l.strip_prefix("eventloop_cycles:")).unwrap().parse().unwrap();
+    assert!(passes < 10, "{passes}");
+}
+
+#[test]
 fn pipelines_of_ten_thousand_are_answered_in_order() {
     let server = start(&[]);
     let mut c = connect(&server);

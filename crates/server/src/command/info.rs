@@ -12,6 +12,9 @@ pub(crate) static ROWS: &[Command] =
 /// How a section writes itself.
 type Section = fn(&Context<'_>, &mut String);
 
+/// Is shown only if asked for by its name.
+const BY_NAME: &str = "debug";
+
 /// Name, heading, whether INFO without arguments shows it, contents.
 const SECTIONS: &[(&str, &str, bool, Section)] = &[
     ("server", "Server", true, sections::server),
@@ -28,6 +31,7 @@ const SECTIONS: &[(&str, &str, bool, Section)] = &[
     ("errorstats", "Errorstats", true, sections::errorstats),
     ("cluster", "Cluster", true, sections::cluster),
     ("keyspace", "Keyspace", true, sections::keyspace),
+    (BY_NAME, "Debug", false, sections::debug),
 ];
 
 fn info(ctx: &mut Context<'_>) -> Outcome {
@@ -38,7 +42,7 @@ fn info(ctx: &mut Context<'_>) -> Outcome {
         (asked("all") || asked("everything"), words.is_empty() || asked("default"));
     let mut text = String::new();
     for (name, heading, by_default, write) in SECTIONS {
-        if everything || asked(name) || (default && *by_default) {
+        if (everything && *name != BY_NAME) || asked(name) || (default && *by_default) {
             if !text.is_empty() {
                 text.push_str("\r\n");
             }

@@ -198,6 +198,12 @@ pub(super) fn stats(ctx: &Context<'_>, text: &mut String) {
         line(text, &format!("acl_access_denied_{name}"), server.acl.log.denied(reason));
     }
     line(text, "client_output_buffer_limit_disconnections", totals.output_limit_disconnections);
+    line(text, "eventloop_cycles", totals.passes);
+    line(text, "eventloop_duration_sum", totals.pass_nanoseconds / 1000);
+}
+
+pub(super) fn debug(ctx: &Context<'_>, text: &mut String) {
+    line(text, "eventloop_duration_max", ctx.env.server.longest_pass_us());
 }
 
 pub(super) fn mvcc(ctx: &Context<'_>, text: &mut String) {

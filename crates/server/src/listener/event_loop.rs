@@ -117,7 +117,9 @@ impl EventLoop {
         while !self.env.server.is_stopping() {
             let timeout = self.timeout_ms();
             self.poller.wait(timeout)?;
+            let begun = Instant::now();
             self.pass();
+            self.env.stats.passed(begun.elapsed());
         }
         self.say_last_words();
         Ok(())
