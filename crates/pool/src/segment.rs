@@ -33,6 +33,8 @@ pub(crate) struct Memory {
     huge: BTreeSet<usize>,
     /// The next segment, which has its huge page (3).
     ready: Option<Mapping>,
+    /// Whether a slab has been taken since a trim last gave back what nobody wanted: only then is a segment got ready, or each would bring the other to work.
+    is_growing: bool,
     /// How many fresh slabs the trim before found, and since when there are so many.
     fresh_since: Option<(usize, u64)>,
 }
@@ -50,6 +52,7 @@ impl Segments {
             huge_after_bytes: huge_after_bytes.unwrap_or(usize::MAX),
             huge: BTreeSet::new(),
             ready: None,
+            is_growing: false,
             fresh_since: None,
         };
         Segments { memory: Mutex::new(memory) }
@@ -61,6 +64,7 @@ impl Segments {
         if memory.fresh.is_empty() {
             memory.map()?;
         }
+        memory.is_growing = true;
         NonNull::new(std::ptr::with_exposed_provenance_mut(memory.fresh.pop()?))
     }
 
@@ -109,6 +113,7 @@ impl Segments {
         };
         if is_over {
             memory.decommit_fresh();
+            memory.is_growing = false;
             let ready = memory.ready.take();
             drop(memory);
             drop(ready);
@@ -156,7 +161,7 @@ impl Memory {
     /// Whether the newest segment is half used up, and the next one would have a huge page.
     fn will_want_a_segment(&self) -> bool {
         let is_low = self.fresh.len() < SEGMENT_BYTES / SLAB_BYTES / 2;
-        is_low && self.ready.is_none() && !self.mapped.is_empty() && self.wants_huge()
+        is_low && self.is_growing && self.ready.is_none() && self.wants_huge()
     }
 
     /// Sees to it that the slab's segment is given by small pages (2).
@@ -244,6 +249,9 @@ mod tests {
         assert!(segments.prepare());
         segments.trim(Patience::None);
         assert_eq!(segments.bytes(), (2 * SEGMENT_BYTES, 2 * SEGMENT_BYTES), "nobody wanted it");
+        assert!(!segments.prepare(), "not again before somebody takes a slab");
+        take(17);
+        assert!(segments.prepare());
         assert!(!Segments::new(None).prepare());
     }
 
