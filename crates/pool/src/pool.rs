@@ -159,7 +159,6 @@ impl Pool {
     }
 
     /// What an allocation of `bytes` takes: its class's size, or its own size and a header.
-    #[inline]
     pub fn block_bytes(bytes: usize) -> usize {
         match class::class_for(bytes) {
             class::LARGE => bytes.saturating_add(size_of::<Slab>()),

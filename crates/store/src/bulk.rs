@@ -157,7 +157,7 @@ impl<O: Send + Sync + 'static> BulkLoad<'_, O> {
         }
         for Waiting { space, hash, key, new } in self.waiting.drain(..) {
             let index = self.engine.space(space);
-            let place = Place { index, space, hash, key: &self.keys[key], trace: None };
+            let place = Place { index, space, hash, key: &self.keys[key] };
             self.engine.load(&guard, &place, new, self.is_published)?;
         }
         Ok(())

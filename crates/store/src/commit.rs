@@ -133,8 +133,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     #[inline]
     fn touched_place<'k>(&'k self, touched: &Touched<O>, bytes: &'k [u8]) -> Place<'k, O> {
         let index = self.space(touched.space);
-        let Touched { space, hash, trace, .. } = *touched;
-        Place { index, space, hash, key: touched.key(bytes), trace }
+        Place { index, space: touched.space, hash: touched.hash, key: touched.key(bytes) }
     }
 
     fn commit_many(
@@ -151,7 +150,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let descriptor = terms.descriptor(entries, bytes, size.reads, ranges);
         let mut batch = Batch::new(&guard, descriptor);
         let descriptor = batch.descriptor();
-        let mut installed = AllInstalled::new();
+        let mut installed = AllInstalled::with_capacity(size.writes);
         let mut result =
             self.install_all(&guard, &mut batch, terms, (entries, bytes, &order), &mut installed);
         if result.is_ok() {
@@ -174,7 +173,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 self.at_step(Step::Finished);
                 drop(announcement);
                 let own = self.counters.own();
-                for write in &installed {
+                for write in installed {
                     self.written(&guard, &write.place, write.version, stamp, write.base, &own);
                 }
                 own.add(Figure::Commits, 1);
@@ -182,7 +181,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
             Err(_) => {
                 drop(announcement);
                 batch.finish(None);
-                self.abandon(&guard, &installed);
+                self.abandon(&guard, installed);
             }
         }
         // Twice as many as it may have left behind, so that they do not become more and more where nobody else looks after them.
@@ -258,9 +257,9 @@ impl<O: Send + Sync + 'static> Engine<O> {
     }
 
     /// Sees to the versions of an aborted commit.
-    fn abandon<'g>(&'g self, guard: &'g Guard<'g>, installed: &[Installed<'g, O>]) {
+    fn abandon<'g>(&'g self, guard: &'g Guard<'g>, installed: AllInstalled<'g, O>) {
         let own = self.counters.own();
-        for write in installed {
+        for write in &installed {
             own.add(Figure::Versions, 1);
             own.add(Figure::VersionBytes, write.version.bytes() as i64);
             own.add(Figure::ObjectBytes, write.version.object_bytes() as i64);
@@ -338,8 +337,8 @@ impl Terms {
         for touched in validated {
             needs_lease = true;
             if touched.write.is_none() {
-                let Touched { space, hash, trace, .. } = *touched;
-                keys.push(ReadKey { space, hash, trace, key: touched.key(bytes).into() });
+                let (space, hash) = (touched.space, touched.hash);
+                keys.push(ReadKey { space, hash, key: touched.key(bytes).into() });
             }
         }
         Descriptor::new(self.lease, needs_lease, (keys, ranges), self.priority)

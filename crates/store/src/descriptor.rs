@@ -27,15 +27,12 @@ use crate::entry::VersionStamp;
 use crate::key_range::KeyRange;
 use crate::lease::Lease;
 use stillpoint_primitive::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use stillpoint_structures::Trace;
 
 /// A key that a transaction read at its lease's timestamp.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadKey {
     pub(crate) space: u8,
     pub(crate) hash: u64,
-    /// Where it was found, if it was.
-    pub(crate) trace: Option<Trace>,
     pub(crate) key: Box<[u8]>,
 }
 

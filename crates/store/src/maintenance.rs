@@ -65,7 +65,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         };
         let mut removed = 0;
         for key in keys {
-            let place = Place { index, space: due.space(), hash: due.hash, key: &key, trace: None };
+            let place = Place { index, space: due.space(), hash: due.hash, key: &key };
             match self.remove_expired(&place, now_ms) {
                 Ok(Expiring::Removed) => removed += 1,
                 Ok(Expiring::At(at)) => self.expiry.push(due.space(), due.hash, at),

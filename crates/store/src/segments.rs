@@ -19,7 +19,6 @@ pub(crate) struct Segments<T> {
     make: Box<dyn Fn() -> T + Send + Sync>,
 }
 
-#[inline]
 fn place(index: usize) -> (usize, usize) {
     let level = (index + 1).ilog2() as usize;
     (level, index + 1 - (1 << level))

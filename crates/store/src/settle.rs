@@ -45,7 +45,7 @@ use crate::engine::{Engine, Version, uncapped};
 use crate::entry::VersionStamp;
 use crate::ordered::{KeyCursor, Side};
 use crate::step::Step;
-use stillpoint_structures::{Guard, Stamp, Trace};
+use stillpoint_structures::{Guard, Stamp};
 
 /// What a version's stamp says once it is not unset any more.
 pub(crate) enum Standing<'g> {
@@ -264,19 +264,17 @@ impl<O: Send + Sync + 'static> Engine<O> {
         if self.lacks(crate::Mutation::NoValidation) {
             return None;
         }
-        let is_changed = |space: u8, hash: u64, key: &[u8], trace: Option<Trace>| {
-            let head = uncapped(self.space(space).find_again(guard, hash, key, trace));
+        let is_changed = |space: u8, hash: u64, key: &[u8]| {
+            let head = uncapped(self.space(space).find(guard, hash, key));
             head.is_some_and(|head| self.is_changed(guard, head.version(), descriptor, timestamp))
         };
-        let read = descriptor
-            .reads
-            .iter()
-            .find(|read| is_changed(read.space, read.hash, &read.key, read.trace));
+        let read =
+            descriptor.reads.iter().find(|read| is_changed(read.space, read.hash, &read.key));
         read.map(|read| read.key.clone()).or_else(|| {
             descriptor.ranges.iter().find_map(|read| {
                 let mut keys = KeyCursor::new(read.space, read.range.clone());
                 std::iter::from_fn(|| keys.pop(self, Side::Front))
-                    .find(|found| is_changed(read.space, found.hash, &found.key, None))
+                    .find(|found| is_changed(read.space, found.hash, &found.key))
                     .map(|found| found.key[..].into())
             })
         })

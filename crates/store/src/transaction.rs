@@ -76,7 +76,6 @@ pub struct Transaction<O: Send + Sync + 'static = ()> {
 }
 
 impl<O: Send + Sync + 'static> Transaction<O> {
-    #[inline]
     pub(crate) fn begin(engine: Arc<Engine<O>>, now_ms: u64, isolation: Isolation) -> Self {
         let lease = Some(engine.take_lease());
         Transaction {
@@ -181,10 +180,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         f: impl FnOnce(Option<Entry<'_, O>>) -> R,
     ) -> Result<R, SnapshotExpired> {
         self.note_read(at)?;
-        let mut trace = None;
-        let result = self.show(at, |head| trace = Some(head.trace()), f);
-        self.keys.note_trace(at, trace);
-        result
+        self.show(at, |_| (), f)
     }
 
     /// Makes the key of an entry one that was read, unless there is an own write.
@@ -251,12 +247,8 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         let index = self.engine.space(space);
         let mut draft = Draft::of_version(index, key);
         let mut moved = None;
-        let mut trace = None;
-        let meet = |head: HeadOf<'_, O>| {
-            // It will probably be written.
-            head.prefetch_birth();
-            trace = Some(head.trace());
-        };
+        // It will probably be written.
+        let meet = |head: HeadOf<'_, O>| head.prefetch_birth();
         let result = self.show(at, meet, |entry| {
             let result = f(entry, &mut draft);
             if let (Decision::Expire(expire_at_ms), Some(entry)) = (&draft.decision, entry) {
@@ -265,7 +257,6 @@ impl<O: Send + Sync + 'static> Transaction<O> {
             }
             result
         })?;
-        self.keys.note_trace(at, trace);
         let new = match draft.decision {
             Decision::Keep => return Ok(result),
             Decision::Remove => index.new_version(key, NewValue::Tombstone, 0, None),
@@ -426,7 +417,6 @@ impl<O: Send + Sync + 'static> Transaction<O> {
     /// Nothing was applied: a key that was read has changed, or memory is short, or the snapshot was ended, or an `add`, `max` or `append`
     /// did not suit its key. Only where the log failed while the commit waited for it, all was: see
     /// [`WriteError::LogFailed`](crate::WriteError::LogFailed).
-    #[inline]
     pub fn commit(mut self) -> Result<(), CommitError> {
         self.finish()
     }

@@ -28,7 +28,7 @@ use crate::settle::Standing;
 use crate::step::Step;
 use crate::stream::{Announcement, Published};
 use stillpoint_primitive::sync::{hint, thread};
-use stillpoint_structures::{Guard, NewValue, NewVersion, Refused, RefusedReason, Trace};
+use stillpoint_structures::{Guard, NewValue, NewVersion, Refused, RefusedReason};
 
 /// Looks at an installing commit before it is killed: about as long as installing a few keys takes.
 const PATIENCE: u32 = 256;
@@ -44,8 +44,6 @@ pub(crate) struct Place<'k, O: Send + Sync + 'static> {
     pub(crate) space: u8,
     pub(crate) hash: u64,
     pub(crate) key: &'k [u8],
-    /// Where it was found before, if it was.
-    pub(crate) trace: Option<Trace>,
 }
 
 /// A final head and what a write goes on top of.
@@ -69,7 +67,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     #[inline]
     pub(crate) fn place<'k>(&'k self, space: u8, key: &'k [u8]) -> Place<'k, O> {
         let index = self.space(space);
-        Place { index, space, hash: index.hash(key), key, trace: None }
+        Place { index, space, hash: index.hash(key), key }
     }
 
     /// Sets a key whatever it was.
@@ -194,8 +192,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         guard: &'g Guard<'g>,
         place: &Place<'g, O>,
     ) -> Target<'g, O> {
-        let found = place.index.find_again(guard, place.hash, place.key, place.trace);
-        let head = uncapped(found);
+        let head = uncapped(place.index.find(guard, place.hash, place.key));
         let base = head.and_then(|head| {
             head.prefetch_birth();
             self.base(guard, head.version())

@@ -16,7 +16,6 @@
 //! |---|---|
 //! | [`VersionIndex`] | the index: `find`, `install`, `remove`, `prune`, `scan`, `sample`, `stats` |
 //! | [`Head`] | where a key was found: its slot and its newest version at that moment |
-//! | [`Trace`] | the same without a guard, to find the key sooner the next time |
 //! | [`VersionRef`] | a version under a guard: key, value, stamp, the next older one |
 //! | [`NewVersion`] | a version that nobody else can see yet |
 //! | [`Stamp`] | unset · aborted · plain (opaque to this crate) · pending on a descriptor |
@@ -65,7 +64,7 @@ mod version_index;
 
 pub use batch::Batch;
 pub use error::{AllocError, Refused, RefusedReason};
-pub use find::{Head, Trace};
+pub use find::Head;
 #[cfg(stillpoint_loom)]
 #[doc(hidden)]
 pub use mutation::Mutation;

@@ -67,7 +67,7 @@ pub use array_queue::ArrayQueue;
 pub use index::Mutation;
 pub use index::{
     AllocError, AlreadyStamped, Batch, Head, IndexStats, MAX_KEY_BYTES, MAX_VALUE_BYTES, NewValue,
-    NewVersion, Pruned, Refused, RefusedReason, Stamp, Trace, ValueRef, VersionIndex, VersionRef,
+    NewVersion, Pruned, Refused, RefusedReason, Stamp, ValueRef, VersionIndex, VersionRef,
 };
 pub use list::List;
 pub use map::{HashMap, HashSet};

@@ -78,8 +78,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     fn evict(&self, look: &Look, candidate: Candidate) -> Option<u64> {
         let key = self.key_of(candidate)?;
         let index = self.space(candidate.space);
-        let place =
-            Place { index, space: candidate.space, hash: candidate.hash, key: &key, trace: None };
+        let place = Place { index, space: candidate.space, hash: candidate.hash, key: &key };
         let (freed, reason) = {
             let guard = self.collector.pin();
             let target = self.target(&guard, &place);

@@ -28,13 +28,11 @@ const PATIENCE: u32 = 3;
 
 impl<O: Send + Sync + 'static> Store<O> {
     /// Begins a serialisable transaction.
-    #[inline]
     pub fn begin(&self, now_ms: u64) -> Transaction<O> {
         Transaction::begin(Arc::clone(&self.engine), now_ms, Isolation::Serializable)
     }
 
     /// Begins a transaction. Attempts and deadline are for [`transaction`](Store::transaction), they mean nothing here.
-    #[inline]
     pub fn begin_with(&self, options: TransactionOptions) -> Transaction<O> {
         Transaction::begin(Arc::clone(&self.engine), options.now_ms, options.isolation)
     }

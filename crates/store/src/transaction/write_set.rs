@@ -16,7 +16,7 @@ use crate::entry::{Entry, VersionStamp};
 use crate::transaction::merge::Merges;
 use smallvec::SmallVec;
 use std::ops::Range;
-use stillpoint_structures::{NewVersion, Trace};
+use stillpoint_structures::NewVersion;
 
 /// Entries up to which a walk over them is as fast as a table.
 const FEW: usize = 8;
@@ -42,8 +42,6 @@ pub(crate) struct Touched<O: Send + Sync + 'static> {
     pub(crate) was_read: bool,
     /// Read for update: validated under every isolation level.
     pub(crate) locked: bool,
-    /// Where the key was found when it was read, so that its write need not search for it again.
-    pub(crate) trace: Option<Trace>,
     pub(crate) hash: u64,
     key: Range<usize>,
     pub(crate) write: Option<Write<O>>,
@@ -56,7 +54,6 @@ pub(crate) struct KeySet<O: Send + Sync + 'static> {
 }
 
 impl<O: Send + Sync + 'static> KeySet<O> {
-    #[inline]
     pub(crate) fn new() -> Self {
         KeySet { entries: SmallVec::new(), bytes: SmallVec::new(), table: Box::default() }
     }
@@ -67,13 +64,6 @@ impl<O: Send + Sync + 'static> KeySet<O> {
 
     pub(crate) fn entries_mut(&mut self) -> &mut [Touched<O>] {
         &mut self.entries
-    }
-
-    /// Notes where the key of an entry was found, if it was looked for and found.
-    #[inline]
-    pub(crate) fn note_trace(&mut self, at: usize, trace: Option<Trace>) {
-        let touched = &mut self.entries[at];
-        touched.trace = trace.or(touched.trace);
     }
 
     /// The key of an entry.
@@ -92,13 +82,11 @@ impl<O: Send + Sync + 'static> KeySet<O> {
     }
 
     /// The numbers of the entries with writes, in the order in which commits take keys.
-    #[inline]
     pub(crate) fn writes_in_order(&self) -> Order {
         let Self { entries, bytes, .. } = self;
-        let mut order = Order::new();
-        for (at, touched) in entries.iter().enumerate().filter(|(_, entry)| entry.write.is_some()) {
-            order.push((touched.space, touched.hash, at));
-        }
+        let written = entries.iter().enumerate().filter(|(_, touched)| touched.write.is_some());
+        let mut order: Order =
+            written.map(|(at, touched)| (touched.space, touched.hash, at)).collect();
         order.sort_unstable_by(|one, other| {
             let key = |at: usize| entries[at].key(bytes);
             (one.0, one.1).cmp(&(other.0, other.1)).then_with(|| key(one.2).cmp(key(other.2)))
@@ -135,7 +123,7 @@ impl<O: Send + Sync + 'static> KeySet<O> {
         self.bytes.extend_from_slice(key);
         let key = start..self.bytes.len();
         let (was_read, locked, write) = (false, false, None);
-        self.entries.push(Touched { space, was_read, locked, trace: None, hash, key, write });
+        self.entries.push(Touched { space, was_read, locked, hash, key, write });
         if at >= FEW {
             self.enter(at);
         }

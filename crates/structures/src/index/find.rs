@@ -46,12 +46,6 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Head<'g, O, D> {
         unsafe { VersionRef::new(self.place.version(), self.guard) }
     }
 
-    /// Where the key was found, to look there first the next time: see [`VersionIndex::find_again`].
-    #[inline]
-    pub fn trace(&self) -> Trace {
-        Trace { bit: self.place.bit as u8 }
-    }
-
     /// Fetches what it takes to retire the newest version, for who is about to replace it.
     ///
     /// # Progress
@@ -97,12 +91,6 @@ impl<'g> Place<'g> {
     pub(crate) fn version(&self) -> NonNull<version::Header> {
         NonNull::new(version::at(slot::address(self.word))).expect("a place holds a version")
     }
-}
-
-/// Where in its bin a key was found. It refers to nothing, so it may be kept as long as anybody likes; whether the key is still there is another matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trace {
-    bit: u8,
 }
 
 /// What a look into one bin gave.
@@ -164,73 +152,6 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         }
     }
 
-    /// As [`find`](Self::find), for a key that may have been found before: its slot then is looked at first, and the others only if it is not there now.
-    ///
-    /// # Progress
-    /// As `find`.
-    ///
-    /// # Errors
-    /// As `find`.
-    ///
-    /// # Panics
-    /// As `find`.
-    #[inline]
-    pub fn find_again<'g>(
-        &'g self,
-        guard: &'g Guard<'g>,
-        hash: u64,
-        key: &[u8],
-        trace: Option<Trace>,
-    ) -> Result<Option<Head<'g, O, D>>, Expired> {
-        self.check(guard);
-        if let Some(trace) = trace
-            && let Ok(Some(Look::Found(place))) = self.look_there(guard, hash, key, trace)
-        {
-            return Ok(Some(Head::new(place, guard)));
-        }
-        self.find(guard, hash, key)
-    }
-
-    /// Looks at one slot as `look` would: what it finds there is what `look` would find, since a key is in one slot only (bin invariant 1).
-    #[inline(always)]
-    fn look_there<'g>(
-        &'g self,
-        guard: &'g Guard<'_>,
-        hash: u64,
-        key: &[u8],
-        trace: Trace,
-    ) -> Result<Option<Look<'g>>, Expired> {
-        let bin = self.table(guard).bin_of(hash);
-        // SeqCst [publish]: as in `find`
-        let header = bin.header.load(Ordering::SeqCst);
-        match bin.slots.get(usize::from(trace.bit)) {
-            Some(slot) if header & MOVED == 0 => {
-                self.probe(bin, header, guard, hash, key).slot(u32::from(trace.bit), slot)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    #[inline(always)]
-    fn probe<'p, 'g>(
-        &self,
-        bin: &'g Bin,
-        header: u64,
-        guard: &'p Guard<'p>,
-        hash: u64,
-        key: &'p [u8],
-    ) -> Probe<'p, 'g> {
-        Probe {
-            bin,
-            header,
-            guard,
-            tag: slot::tag(hash),
-            key,
-            #[cfg(stillpoint_loom)]
-            mutation: self.mutation,
-        }
-    }
-
     /// Looks for the key among the slots that `header` calls valid.
     #[inline(always)]
     pub(crate) fn look<'g>(
@@ -241,7 +162,16 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         hash: u64,
         key: &[u8],
     ) -> Result<Look<'g>, Expired> {
-        let probe = self.probe(bin, header, guard, hash, key);
+        let tag = slot::tag(hash);
+        let probe = Probe {
+            bin,
+            header,
+            guard,
+            tag,
+            key,
+            #[cfg(stillpoint_loom)]
+            mutation: self.mutation,
+        };
         for (bit, slot) in bin.slots.iter().enumerate() {
             if let Some(look) = probe.slot(bit as u32, slot)? {
                 return Ok(look);

@@ -273,7 +273,6 @@ unsafe fn expiry_of(version: *const Header) -> Option<u64> {
 ///
 /// # Safety
 /// `version` must point to an initialised version.
-#[inline]
 pub(crate) unsafe fn block_bytes(version: *const Header) -> usize {
     // SAFETY: by contract.
     let header = unsafe { &*version };

@@ -248,7 +248,6 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> fmt::Debug for VersionI
 #[cfg(all(test, not(any(stillpoint_loom, stillpoint_shuttle))))]
 mod tests {
     use super::*;
-    use crate::index::Trace;
 
     fn insert(index: &VersionIndex<(), ()>, keys: std::ops::Range<u32>) {
         for key in keys.map(u32::to_le_bytes) {
@@ -274,45 +273,6 @@ mod tests {
         insert(&index, 10_000..100_000);
         assert!(index.stats().bins > bins);
         assert!((0..100_000).all(|key| finds(&index, key)) && !finds(&index, 100_000));
-    }
-
-    /// The number of the key that is found, by its trace or without.
-    fn finds_again(index: &VersionIndex<(), ()>, key: u32, trace: Option<Trace>) -> Option<u32> {
-        let (guard, key) = (index.collector.pin(), key.to_le_bytes());
-        let found = index.find_again(&guard, index.hash(&key), &key, trace).unwrap();
-        found.map(|head| u32::from_le_bytes(head.version().key().try_into().unwrap()))
-    }
-
-    #[test]
-    fn a_key_is_found_again_wherever_it_went_and_no_other_in_its_place() {
-        let index = VersionIndex::new(Collector::new(), Pool::new());
-        insert(&index, 0..300);
-        let trace_of = |key: u32| {
-            let (guard, key) = (index.collector.pin(), key.to_le_bytes());
-            index.find(&guard, index.hash(&key), &key).unwrap().expect("it is there").trace()
-        };
-        let traces: Vec<_> = (0..300).map(trace_of).collect();
-        let check = |is_there: &dyn Fn(u32) -> bool| {
-            for key in 0..300 {
-                let expected = is_there(key).then_some(key);
-                assert_eq!(finds_again(&index, key, None), expected);
-                for trace in &traces {
-                    assert_eq!(finds_again(&index, key, Some(*trace)), expected);
-                }
-            }
-        };
-        check(&|_| true);
-        for key in (0..300).step_by(3).map(u32::to_le_bytes) {
-            let guard = index.collector.pin();
-            let head = index.find(&guard, index.hash(&key), &key).unwrap().expect("it is there");
-            assert!(index.remove(&head).unwrap());
-        }
-        check(&|key| key % 3 != 0);
-        // Others in the places that became free; then all of them in larger tables.
-        insert(&index, 1_000..1_100);
-        check(&|key| key % 3 != 0);
-        insert(&index, 2_000..20_000);
-        check(&|key| key % 3 != 0);
     }
 
     #[test]
