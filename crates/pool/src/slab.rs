@@ -164,7 +164,7 @@ impl Slab {
     /// The header of the slab (or large block) that `block` lies in.
     #[inline(always)]
     pub(crate) fn of(block: NonNull<u8>) -> NonNull<Slab> {
-        let base = block.as_ptr().map_addr(|addr| addr & !(SLAB_BYTES - 1));
+        let base = block.as_ptr().wrapping_byte_sub(block.addr().get() & (SLAB_BYTES - 1));
         debug_assert!(!base.is_null(), "no block lies in the first 64 KiB of the address space");
         // SAFETY: the first 64 KiB of the address space are never mapped for us.
         unsafe { NonNull::new_unchecked(base.cast()) }

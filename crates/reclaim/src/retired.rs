@@ -64,7 +64,7 @@ impl Birth {
         if !self.is_counted() {
             return true;
         }
-        let header = self.0.map_addr(|addr| addr & !COUNTED);
+        let header = self.0.wrapping_byte_sub(self.0.addr() & COUNTED);
         // SAFETY: the promise of `counted`.
         release(unsafe { &*header }.word())
     }

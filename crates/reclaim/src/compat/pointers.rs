@@ -24,7 +24,7 @@ fn tagged<T>(ptr: *mut T, tag: usize) -> *mut T {
 }
 
 fn untagged<T>(ptr: *mut T) -> *mut T {
-    tagged(ptr, 0)
+    ptr.wrapping_byte_sub(ptr.addr() & tag_mask::<T>())
 }
 
 /// [`Owned`] or [`Shared`]: what can be stored in an [`Atomic`].
