@@ -64,7 +64,7 @@ impl Gates {
         Gates(match suite {
             "reclaim" => libraries::RECLAIM,
             "stall" => libraries::STALL,
-            "pool" => libraries::POOL_GATES,
+            "pool" => libraries::POOL,
             "structure" => libraries::STRUCTURE,
             "map" => libraries::MAP,
             "store" => store::STORE,

@@ -74,10 +74,7 @@ impl LoopStats {
     pub(crate) fn passed(&self, took: Duration) {
         self.passes.add(1);
         self.pass_nanoseconds.add(took.as_nanos() as u64);
-        let us = took.as_micros() as u64;
-        if us > self.longest_pass_us.get() {
-            self.longest_pass_us.raise_to(us);
-        }
+        self.longest_pass_us.raise_to(took.as_micros() as u64);
     }
     pub(crate) fn longest_pass_us(&self) -> u64 {
         self.longest_pass_us.get()

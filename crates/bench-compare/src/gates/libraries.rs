@@ -5,7 +5,7 @@ use super::{Beside, Gate, OURS};
 const LEASED: Gate = Gate { subject: "stillpoint-leased", ..OURS };
 /// Leased epochs with nodes from the pool.
 const POOLED: Gate = Gate { subject: "stillpoint-pooled", ..OURS };
-const POOL: Gate = Gate { subject: "stillpoint-pool", metric: "ns_per_block", ..OURS };
+const BLOCK: Gate = Gate { subject: "stillpoint-pool", metric: "ns_per_block", ..OURS };
 const HASHED: Gate = Gate { subject: "stillpoint-hashmap", threads: CORES, ..OURS };
 /// The same with entries from the pool.
 const HASHED_POOLED: Gate = Gate { subject: "stillpoint-hashmap-pooled", ..HASHED };
@@ -107,27 +107,27 @@ pub(super) const STALL: &[Gate] = &[
     },
 ];
 
-pub(super) const POOL_GATES: &[Gate] = &[
+pub(super) const POOL: &[Gate] = &[
     Gate {
         what: "a block at once, beside a thread's own list",
         case: ("alloc_free64", ""),
         beside: Beside::Best(&["thread-local-vec"]),
         most: 1.2,
-        ..POOL
+        ..BLOCK
     },
     Gate {
         what: "batches freed by another thread, beside jemalloc",
         case: ("remote256", ""),
         beside: Beside::Best(&["jemalloc"]),
         most: 1.0,
-        ..POOL
+        ..BLOCK
     },
     Gate {
         what: "resident over live bytes after a spike and a trim",
         case: ("spike", ""),
         metric: "rss_over_live_after_trim",
         most: 1.2,
-        ..POOL
+        ..BLOCK
     },
 ];
 

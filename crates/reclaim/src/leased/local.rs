@@ -50,7 +50,7 @@ pub(crate) struct Bags {
     pub(crate) summary: Summary,
 }
 
-/// Nodes that a list has room for from the first one on, or of which it has room for a few times as many. A list that doubles from four on
+/// Nodes for which the open bag has room from its first one on; the ready list has room for a few such bags. A list that doubles from four on
 /// takes a block of every size in turn, and for each size an allocator takes memory of its own, fresh from the system and to be zeroed by it.
 const FIRST_ROOM: usize = 256;
 /// Bags that a sweep frees at once, commonly: those that one fence covers, and one.

@@ -12,26 +12,36 @@ pub(crate) static ROWS: &[Command] =
 /// How a section writes itself.
 type Section = fn(&Context<'_>, &mut String);
 
-/// Is shown only if asked for by its name.
-const BY_NAME: &str = "debug";
+/// What has to be asked for to see a section, beside its name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// Nothing.
+    Always,
+    /// `all` or `everything`.
+    All,
+    /// There is nothing beside its name.
+    Named,
+}
 
-/// Name, heading, whether INFO without arguments shows it, contents.
-const SECTIONS: &[(&str, &str, bool, Section)] = &[
-    ("server", "Server", true, sections::server),
-    ("clients", "Clients", true, sections::clients),
-    ("memory", "Memory", true, sections::memory),
-    ("persistence", "Persistence", true, sections::persistence),
-    ("stats", "Stats", true, sections::stats),
-    ("mvcc", "Mvcc", true, sections::mvcc),
-    ("replication", "Replication", true, sections::replication),
-    ("cpu", "CPU", true, sections::cpu),
-    ("modules", "Modules", true, |_, _| ()),
-    ("commandstats", "Commandstats", false, sections::commandstats),
-    ("latencystats", "Latencystats", false, sections::latencystats),
-    ("errorstats", "Errorstats", true, sections::errorstats),
-    ("cluster", "Cluster", true, sections::cluster),
-    ("keyspace", "Keyspace", true, sections::keyspace),
-    (BY_NAME, "Debug", false, sections::debug),
+use When::{All, Always, Named};
+
+/// Name, heading, when it is shown, contents.
+const SECTIONS: &[(&str, &str, When, Section)] = &[
+    ("server", "Server", Always, sections::server),
+    ("clients", "Clients", Always, sections::clients),
+    ("memory", "Memory", Always, sections::memory),
+    ("persistence", "Persistence", Always, sections::persistence),
+    ("stats", "Stats", Always, sections::stats),
+    ("mvcc", "Mvcc", Always, sections::mvcc),
+    ("replication", "Replication", Always, sections::replication),
+    ("cpu", "CPU", Always, sections::cpu),
+    ("modules", "Modules", Always, |_, _| ()),
+    ("commandstats", "Commandstats", All, sections::commandstats),
+    ("latencystats", "Latencystats", All, sections::latencystats),
+    ("errorstats", "Errorstats", Always, sections::errorstats),
+    ("cluster", "Cluster", Always, sections::cluster),
+    ("keyspace", "Keyspace", Always, sections::keyspace),
+    ("debug", "Debug", Named, sections::debug),
 ];
 
 fn info(ctx: &mut Context<'_>) -> Outcome {
@@ -41,8 +51,13 @@ fn info(ctx: &mut Context<'_>) -> Outcome {
     let (everything, default) =
         (asked("all") || asked("everything"), words.is_empty() || asked("default"));
     let mut text = String::new();
-    for (name, heading, by_default, write) in SECTIONS {
-        if (everything && *name != BY_NAME) || asked(name) || (default && *by_default) {
+    for (name, heading, when, write) in SECTIONS {
+        let is_shown = match when {
+            Always => everything || default,
+            All => everything,
+            Named => false,
+        };
+        if is_shown || asked(name) {
             if !text.is_empty() {
                 text.push_str("\r\n");
             }

@@ -31,9 +31,14 @@ impl CountedBytes {
         &self.0
     }
 
-    /// Puts a row there, or at the end.
-    pub(super) fn insert(&mut self, at: Option<usize>, row: &[u8]) {
-        let at = at.unwrap_or(self.0.len());
+    /// Puts a row at the end, as `write` writes it.
+    pub(super) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.0);
+        self.count(row_count(&self.0) + 1);
+    }
+
+    /// Puts a row there.
+    pub(super) fn insert(&mut self, at: usize, row: &[u8]) {
         self.0.splice(at..at, row.iter().copied());
         self.count(row_count(&self.0) + 1);
     }

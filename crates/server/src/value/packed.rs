@@ -84,13 +84,18 @@ impl PackedEdit {
     /// Sets a field; whether it is new.
     pub(crate) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
         let place = self.view().find(field).map(|row| row.place);
-        let mut row = Vec::with_capacity(field.len() + value.len() + 4);
-        push_element(&mut row, field);
-        push_element(&mut row, value);
+        let write = |bytes: &mut Vec<u8>| {
+            push_element(bytes, field);
+            push_element(bytes, value);
+        };
         let is_new = place.is_none();
         match place {
-            Some(place) => self.bytes.replace(place, &row),
-            None => self.bytes.insert(None, &row),
+            Some(place) => {
+                let mut row = Vec::with_capacity(field.len() + value.len() + 4);
+                write(&mut row);
+                self.bytes.replace(place, &row);
+            }
+            None => self.bytes.push(write),
         }
         is_new
     }

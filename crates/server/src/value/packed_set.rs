@@ -73,9 +73,7 @@ impl PackedSetEdit {
 
     /// Adds a member that is not there.
     pub(crate) fn push(&mut self, member: &[u8]) {
-        let mut row = Vec::with_capacity(member.len() + 2);
-        push_element(&mut row, member);
-        self.bytes.insert(None, &row);
+        self.bytes.push(|bytes| push_element(bytes, member));
     }
 
     /// Removes a member; whether it was there.

@@ -90,7 +90,7 @@ impl PackedSortedSetEdit {
         let next = self.view().rows().find(follows).map(|row| row.place.start);
         let mut row = score.to_le_bytes().to_vec();
         push_element(&mut row, member);
-        self.bytes.insert(next, &row);
+        self.bytes.insert(next.unwrap_or(self.bytes().len()), &row);
     }
 
     /// Removes a member; whether it was there.
