@@ -1,4 +1,4 @@
-//! [`prefetch`] and [`prefetch_lines`]: ask for cache lines ahead of their use.
+//! [`prefetch`], [`prefetch_to_write`] and [`prefetch_lines`]: ask for cache lines ahead of their use.
 
 /// Asks the processor to fetch the line at `address` into its cache. A hint: any address will do, nothing is read.
 ///
@@ -10,6 +10,22 @@ pub fn prefetch(address: *const u8) {
     // SAFETY: a prefetch never faults and reads nothing.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = address;
+}
+
+/// As [`prefetch`], for a line that will be written: it comes with the right to, which a line that is only read has to ask the other processors
+/// for once more.
+///
+/// # Progress
+/// Wait-free.
+#[inline(always)]
+pub fn prefetch_to_write(address: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a prefetch never faults and changes nothing; a processor that does not know this one takes it for no operation.
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags));
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = address;

@@ -151,7 +151,8 @@ impl<K: Eq, V, H, S: Scheme, A: NodeAlloc> HashMap<K, V, H, S, A> {
         }
         match Bin::follow(&bin.link) {
             None => Ok(Look::Absent),
-            Some(line) => probe.overflow(line),
+            // A probe of its own: one whose address is passed on would be in memory from the start, where the common look needs none.
+            Some(line) => Probe { map: self, bin, header, guard, hash, key }.overflow(line),
         }
     }
 
@@ -217,7 +218,7 @@ where
     }
 
     #[cold]
-    fn overflow(&self, first: &'g Line<K, V>) -> Result<Look<'g, K, V>, Restart> {
+    fn overflow(self, first: &'g Line<K, V>) -> Result<Look<'g, K, V>, Restart> {
         let lines = std::iter::successors(Some(first), |line| Bin::follow(&line.link));
         for (line, from) in lines.zip((BIN_SLOTS..).step_by(LINE_SLOTS)) {
             // Acquire [claim]: before the slots
