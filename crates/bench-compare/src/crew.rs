@@ -1,7 +1,7 @@
 //! [`Crew`]: threads that begin together, work for so long, and what they used meanwhile; [`contend`]: what an operation costs when they all repeat it.
 //!
 //! ```text
-//! contend: ready ── warm-up of 0.1 s, nothing counted ──▶ clocks are read ── operations counted ──▶ the gate closes, clocks are read
+//! contend: ready ── warm-up of 0.1 s or a turn of each thread, nothing counted ──▶ clocks are read ── operations counted ──▶ the gate closes, clocks are read
 //! ```
 
 use crate::plan::Figure;
@@ -14,6 +14,8 @@ use stillpoint_testkit::{Histogram, process_cpu};
 /// How long threads warm up, in milliseconds; not at all for a sample that is shorter. Memory that a subject touches for the first time is zeroed by the system, 2 MB at a time, and
 /// some have a few megabytes on their way that others do not; without a warm-up a short sample measures that.
 const WARM_UP_MILLIS: u64 = 100;
+/// How long the warm-up is a thread at the least, in milliseconds: a turn of the scheduler's, on one core. Where threads are many, some would else touch their memory in the sample.
+const TURN_MILLIS: u64 = 3;
 
 /// Where workers wait for the start and see the end.
 pub(crate) struct Gate {
@@ -96,14 +98,15 @@ impl<R: Send> Crew<R> {
 /// Operations between two looks at the gate. The first of them is timed: the clock costs all subjects alike, less than a nanosecond an operation.
 const BATCH: u64 = 64;
 
-/// Lets each thread repeat the operation that `make(thread)` made it, for so long, after a warm-up of 0.1 s (none before a shorter sample). Operations
+/// Lets each thread repeat the operation that `make(thread)` made it, for so long, after a warm-up of 0.1 s or, with many threads, of a turn for each (none before a shorter sample). Operations
 /// a second by the wall clock, CPU time an operation by the process's, and the 99.9th percentile of the timed ones.
 pub(crate) fn contend<F: FnMut()>(
     threads: u64,
     millis: u64,
     make: impl Fn(u64) -> F + Sync,
 ) -> Vec<Figure> {
-    let warm_up = if millis < WARM_UP_MILLIS { 0 } else { WARM_UP_MILLIS };
+    let warm_up =
+        if millis < WARM_UP_MILLIS { 0 } else { WARM_UP_MILLIS.max(threads * TURN_MILLIS) };
     let Crew { results, wall, cpu } = Crew::warmed(threads, warm_up, millis, |thread, gate| {
         let mut operation = make(thread);
         let (mut times, mut ops) = (Histogram::new(), 0u64);
