@@ -68,10 +68,11 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
                 return pruned;
             };
             pruned.versions += 1;
-            pruned.bytes += version.bytes();
+            let bytes = version.bytes();
+            pruned.bytes += bytes;
             pruned.object_bytes += version.object_bytes();
             // SAFETY: cut out by this call alone (invariant 1); no new reader gets there.
-            unsafe { version::retire::<O>(newer.guard(), block) };
+            unsafe { version::retire::<O>(newer.guard(), block, bytes) };
             link = moved;
         }
     }

@@ -93,8 +93,10 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
             let header = unsafe { version.as_ref() };
             // AcqRel [next]: the link is final from here (invariant 3)
             let next = header.next.fetch_or(PRUNED, Ordering::AcqRel);
+            // SAFETY: initialised, and protected as above.
+            let bytes = unsafe { version::block_bytes(version.as_ptr()) };
             // SAFETY: unreachable, and ours since only frozen links lead here (invariant 3).
-            unsafe { version::retire::<O>(guard, version) };
+            unsafe { version::retire::<O>(guard, version, bytes) };
             address = version::link(next);
         }
     }

@@ -273,6 +273,7 @@ unsafe fn expiry_of(version: *const Header) -> Option<u64> {
 ///
 /// # Safety
 /// `version` must point to an initialised version.
+#[inline]
 pub(crate) unsafe fn block_bytes(version: *const Header) -> usize {
     // SAFETY: by contract.
     let header = unsafe { &*version };
@@ -322,15 +323,14 @@ unsafe fn reclaim_bytes(version: *mut u8) {
     unsafe { Pool::free(block) };
 }
 
-/// Hands a version over to the collector.
+/// Hands a version over to the collector; `bytes` are its [`block_bytes`].
 ///
 /// # Safety
 /// No new reader may be able to reach the version, its objects must be of type `O`, and only one caller may retire it.
-pub(crate) unsafe fn retire<O>(guard: &Guard<'_>, version: NonNull<Header>) {
+#[inline]
+pub(crate) unsafe fn retire<O>(guard: &Guard<'_>, version: NonNull<Header>, bytes: usize) {
     // SAFETY: by contract.
     let birth = unsafe { birth_of(version) };
-    // SAFETY: by contract.
-    let bytes = unsafe { block_bytes(version.as_ptr()) };
     // SAFETY: by contract.
     let has_object = unsafe { version.as_ref() }.has(OBJECT);
     let reclaim = if has_object { reclaim::<O> } else { reclaim_bytes };
