@@ -63,6 +63,54 @@ fn a_stranger_may_send_little() {
 }
 
 #[test]
+fn who_has_become_a_stranger_again_may_send_little_in_the_same_packet() {
+    let mut client = TestClient::new();
+    assert_eq!(client.run(&["CONFIG", "SET", "requirepass", "x"]), "+OK\r\n");
+    let mut other = client.another();
+    let many = [&b"*11\r\n$6\r\nEXISTS\r\n"[..], &b"$1\r\na\r\n".repeat(10)].concat();
+    let auth = [b"*3\r\n$4\r\nAUTH\r\n$7\r\ndefault\r\n$1\r\nx\r\n", &many[..]].concat();
+    assert_eq!(other.send(&auth), b"+OK\r\n:0\r\n");
+    // What was found ahead while it was no stranger must not be answered now.
+    let reset = [b"*1\r\n$4\r\nPING\r\n*1\r\n$5\r\nRESET\r\n", &many[..]].concat();
+    let told = b"+PONG\r\n+RESET\r\n-ERR Protocol error: unauthenticated multibulk length\r\n";
+    assert_eq!(other.send(&reset), told);
+    assert!(other.is_closed());
+}
+
+#[test]
+fn requests_are_answered_in_order_wherever_their_bytes_are_cut() {
+    let mut bytes = Vec::new();
+    let mut replies = Vec::new();
+    for n in 10..30 {
+        bytes.extend_from_slice(format!("*2\r\n$4\r\nECHO\r\n$2\r\n{n}\r\n").as_bytes());
+        replies.extend_from_slice(format!("$2\r\n{n}\r\n").as_bytes());
+        match n {
+            15 => bytes.extend_from_slice(b"\r\n*0\r\n"),
+            22 => {
+                bytes.extend_from_slice(b"ECHO 'in line'\r\n");
+                replies.extend_from_slice(b"$7\r\nin line\r\n");
+            }
+            25 => {
+                bytes.extend_from_slice(b"*1\r\n$3\r\nGET\r\n");
+                replies.extend_from_slice(b"-ERR wrong number of arguments for 'get' command\r\n");
+            }
+            _ => {}
+        }
+    }
+    bytes.extend_from_slice(b"*1\r\n:5\r\n");
+    replies.extend_from_slice(b"-ERR Protocol error: expected '$', got ':'\r\n");
+    let first = TestClient::new();
+    for cut in 0..bytes.len() {
+        let mut client = first.another();
+        let mut told = client.send(&bytes[..cut]);
+        told.extend(client.send(&bytes[cut..]));
+        let told = String::from_utf8_lossy(&told);
+        assert_eq!(told, String::from_utf8_lossy(&replies), "cut at {cut}");
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
 fn a_declared_gigabyte_reserves_nothing() {
     let before = resident_kib();
     let mut clients: Vec<TestClient> = Vec::new();

@@ -69,7 +69,7 @@ impl fmt::Display for ProtocolError {
 }
 
 /// What this connection may send.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ParseLimits {
     pub(crate) max_bulk_bytes: i64,
     pub(crate) unauthenticated: bool,
@@ -150,6 +150,17 @@ impl Parser {
     /// The request's arguments, after [`Parsed::Request`]; `bytes` as given to `parse`.
     pub(crate) fn args<'a>(&'a self, bytes: &'a [u8]) -> Args<'a> {
         Args::new(if self.is_inline { &self.inline } else { bytes }, &self.ranges)
+    }
+
+    /// Where the arguments of a request that is not inline lie in its bytes, after [`Parsed::Request`].
+    pub(crate) fn ranges(&self) -> &[ArgRange] {
+        debug_assert!(!self.is_inline);
+        &self.ranges
+    }
+
+    /// Whether nothing of a request has been understood yet.
+    pub(crate) fn is_at_start(&self) -> bool {
+        self.position == 0
     }
 
     /// Bytes that the request takes, after [`Parsed::Request`] or [`Parsed::Empty`].

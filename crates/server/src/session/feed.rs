@@ -2,11 +2,12 @@
 
 use super::buffer::ReadBuffer;
 use super::dispatch::{is_held_up, reply_to};
+use super::scout::Scout;
 use super::state::{Mobility, ReplyMode, State};
 use crate::acl::Login;
 use crate::clients::Card;
 use crate::env::Env;
-use crate::resp::{ParseLimits, Parsed, Parser, Reply};
+use crate::resp::{Args, ParseLimits, Parsed, Parser, Reply};
 use std::sync::Arc;
 
 /// Why `feed` returned.
@@ -24,6 +25,14 @@ pub(crate) enum Progress {
     Moves,
     /// The connection ends once its output has been sent.
     Close,
+}
+
+/// What became of some bytes.
+enum Step {
+    /// They said nothing.
+    Skipped,
+    /// They were a request.
+    Answered,
 }
 
 /// A connection without its socket.
@@ -50,54 +59,69 @@ impl Session {
         if !self.resume(out, env) {
             return Progress::Blocked;
         }
-        // Requests to answer before the scout goes on.
-        let mut scouted = 0;
-        loop {
+        // What it finds stands in this buffer, so it is this turn's.
+        let mut scout = std::mem::take(&mut env.scout);
+        let progress = loop {
             if self.state.close_after_reply {
-                return Progress::Close;
+                break Progress::Close;
             }
             if budget == 0 || out.has_enough(soft_limit) {
-                return Progress::HasMore;
+                break Progress::HasMore;
             }
-            let limits = ParseLimits {
-                max_bulk_bytes: env.settings.proto_max_bulk_len,
-                unauthenticated: self.state.login.is_stranger(),
-            };
-            match self.parser.parse(input.unread(), limits) {
-                Ok(Parsed::Incomplete(more)) => return Progress::NeedsInput(more),
-                Ok(Parsed::Empty) => {}
-                Ok(Parsed::Request) => {
-                    if env.holds_up()
-                        && is_held_up(self.parser.args(input.unread()), &self.state, env)
-                    {
-                        self.parser.reset();
-                        return Progress::Paused;
-                    }
-                    budget -= 1;
-                    if scouted > 0 {
-                        scouted -= 1;
-                    } else {
-                        let more = &input.unread()[self.parser.consumed()..];
-                        scouted = env.scout.look(more, limits, &self.state, &env.server.store);
-                    }
-                    self.answer(input, out, env);
-                    if self.state.mobility == Mobility::Moving {
-                        self.parser.reset();
-                        return Progress::Moves;
-                    }
-                }
-                Err(error) => {
-                    out.error(&format!("ERR Protocol error: {error}"));
-                    self.state.close_after_reply = true;
-                    return Progress::Close;
-                }
+            match self.step(&mut scout, input, out, env, budget) {
+                Ok(Step::Skipped) => {}
+                Ok(Step::Answered) => budget -= 1,
+                Err(progress) => break progress,
             }
-            input.consume(self.parser.consumed());
-            self.parser.reset();
             if self.state.waiter.is_some() {
-                return Progress::Blocked;
+                break Progress::Blocked;
             }
+        };
+        scout.forget();
+        env.scout = scout;
+        progress
+    }
+
+    /// Consumes one request; `Err` if it does not, or is to be the last. An `Err` leaves the parser at a request's start, or in its midst.
+    fn step(
+        &mut self,
+        scout: &mut Scout,
+        input: &mut ReadBuffer,
+        out: &mut Reply,
+        env: &mut Env,
+        budget: usize,
+    ) -> Result<Step, Progress> {
+        let limits = ParseLimits {
+            max_bulk_bytes: env.settings.proto_max_bulk_len,
+            unauthenticated: self.state.login.is_stranger(),
+        };
+        let bytes = input.unread();
+        // A request whose beginning the parser has understood is the parser's.
+        if self.parser.is_at_start()
+            && let Some((args, consumed)) =
+                scout.next(bytes, limits, budget, &self.state, &env.server.store)
+        {
+            answer(args, &mut self.state, out, env)?;
+            input.consume(consumed);
+            return Ok(Step::Answered);
         }
+        let step = match self.parser.parse(bytes, limits) {
+            Ok(Parsed::Incomplete(more)) => return Err(Progress::NeedsInput(more)),
+            Ok(Parsed::Empty) => Step::Skipped,
+            Ok(Parsed::Request) => {
+                let answered = answer(self.parser.args(bytes), &mut self.state, out, env);
+                answered.inspect_err(|_| self.parser.reset())?;
+                Step::Answered
+            }
+            Err(error) => {
+                out.error(&format!("ERR Protocol error: {error}"));
+                self.state.close_after_reply = true;
+                return Err(Progress::Close);
+            }
+        };
+        input.consume(self.parser.consumed());
+        self.parser.reset();
+        Ok(step)
     }
 
     /// Takes the reply that the session waits for, or gives up when its time is over. Whether it may go on.
@@ -124,29 +148,39 @@ impl Session {
     pub(crate) fn take_mail(&self, out: &mut Reply, limit: usize) {
         self.state.card.inbox.drain(out, limit);
     }
+}
 
-    fn answer(&mut self, input: &ReadBuffer, out: &mut Reply, env: &mut Env) {
-        // What came before the request goes before its reply, what it caused itself goes behind.
-        self.take_mail(out, usize::MAX);
-        let mark = out.mark();
-        let before = self.state.reply_mode;
-        reply_to(self.parser.args(input.unread()), &mut self.state, out, env);
-        if self.state.mobility == Mobility::Moving {
-            return;
-        }
-        self.state.is_muted = self.state.waiter.is_some() && before != ReplyMode::On;
-        // CLIENT REPLY itself answers only when it switches replies on.
-        match (before, self.state.reply_mode) {
-            (ReplyMode::SkipNext, ReplyMode::SkipNext) => {
-                if !self.state.pushes {
-                    out.rewind(mark);
-                }
-                self.state.reply_mode = ReplyMode::On;
-            }
-            (ReplyMode::Off, ReplyMode::Off) if !self.state.pushes => out.rewind(mark),
-            _ => {}
-        }
-        self.state.pushes = false;
-        self.take_mail(out, usize::MAX);
+/// Answers a request, unless it is held up or moves elsewhere.
+fn answer(
+    args: Args<'_>,
+    state: &mut State,
+    out: &mut Reply,
+    env: &mut Env,
+) -> Result<(), Progress> {
+    if env.holds_up() && is_held_up(args, state, env) {
+        return Err(Progress::Paused);
     }
+    // What came before the request goes before its reply, what it caused itself goes behind.
+    state.card.inbox.drain(out, usize::MAX);
+    let mark = out.mark();
+    let before = state.reply_mode;
+    reply_to(args, state, out, env);
+    if state.mobility == Mobility::Moving {
+        return Err(Progress::Moves);
+    }
+    state.is_muted = state.waiter.is_some() && before != ReplyMode::On;
+    // CLIENT REPLY itself answers only when it switches replies on.
+    match (before, state.reply_mode) {
+        (ReplyMode::SkipNext, ReplyMode::SkipNext) => {
+            if !state.pushes {
+                out.rewind(mark);
+            }
+            state.reply_mode = ReplyMode::On;
+        }
+        (ReplyMode::Off, ReplyMode::Off) if !state.pushes => out.rewind(mark),
+        _ => {}
+    }
+    state.pushes = false;
+    state.card.inbox.drain(out, usize::MAX);
+    Ok(())
 }
