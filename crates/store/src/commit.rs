@@ -56,8 +56,6 @@ struct Size {
     writes: usize,
     /// Keys to be validated that are not written.
     reads: usize,
-    /// About as many bytes as the values take.
-    bytes: usize,
 }
 
 /// Of one commit: those of a transfer, with something to spare, without an allocation.
@@ -77,8 +75,9 @@ impl<O: Send + Sync + 'static> Engine<O> {
         held: &mut Option<Lease>,
     ) -> Result<(), CommitError> {
         let size = plan.size();
-        if size.bytes > 0 {
-            self.admit(size.bytes, plan.terms.now_ms).map_err(CommitError::Write)?;
+        if size.writes > 0 {
+            let admitted = self.admit_counted(|| plan.bytes(), plan.terms.now_ms);
+            admitted.map_err(CommitError::Write)?;
         }
         let result = match (size.writes, size.reads + plan.ranges.len()) {
             (0, _) => Ok(()),
@@ -145,7 +144,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let mut announcement = self.announce().map_err(CommitError::Write)?;
         let guard = self.collector.pin();
         let Plan { terms, keys, ranges } = plan;
-        let order = keys.writes_in_order();
+        let mut order = Order::new();
+        keys.put_writes_in_order(&mut order);
         let (entries, bytes) = keys.parts();
         let descriptor = terms.descriptor(entries, bytes, size.reads, ranges);
         let mut batch = Batch::new(&guard, descriptor);
@@ -173,7 +173,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 self.at_step(Step::Finished);
                 drop(announcement);
                 let own = self.counters.own();
-                for write in installed {
+                for write in &installed {
                     self.written(&guard, &write.place, write.version, stamp, write.base, &own);
                 }
                 own.add(Figure::Commits, 1);
@@ -276,17 +276,21 @@ impl<O: Send + Sync + 'static> Plan<'_, O> {
         for touched in self.keys.entries() {
             match &touched.write {
                 None => size.reads += usize::from(touched.is_validated(self.terms.isolation)),
-                Some(write) => {
-                    size.writes += 1;
-                    size.bytes += match write {
-                        Write::Version(new) if new.is_tombstone() => 0,
-                        Write::Version(new) => new.bytes(),
-                        Write::Merge(_) => self.keys.key_of(touched).len() + MERGED_BYTES,
-                    };
-                }
+                Some(_) => size.writes += 1,
             }
         }
         size
+    }
+
+    /// About as many bytes as the values take.
+    fn bytes(&self) -> usize {
+        let of = |touched: &Touched<O>| match &touched.write {
+            None => 0,
+            Some(Write::Version(new)) if new.is_tombstone() => 0,
+            Some(Write::Version(new)) => new.bytes(),
+            Some(Write::Merge(_)) => self.keys.key_of(touched).len() + MERGED_BYTES,
+        };
+        self.keys.entries().iter().map(of).sum()
     }
 }
 
@@ -307,16 +311,26 @@ impl Terms {
     }
 
     /// The version to install on `target`: the one that is there, or what the operations make of the base; those come back too.
+    #[inline]
     fn version<O: Send + Sync + 'static>(
         self,
         place: &Place<'_, O>,
         write: Write<O>,
         target: &Target<'_, O>,
     ) -> Result<(NewVersion<O>, Option<Merges>), CommitError> {
-        let merges = match write {
-            Write::Version(new) => return Ok((new, None)),
-            Write::Merge(merges) => merges,
-        };
+        match write {
+            Write::Version(new) => Ok((new, None)),
+            Write::Merge(merges) => self.merged(place, merges, target),
+        }
+    }
+
+    #[inline(never)]
+    fn merged<O: Send + Sync + 'static>(
+        self,
+        place: &Place<'_, O>,
+        merges: Merges,
+        target: &Target<'_, O>,
+    ) -> Result<(NewVersion<O>, Option<Merges>), CommitError> {
         let refused = |reason| CommitError::Merge { key: place.key.to_vec(), reason };
         let Buffered { value, kind, expire_at_ms } =
             merges.apply(target.visible(self.now_ms)).map_err(refused)?;

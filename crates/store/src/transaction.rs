@@ -185,11 +185,12 @@ impl<O: Send + Sync + 'static> Transaction<O> {
 
     /// Makes the key of an entry one that was read, unless there is an own write.
     fn note_read(&mut self, at: usize) -> Result<(), SnapshotExpired> {
-        if let Some(Write::Merge(_)) = self.keys.entries()[at].write {
-            self.materialise(at)?;
-        }
         let touched = &mut self.keys.entries_mut()[at];
-        touched.was_read |= touched.write.is_none();
+        match touched.write {
+            None => touched.was_read = true,
+            Some(Write::Version(_)) => {}
+            Some(Write::Merge(_)) => self.materialise(at)?,
+        }
         Ok(())
     }
 
@@ -204,7 +205,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         if touched.write.is_some() {
             return Ok(f(touched.own_entry(self.now_ms)));
         }
-        self.reader().get_hashed(touched.space, touched.hash, self.keys.key(at), meet, f)
+        self.reader().get_hashed(touched.space, touched.hash, self.keys.key_of(touched), meet, f)
     }
 
     /// As [`get_with`](Transaction::get_with), and the key is validated under [`Isolation::Snapshot`] too: if anybody writes it before this
@@ -310,6 +311,9 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         let before = std::mem::replace(&mut self.keys.entries_mut()[at].write, write);
         if self.undo.is_kept {
             self.undo.log.push((at, before));
+        } else if let Some(before) = before {
+            // Said so that for a first write nothing is called.
+            drop(before);
         }
     }
 

@@ -84,7 +84,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         }
         let place = self.place(at.space, key);
         let mut new = place.index.new_version(key, NewValue::Bytes(value), kind, expire_at_ms)?;
-        self.admit(new.bytes(), at.now_ms)?;
+        self.admit_counted(|| new.bytes(), at.now_ms)?;
         let guard = self.collector.pin();
         loop {
             let target = self.target(&guard, &place);
@@ -107,7 +107,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     ) -> Result<(), WriteError> {
         let place = self.place(at.space, key);
         let mut new = place.index.new_version(key, NewValue::Bytes(value), kind, expire_at_ms)?;
-        self.admit(new.bytes(), at.now_ms)?;
+        self.admit_counted(|| new.bytes(), at.now_ms)?;
         let guard = self.collector.pin();
         loop {
             let target = self.target(&guard, &place);
@@ -396,14 +396,16 @@ impl<O: Send + Sync + 'static> Engine<O> {
         base: Option<Version<'_, O>>,
         own: &Own<'_>,
     ) {
-        let live = |version: Version<'_, O>| match version.is_tombstone() {
+        let live = |version: Version<'_, O>, all: i64| match version.is_tombstone() {
             true => (0, 0, 0),
-            false => (1, version.bytes() as i64, version.object_bytes() as i64),
+            false => (1, all, version.object_bytes() as i64),
         };
-        let (keys, bytes, objects) = live(version);
-        let (keys_before, bytes_before, objects_before) = base.map_or((0, 0, 0), live);
+        let all = version.bytes() as i64;
+        let (keys, bytes, objects) = live(version, all);
+        let (keys_before, bytes_before, objects_before) =
+            base.map_or((0, 0, 0), |base| live(base, base.bytes() as i64));
         own.add(Figure::Versions, 1);
-        own.add(Figure::VersionBytes, version.bytes() as i64);
+        own.add(Figure::VersionBytes, all);
         own.add(Figure::LiveBytes, bytes - bytes_before);
         self.note_change(bytes + objects - bytes_before - objects_before);
         if objects | objects_before != 0 {

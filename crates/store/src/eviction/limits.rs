@@ -59,6 +59,23 @@ impl<O: Send + Sync + 'static> Engine<O> {
         if self.evictor.fits(bytes as u64) { Ok(()) } else { self.admit_tightly(bytes, now_ms) }
     }
 
+    /// As `admit`, of a write that is measured only where there is a limit; one of no bytes needs no room.
+    #[inline]
+    pub(crate) fn admit_counted(
+        &self,
+        bytes: impl FnOnce() -> usize,
+        now_ms: u64,
+    ) -> Result<(), WriteError> {
+        if !self.evictor.is_limited() {
+            self.tell_time(now_ms);
+            return Ok(());
+        }
+        match bytes() {
+            0 => Ok(()),
+            bytes => self.admit(bytes, now_ms),
+        }
+    }
+
     #[cold]
     fn admit_tightly(&self, bytes: usize, now_ms: u64) -> Result<(), WriteError> {
         // A listener writes: whoever called it is making room.

@@ -19,13 +19,13 @@ use std::ops::Range;
 use stillpoint_structures::NewVersion;
 
 /// Entries up to which a walk over them is as fast as a table.
-const FEW: usize = 8;
+const FEW: usize = 16;
 /// Entries, and bytes of keys, that need no allocation: those of a transfer, with something to spare.
 const INLINE: usize = 4;
 const INLINE_BYTES: usize = 64;
 
-/// Entries by space, hash and number.
-pub(crate) type Order = SmallVec<[(u8, u64, usize); 2 * INLINE]>;
+/// Entries by hash and number.
+pub(crate) type Order = SmallVec<[(u64, usize); FEW]>;
 
 /// What shall become of a key.
 pub(crate) enum Write<O: Send + Sync + 'static> {
@@ -81,17 +81,19 @@ impl<O: Send + Sync + 'static> KeySet<O> {
         (&mut self.entries, &self.bytes)
     }
 
-    /// The numbers of the entries with writes, in the order in which commits take keys.
-    pub(crate) fn writes_in_order(&self) -> Order {
+    /// Enters the numbers of the entries with writes into `order`, in the order in which commits take keys.
+    pub(crate) fn put_writes_in_order(&self, order: &mut Order) {
         let Self { entries, bytes, .. } = self;
-        let written = entries.iter().enumerate().filter(|(_, touched)| touched.write.is_some());
-        let mut order: Order =
-            written.map(|(at, touched)| (touched.space, touched.hash, at)).collect();
+        order.reserve(entries.len());
+        for (at, touched) in entries.iter().enumerate() {
+            if touched.write.is_some() {
+                order.push((touched.hash, at));
+            }
+        }
         order.sort_unstable_by(|one, other| {
-            let key = |at: usize| entries[at].key(bytes);
-            (one.0, one.1).cmp(&(other.0, other.1)).then_with(|| key(one.2).cmp(key(other.2)))
+            let rest = |at: usize| (entries[at].space, entries[at].key(bytes));
+            one.0.cmp(&other.0).then_with(|| rest(one.1).cmp(&rest(other.1)))
         });
-        order
     }
 
     pub(crate) fn find(&self, space: u8, hash: u64, key: &[u8]) -> Option<usize> {
@@ -119,6 +121,11 @@ impl<O: Send + Sync + 'static> KeySet<O> {
             return at;
         }
         let at = self.entries.len();
+        if at == INLINE {
+            // Once, for as many as are walked over.
+            self.entries.reserve_exact(FEW - INLINE);
+            self.bytes.reserve((FEW - INLINE) * (INLINE_BYTES / INLINE));
+        }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(key);
         let key = start..self.bytes.len();
