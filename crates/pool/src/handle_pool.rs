@@ -111,7 +111,7 @@ const MAX_SLOTS: u32 = u32::MAX - (1 << 20);
 /// | [`remove`](Pinned::remove) | lock-free; the removal itself wait-free: one CAS | one CAS, a retirement, one CAS |
 ///
 /// A value costs its size and 12 bytes rounded up to 8, a slot 16 bytes; slots are never given back before the pool. A stalled pin holds
-/// back a bounded number of removed values (see `stillpoint_reclaim`'s bound). A slot serves 2^32 - 1 values, then it is left alone.
+/// back a bounded number of removed values (see `stillpoint_reclaim`'s bound). A type aligned to more than a block, 64, does not compile. A slot serves 2^32 - 1 values, then it is left alone.
 ///
 /// # Examples
 /// ```

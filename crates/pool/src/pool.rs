@@ -286,8 +286,8 @@ impl Pool {
     }
 
     /// Gets the memory for the next slabs ready if it will soon be wanted, for calling now and then beside those who allocate: they then need not wait until the
-    /// system has found and cleared a huge page. One segment of 2 MiB at most is ready; without huge pages ([`PoolConfig::huge_pages_after_bytes`]) there is
-    /// nothing to do. Whether it got one ready; a trim may give it back.
+    /// system has found and cleared a huge page. One segment of 2 MiB at most is ready; a pool that asks for no huge pages yet
+    /// ([`PoolConfig::huge_pages_after_bytes`]) has nothing to do, and where the system gives none only the first page of the segment is got ready. Whether it got one ready; a trim may give it back.
     ///
     /// # Progress
     /// Blocking: it is the system's time. Nobody waits for it, but whoever maps memory in the same moment.

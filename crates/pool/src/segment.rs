@@ -31,7 +31,7 @@ pub(crate) struct Memory {
     huge_after_bytes: usize,
     /// The segments that the system was asked for huge pages for.
     huge: BTreeSet<usize>,
-    /// The next segment, which has its huge page (3).
+    /// The next segment, which has been touched (3).
     ready: Option<Mapping>,
     /// Whether a slab has been taken since a trim last gave back what nobody wanted: only then is a segment got ready, or each would bring the other to work.
     is_growing: bool,
@@ -158,7 +158,7 @@ impl Memory {
         self.mapped.len() * SEGMENT_BYTES >= self.huge_after_bytes
     }
 
-    /// Whether the newest segment is half used up, and the next one would have a huge page.
+    /// Whether there are fewer slabs at hand than half a segment's, and the next one would have a huge page.
     fn will_want_a_segment(&self) -> bool {
         let is_low = self.fresh.len() < SEGMENT_BYTES / SLAB_BYTES / 2;
         is_low && self.is_growing && self.ready.is_none() && self.wants_huge()

@@ -16,16 +16,16 @@ pub fn prefetch(address: *const u8) {
 }
 
 /// As [`prefetch`], for a line that will be written: it comes with the right to, which a line that is only read has to ask the other processors
-/// for once more.
+/// for once more. (On x86-64 only in programs that are compiled for processors with `prfchw`, which is not in the common base; else it is [`prefetch`].)
 ///
 /// # Progress
 /// Wait-free.
 #[inline(always)]
 pub fn prefetch_to_write(address: *const u8) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch never faults and changes nothing; a processor that does not know this one takes it for no operation.
+    // SAFETY: a prefetch never faults and reads nothing.
     unsafe {
-        core::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags));
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_ET0 }>(address.cast());
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = address;

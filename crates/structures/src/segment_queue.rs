@@ -205,7 +205,8 @@ impl<T> SegmentQueue<T> {
 container!(SegmentQueue, "queue", "segments");
 
 impl<T, S: Scheme, A: NodeAlloc> SegmentQueue<T, S, A> {
-    /// An empty queue whose segments come from `alloc` and are reclaimed by `scheme`.
+    /// An empty queue whose segments come from `alloc` and are reclaimed by `scheme`. Segments are aligned to two cache lines, so an allocator of less
+    /// ([`NodeAlloc::MAX_ALIGN`], the pool's is 64) does not compile.
     pub fn in_alloc(scheme: S, alloc: A) -> Self {
         const { assert!(S::SLOTS >= 2, "a queue needs two slots of protection") };
         let mut head = Atomic::new(Owned::new_in(&scheme.pin(), Segment::new(0), &alloc));

@@ -268,8 +268,12 @@ fn a_cached_value_is_whole_and_in_the_end_the_newest() {
             let slot = slot.clone();
             thread::spawn(move || {
                 let mut cached = slot.cached();
-                let first = *cached.load();
-                assert!(first.0 == first.1 && first.0 >= cached.seen().0);
+                let seen = *cached.seen();
+                let newest = *cached.load();
+                assert!(
+                    newest.0 == newest.1 && newest.0 >= seen.0,
+                    "back from {seen:?} to {newest:?}"
+                );
             })
         };
         let mut own = slot.cached();

@@ -145,7 +145,8 @@ impl Collector {
     /// A collector with the default settings.
     ///
     /// # Cost
-    /// About 33 KB; as much again for each 64 threads past the 64th.
+    /// About 33 KB; as much again for each 64 threads past the 64th. A thread's first retirement takes 8 KiB for its open bag, its first sweep 32 KiB for what
+    /// it finds ready; they go with the thread, or the collector.
     pub fn new() -> Self {
         Builder::default().build()
     }

@@ -64,7 +64,7 @@ impl Inner {
         self.retire_parts(local, ptr, birth, bytes, reclaim);
     }
 
-    /// In registers: a node that came in memory would be read, sixteen bytes at once, before the eight bytes that were just written can be had.
+    /// In registers, where a call has six: a node that came in memory would be read, sixteen bytes at once, before the eight bytes that were just written can be had.
     #[inline(never)]
     fn retire_parts(
         &self,
@@ -224,7 +224,9 @@ impl Inner {
         backlog: &mut Backlog,
     ) -> (u64, u64) {
         let mut gone = (0, 0);
-        bags.prepare_ready(self.batch_len);
+        if !bags.sealed.is_empty() {
+            bags.prepare_ready(self.batch_len);
+        }
         let Bags { sealed, ready, spare, summary, .. } = bags;
         let (all, count) = (effort != Effort::Amortised, sealed.len());
         for (at, bag) in core::mem::take(sealed).into_iter().enumerate() {

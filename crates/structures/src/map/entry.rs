@@ -20,8 +20,8 @@ pub(super) const TENTATIVE: usize = 2;
 /// With an entry: removed. With null: the slot is free.
 pub(super) const DEAD: usize = 4;
 
-/// In this order, so that what a look compares lies where the block begins, in one cache line with its header and the value's first words: the
-/// compiler's own order puts what is large first, and a look then waits for two lines.
+/// In this order, so that what a look compares lies where the block begins, mostly in one cache line with its header and the value's first words: the
+/// compiler's own order puts what is large first, and a look then waits for two lines. (A key of a larger alignment than 8 is padded for it.)
 #[repr(C)]
 pub(super) struct Entry<K, V> {
     pub(super) hash: u64,
