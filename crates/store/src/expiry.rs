@@ -4,31 +4,38 @@
 //!  writers ─▶ 64 inboxes of 16-byte records ─▶ calendar: day ─▶ [record …]      (whoever runs `expire_due`, one at a time)
 //!  record = expiry time in ms (56 bits) | space (8)  ·  hash of the key (64)
 //! ```
-//! An expired value is absent for every reader by its own clock; this only frees its memory.
+//! An expired value is absent for every reader by its own clock; this only frees its memory. What found no room in an inbox is found by a survey,
+//! which walks all keys in portions, beside the rest ([`survey`]), and files what it finds in the calendar.
 //!
 //! # Invariants
-//! 1. Every live value that expires has a record, here or in a thread's hands, at its expiry time or before; or a survey is called for.
+//! 1. Every live value that expires has a record, here or in a thread's hands, at its expiry time or before; or a survey is called for, or one under
+//!    way has still to come by.
 //!    A record that comes too early is put back at the value's real time; one whose value is gone is dropped.
-//! 2. No writer waits: an inbox whose lock is taken is passed by; if all are taken, or the own one is full, a survey is called for, which walks all
-//!    keys.
+//! 2. No writer waits: an inbox whose lock is taken is passed by, so are the first that are full; if there is no other, a survey is called for, which
+//!    walks all keys.
 //! 3. Records name a key by its hash; whoever acts on one looks at the value itself.
 //!
 //! # Orderings
 //! | tag | sites |
 //! |---|---|
-//! | `[survey]` | Release when set, Acquire when taken: the survey sees the value for which it was called |
+//! | `[survey]` | Release when set, Acquire when taken, before the first portion: the survey sees the value for which it was called; Relaxed where it is a hint |
 //! | `[records]` | Relaxed: written under the lock; a hint to others |
 //! | `[earliest]` | Relaxed: a hint, whether a look is worth while |
+
+mod survey;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use stillpoint_primitive::CachePadded;
 use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stillpoint_primitive::thread_slot;
+use survey::Position;
 
 const INBOXES: usize = 64;
-/// Records of an inbox that nobody empties; after that a survey finds the keys.
+/// Records of an inbox that nobody empties.
 const FULL: usize = 1 << 16;
+/// Inboxes that a thread fills, its own and those that follow; after that a survey finds the keys.
+const REACH: usize = 8;
 /// A page of the calendar spans 64 ms.
 const PAGE_BITS: u32 = 6;
 /// Records of a piece of a page: 4 KiB.
@@ -45,6 +52,11 @@ pub(crate) struct Due {
 }
 
 impl Due {
+    /// `None` for a time that never comes.
+    fn new(space: u8, hash: u64, at: u64) -> Option<Due> {
+        (at < FOR_EVER).then(|| Due { at_and_space: at << SPACE_BITS | u64::from(space), hash })
+    }
+
     pub(crate) fn at(self) -> u64 {
         self.at_and_space >> SPACE_BITS
     }
@@ -102,10 +114,15 @@ impl Page {
     }
 }
 
+/// Pages by the span of time that is theirs.
+type Calendar = BTreeMap<u64, Page>;
+
 pub(crate) struct Expiry {
     inboxes: Box<[CachePadded<Mutex<Vec<Due>>>]>,
-    calendar: Mutex<BTreeMap<u64, Page>>,
+    calendar: Mutex<Calendar>,
     survey: AtomicBool,
+    /// Where the survey under way goes on.
+    surveyed: Mutex<Option<Position>>,
     /// No record of the calendar is due before; inboxes not counted.
     earliest: AtomicU64,
     /// Records of the calendar.
@@ -126,6 +143,7 @@ impl Expiry {
             inboxes: (0..INBOXES).map(|_| CachePadded::default()).collect(),
             calendar: Mutex::default(),
             survey: AtomicBool::new(false),
+            surveyed: Mutex::default(),
             earliest: AtomicU64::new(u64::MAX),
             records: AtomicU64::new(0),
         }
@@ -133,19 +151,20 @@ impl Expiry {
 
     /// Notes that a key's value expires at `at`.
     pub(crate) fn push(&self, space: u8, hash: u64, at: u64) {
-        if at >= FOR_EVER {
-            return;
-        }
-        let due = Due { at_and_space: at << SPACE_BITS | u64::from(space), hash };
+        let Some(due) = Due::new(space, hash, at) else { return };
         let own = thread_slot::current().unwrap_or(0);
+        let mut full = 0;
         for inbox in (0..INBOXES).map(|step| &self.inboxes[(own + step) % INBOXES]) {
             if let Some(mut records) = try_lock(inbox) {
                 if records.len() < FULL {
                     records.push(due);
-                } else {
-                    self.call_survey();
+                    return;
                 }
-                return;
+                full += 1;
+                // Relaxed [survey]: a hint to look no further; it is called for again, whatever this says
+                if full == REACH || self.survey.load(Ordering::Relaxed) {
+                    break;
+                }
             }
         }
         self.call_survey();
@@ -157,7 +176,7 @@ impl Expiry {
     }
 
     /// Whether all keys must be walked; asking takes the duty over.
-    pub(crate) fn take_survey(&self) -> bool {
+    fn take_survey(&self) -> bool {
         // Acquire [survey]: sees what was installed before it was called for
         self.survey.swap(false, Ordering::Acquire)
     }
@@ -242,27 +261,29 @@ impl Expiry {
         }
     }
 
-    fn empty_inboxes(&self, calendar: &mut BTreeMap<u64, Page>) {
-        let (mut moved, mut earliest) = (0, u64::MAX);
+    fn empty_inboxes(&self, calendar: &mut Calendar) {
         for inbox in &self.inboxes {
-            let records = try_lock(inbox).map(|mut records| std::mem::take(&mut *records));
-            for record in records.into_iter().flatten() {
-                calendar.entry(record.at() >> PAGE_BITS).or_default().push(record);
-                moved += 1;
-                earliest = earliest.min(record.at());
+            if let Some(records) = try_lock(inbox).map(|mut records| std::mem::take(&mut *records))
+            {
+                self.enter(calendar, &records);
             }
-        }
-        if moved > 0 {
-            // Relaxed [records]: only holders of the lock write it
-            let before = self.records.load(Ordering::Relaxed);
-            // Relaxed [records]: only holders of the lock write it
-            self.records.store(before + moved, Ordering::Relaxed);
-            // Relaxed [earliest]: only holders of the lock write it
-            self.earliest.fetch_min(earliest, Ordering::Relaxed);
         }
     }
 
-    fn note_earliest(&self, calendar: &BTreeMap<u64, Page>) {
+    fn enter(&self, calendar: &mut Calendar, records: &[Due]) {
+        let Some(earliest) = records.iter().map(|record| record.at()).min() else { return };
+        for &record in records {
+            calendar.entry(record.at() >> PAGE_BITS).or_default().push(record);
+        }
+        // Relaxed [records]: only holders of the lock write it
+        let before = self.records.load(Ordering::Relaxed);
+        // Relaxed [records]: only holders of the lock write it
+        self.records.store(before + records.len() as u64, Ordering::Relaxed);
+        // Relaxed [earliest]: only holders of the lock write it
+        self.earliest.fetch_min(earliest, Ordering::Relaxed);
+    }
+
+    fn note_earliest(&self, calendar: &Calendar) {
         let records = calendar.first_key_value().into_iter().flat_map(|(_, page)| page.records());
         let earliest = records.map(|record| record.at()).min().unwrap_or(u64::MAX);
         // Relaxed [earliest]: only holders of the lock write it
@@ -316,12 +337,15 @@ mod tests {
     }
 
     #[test]
-    fn what_never_expires_is_not_kept_and_a_full_inbox_calls_for_a_survey() {
+    fn what_never_expires_is_not_kept_and_full_inboxes_call_for_a_survey() {
         let expiry = Expiry::new();
         expiry.push(0, 1, u64::MAX);
         assert!(expiry.take_due(FOR_EVER - 1, 10).is_empty());
-        (0..=FULL as u64).for_each(|hash| expiry.push(0, hash, 7));
+        let room = REACH * FULL;
+        (0..room as u64).for_each(|hash| expiry.push(0, hash, 7));
+        assert!(!expiry.take_survey());
+        expiry.push(0, 0, 7);
         assert!(expiry.take_survey() && !expiry.take_survey());
-        assert_eq!(expiry.take_due(7, usize::MAX).len(), FULL);
+        assert_eq!(expiry.take_due(7, usize::MAX).len(), room);
     }
 }

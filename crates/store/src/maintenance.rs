@@ -11,10 +11,8 @@
 use crate::Store;
 use crate::counters::Figure;
 use crate::engine::{Engine, uncapped};
-use crate::entry::VersionStamp;
 use crate::eviction::Room;
 use crate::expiry::Due;
-use crate::settle::Standing;
 use crate::write::{Expiring, Place};
 use std::sync::Weak;
 use std::time::Duration;
@@ -43,9 +41,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         }
         let keys: u64 = self.spaces().map(|(space, _)| self.counters.keys(space)).sum();
         self.expiry.shed_above(2 * keys + SPARE_RECORDS);
-        if self.expiry.take_survey() {
-            self.survey();
-        }
+        self.survey(budget);
         self.expiry.take_due(now_ms, budget).into_iter().map(|due| self.expire(due, now_ms)).sum()
     }
 
@@ -75,28 +71,6 @@ impl<O: Send + Sync + 'static> Engine<O> {
             }
         }
         removed
-    }
-
-    /// Notes the expiry of every key anew, because records could not be kept.
-    fn survey(&self) {
-        for (space, index) in self.spaces() {
-            let mut cursor = 0;
-            loop {
-                let guard = self.collector.pin();
-                cursor = uncapped(index.scan(&guard, cursor, |head| {
-                    let latest: Option<(_, VersionStamp)> = match self.standing(head.version()) {
-                        Standing::Committed(stamp) => Some((head.version(), stamp)),
-                        _ => self.latest(&guard, head.version()),
-                    };
-                    if let Some(at) = latest.and_then(|(version, _)| version.expire_at()) {
-                        self.expiry.push(space, index.hash(head.version().key()), at);
-                    }
-                }));
-                if cursor == 0 {
-                    break;
-                }
-            }
-        }
     }
 
     /// Cuts out up to about `budget` old versions that no snapshot needs any more. How many entries were looked at.
@@ -137,7 +111,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
             self.collector.flush();
             *left = self.collector.stats().unreclaimed;
         }
-        is_crowded || has_prepared || expired + collected >= PASS
+        let is_surveying = self.expiry.is_surveying();
+        is_crowded || has_prepared || is_surveying || expired + collected >= PASS
     }
 }
 

@@ -230,6 +230,24 @@ fn a_snapshot_ends_at_the_age_that_was_set() {
     assert!(snapshot.is_expired() && snapshot.get_with(0, b"k", |_| ()).is_err());
 }
 
+/// What one thread writes between two passes is more than there is room for: the survey that this calls for must find every key, however many.
+#[test]
+fn keys_whose_records_found_no_room_expire_nevertheless() {
+    let store: Store = Store::new(Config::default());
+    for number in 0..700_000u64 {
+        let at = AT.now_ms + if number % 100 == 99 { 10 } else { 1_000_000 };
+        store.set(AT, &key(number), 0, b"v", Some(at)).unwrap();
+    }
+    let pass = || store.expire_due(AT.now_ms + 10, 4096);
+    // Most have a record, and wait for no survey.
+    let at_once = pass();
+    assert!((4_000..7_000).contains(&at_once), "{at_once}");
+    assert_eq!((0..60).map(|_| pass()).sum::<usize>(), 7_000 - at_once);
+    assert_eq!(store.len(0), 693_000);
+    store.set(AT, b"another", 0, b"v", Some(AT.now_ms + 10)).unwrap();
+    assert_eq!(pass(), 1);
+}
+
 #[test]
 fn of_500_000_keys_that_expire_2_000_due_at_once_are_gone_within_100_ms() {
     let store: Store = Store::new(Config::default());
