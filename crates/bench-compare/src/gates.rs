@@ -72,11 +72,18 @@ impl Gates {
         })
     }
 
+    /// Whether one of them is held against such a case.
+    pub(crate) fn cover(&self, case: &str, threads: u64) -> bool {
+        self.0.iter().any(|gate| gate.is_about(case, threads))
+    }
+
     /// A row for each gate and each case that it is about; nothing if there is none.
     pub(crate) fn table(&self, reports: &[Report]) -> String {
         let mut text = String::new();
         for gate in self.0 {
-            for report in reports.iter().filter(|report| gate.is_about(report)) {
+            for report in
+                reports.iter().filter(|report| gate.is_about(report.case(), report.threads()))
+            {
                 let Some(finding) = gate.find(report, reports) else { continue };
                 text += &gate.row(report, &finding);
             }
@@ -91,11 +98,11 @@ impl Gates {
 }
 
 impl Gate {
-    fn is_about(&self, report: &Report) -> bool {
+    fn is_about(&self, case: &str, threads: u64) -> bool {
         let (begin, end) = self.case;
-        report.case().starts_with(begin)
-            && report.case().ends_with(end)
-            && (self.threads.is_empty() || self.threads.contains(&report.threads()))
+        case.starts_with(begin)
+            && case.ends_with(end)
+            && (self.threads.is_empty() || self.threads.contains(&threads))
     }
 
     fn find(&self, report: &Report, reports: &[Report]) -> Option<Finding> {

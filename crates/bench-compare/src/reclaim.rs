@@ -24,6 +24,7 @@ mod single;
 mod stall;
 
 use crate::Outcome;
+use crate::gates::Gates;
 use crate::options::Options;
 use crate::plan::{Case, Figure, Sample};
 use scheme::{Counted, Plain};
@@ -81,8 +82,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
         threads,
         subjects: SUBJECTS.to_vec(),
         settings: vec![("millis", millis)],
-        rounds: match name {
-            "pin_load_unpin" | "slots95" | "slots50" if !options.quick => options.rounds() * GATED,
+        rounds: match Gates::of("reclaim").cover(name, threads) {
+            true if !options.quick => options.rounds() * GATED,
             _ => options.rounds(),
         },
     };

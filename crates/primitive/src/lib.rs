@@ -16,7 +16,7 @@
 //! | [`CachePadded`] | one value, two cache lines of its own |
 //! | [`Label`] | a name with one writer, read without waiting |
 //! | [`OwnerCounter`] | a figure with one writer, outside every protocol |
-//! | [`prefetch()`], [`prefetch_to_write`], [`prefetch_lines`] | ask for cache lines ahead of their use |
+//! | [`prefetch()`], [`prefetch_lines`] | ask for cache lines ahead of their use |
 //! | [`SideWord`] | 32 bits beside a block of memory, handed on with it |
 
 //! # Without `std`
@@ -61,5 +61,5 @@ pub use drop_all::drop_all;
 pub use label::Label;
 pub use padded::CachePadded;
 pub use per_thread::PerThread;
-pub use prefetch::{prefetch, prefetch_lines, prefetch_to_write};
+pub use prefetch::{prefetch, prefetch_lines};
 pub use side_word::SideWord;

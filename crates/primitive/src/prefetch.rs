@@ -1,4 +1,4 @@
-//! [`prefetch`], [`prefetch_to_write`] and [`prefetch_lines`]: ask for cache lines ahead of their use.
+//! [`prefetch`] and [`prefetch_lines`]: ask for cache lines ahead of their use.
 
 /// Asks the processor to fetch the line at `address` into its cache. A hint: any address will do, nothing is read.
 ///
@@ -10,22 +10,6 @@ pub fn prefetch(address: *const u8) {
     // SAFETY: a prefetch never faults and reads nothing.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = address;
-}
-
-/// As [`prefetch`], for a line that will be written: it comes with the right to, which a line that is only read has to ask the other processors
-/// for once more. (On x86-64 only in programs that are compiled for processors with `prfchw`, which is not in the common base; else it is [`prefetch`].)
-///
-/// # Progress
-/// Wait-free.
-#[inline(always)]
-pub fn prefetch_to_write(address: *const u8) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch never faults and reads nothing.
-    unsafe {
-        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_ET0 }>(address.cast());
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = address;

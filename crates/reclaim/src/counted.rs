@@ -11,17 +11,18 @@
 //!    least one, and [`promote`](Shared::promote) need not ask whether it came too late.
 //! 2. Whoever brings the count to zero drops the value and frees the node: the collector if no `Counted` is left, else the last of them.
 //!
-//! Tags: `[count]` Relaxed increment (1 says that it is not from zero) / Release decrement in `release`, and an Acquire fence by whoever
-//! comes to zero: all uses of the value come before its drop.
+//! Tags: `[count]` Relaxed increment (1 says that it is not from zero) / AcqRel decrement in `rc::release`: all uses of the value come before
+//! its drop.
 
 use crate::atomic::{Atomic, Shared};
 use crate::node::{Block, Heap, NodeAlloc};
+use crate::rc;
 use crate::scheme::Protect;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::NonNull;
-use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering, fence};
+use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 
 /// References that one node may have: far from overflow even if every thread adds one past it.
 const MAX_COUNT: u64 = 1 << 62;
@@ -67,10 +68,7 @@ impl<T: fmt::Debug> fmt::Debug for Countable<T> {
 unsafe fn release<T, A: NodeAlloc>(ptr: *mut u8) {
     // SAFETY: the caller's reference keeps the node.
     let count = unsafe { &(*ptr.cast::<Block<Countable<T>>>()).value.count };
-    // Release [count]: our uses of the value come before its drop.
-    if count.fetch_sub(1, Ordering::Release) == 1 {
-        // Acquire [count]: so do everybody else's.
-        fence(Ordering::Acquire);
+    if rc::release(count) {
         // SAFETY: it was the last reference, so nobody else can reach the node.
         unsafe { Block::<Countable<T>>::reclaim::<A>(ptr) };
     }

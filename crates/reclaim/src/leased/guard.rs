@@ -15,7 +15,7 @@ use alloc::boxed::Box;
 use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
-use stillpoint_primitive::prefetch_to_write;
+use stillpoint_primitive::prefetch;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 
 /// The guard's lease ran out before the load was certain: renew, and restart from the root (or, past the cap, [`Guard::repin`]).
@@ -438,7 +438,7 @@ impl<'c> Guard<'c> {
     ) {
         #[cfg(debug_assertions)]
         self.check_birth(header.birth());
-        prefetch_to_write(core::ptr::from_ref(header).cast());
+        prefetch(core::ptr::from_ref(header).cast());
         // SAFETY: the caller's promise: it goes with the node.
         let birth = unsafe { Birth::at(header) };
         self.inner.retire(self.local, Retired { ptr, reclaim, birth, bytes });

@@ -63,9 +63,9 @@ impl Bags {
         self.open.reserve(batch_len.min(FIRST_ROOM));
     }
 
-    /// Makes room for what a sweep frees, if none has been before.
+    /// Makes room for what a sweep frees, if there is something to sift and none has been before.
     pub(crate) fn prepare_ready(&mut self, batch_len: usize) {
-        if self.ready.capacity() == 0 {
+        if !self.sealed.is_empty() && self.ready.capacity() == 0 {
             self.ready.reserve(READY_BAGS * batch_len.min(FIRST_ROOM));
         }
     }

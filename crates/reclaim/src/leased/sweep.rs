@@ -224,9 +224,7 @@ impl Inner {
         backlog: &mut Backlog,
     ) -> (u64, u64) {
         let mut gone = (0, 0);
-        if !bags.sealed.is_empty() {
-            bags.prepare_ready(self.batch_len);
-        }
+        bags.prepare_ready(self.batch_len);
         let Bags { sealed, ready, spare, summary, .. } = bags;
         let (all, count) = (effort != Effort::Amortised, sealed.len());
         for (at, bag) in core::mem::take(sealed).into_iter().enumerate() {
