@@ -3,6 +3,7 @@
 use super::{List, Node, REMOVED};
 use std::borrow::Borrow;
 use std::cmp::Ordering::{Equal, Greater, Less};
+use std::hint::assert_unchecked;
 use stillpoint_reclaim::{Atomic, NodeAlloc, Protect, Restart, Scheme, Shared};
 
 /// Slots of the nodes along the way.
@@ -74,13 +75,13 @@ impl<K, V, S: Scheme, A: NodeAlloc> List<K, V, S, A> {
         wanted: impl Fn(&Node<K, V>) -> bool,
         guard: &'g S::Guard<'_>,
     ) -> Result<Option<&'g Node<K, V>>, Restart> {
-        let mut current = guard.protect_root(0, &self.head)?;
-        // SAFETY: protected by the guard: loaded from a root, or a link that may be followed though it is frozen.
-        while let Some(node) = unsafe { current.as_ref() } {
+        let mut current = untagged(guard.protect_root(0, &self.head)?);
+        // SAFETY: protected by the guard: loaded from a root, or a link that may be followed though it is frozen; and untagged.
+        while let Some(node) = unsafe { named(current) } {
             if wanted(node) {
                 return Ok(Some(node));
             }
-            current = guard.protect(0, &node.next)?;
+            current = untagged(guard.protect(0, &node.next)?);
         }
         Ok(None)
     }
@@ -103,15 +104,15 @@ impl<K, V, S: Scheme, A: NodeAlloc> List<K, V, S, A> {
             // The slots of the node before, of this one, and of the next.
             let (mut before, mut this, mut free) = (SLOTS - 1, 0, 1);
             let mut link = &self.head;
-            let mut current = guard.protect_root(this, link)?;
+            let mut current = untagged(guard.protect_root(this, link)?);
             loop {
-                // SAFETY: protected by `this`: loaded from a root, or from a link without REMOVED (invariant 5).
-                let Some(node) = (unsafe { current.as_ref() }) else {
+                // SAFETY: protected by `this`: loaded from a root, or from a link without REMOVED (invariant 5); and untagged.
+                let Some(node) = (unsafe { named(current) }) else {
                     return Ok(Place { link, current, found: None, next: Shared::null() });
                 };
                 let next = guard.protect(free, &node.next)?;
-                if next.tag() == REMOVED {
-                    let next = next.with_tag(0);
+                if next.tag() != 0 {
+                    let next = untagged(next);
                     if link.compare_exchange(current, next).is_err() {
                         continue 'over;
                     }
@@ -133,6 +134,32 @@ impl<K, V, S: Scheme, A: NodeAlloc> List<K, V, S, A> {
             }
         }
     }
+}
+
+/// A link without its tag. Most have none: the test for that runs beside the way along the list, where to take a tag off always would be a step of it,
+/// between one node's load and the next.
+#[inline(always)]
+fn untagged<'g, K, V>(link: Shared<'g, Node<K, V>>) -> Shared<'g, Node<K, V>> {
+    if link.tag() == 0 { link } else { take_tag_off(link) }
+}
+
+/// Apart, lest the compiler make one mask of both cases.
+#[cold]
+#[inline(never)]
+fn take_tag_off<'g, K, V>(link: Shared<'g, Node<K, V>>) -> Shared<'g, Node<K, V>> {
+    link.with_tag(0)
+}
+
+/// The node that a link without a tag names.
+///
+/// # Safety
+/// As [`Shared::as_ref`], and the link has no tag.
+#[inline(always)]
+unsafe fn named<'g, K, V>(link: Shared<'g, Node<K, V>>) -> Option<&'g Node<K, V>> {
+    // SAFETY: the caller's promise.
+    unsafe { assert_unchecked(link.tag() == 0) };
+    // SAFETY: the caller's promise.
+    unsafe { link.as_ref() }
 }
 
 impl<K, V> Node<K, V> {
