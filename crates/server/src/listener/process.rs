@@ -35,6 +35,9 @@ fn start(args: impl Iterator<Item = String>) -> Result<(), RunError> {
         Invocation::Serve { file, words } => configure(file, &words)?,
     };
     let log = Log::to_stdout();
+    if !settings.huge_pages {
+        refuse_huge_pages(&log);
+    }
     prepare_files(&settings, &log)?;
     let server = Arc::new(Server::with(settings, file, log));
     crate::acl::load_at_start(&server.acl, &server.settings()).map_err(RunError::Config)?;
@@ -48,6 +51,13 @@ fn start(args: impl Iterator<Item = String>) -> Result<(), RunError> {
         let _gone = std::fs::remove_file(socket);
     }
     outcome
+}
+
+/// For the whole process: the allocator of what is not the keys' memory asks for huge pages too, and then keeps 2 MiB where a little is left.
+fn refuse_huge_pages(log: &Log) {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        log.warning(&format!("Cannot turn transparent huge pages off: {error}"));
+    }
 }
 
 /// Serves until somebody ends it.
