@@ -69,5 +69,5 @@ pub(crate) use script::busy_text;
 pub(crate) use secrets::{REDACTED, is_secret};
 pub(crate) use shrink::shrink;
 pub(crate) use table::{
-    CommandId, all, by_id, count, find, lookup, lookup_request, lookup_subcommand, rows,
+    CommandId, Named, all, by_id, count, find, lookup, lookup_request, lookup_subcommand, rows,
 };

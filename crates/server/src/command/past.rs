@@ -39,7 +39,8 @@ fn at(ctx: &mut Context<'_>) -> Outcome {
     let number = u64::try_from(ctx.integer(first - 1)?)
         .map_err(|_| CommandError::other("a moment is not negative"))?;
     let inner = args.without(first);
-    let (id, command) = match admit(inner, ctx.session, ctx.out, ctx.env) {
+    let named = ctx.env.settings.renames.lookup(inner.at(0));
+    let (id, command) = match admit(inner, named, ctx.session, ctx.out, ctx.env) {
         Ok(found) => found,
         Err(refusal) => {
             ctx.out.error_bytes(&refusal);

@@ -55,6 +55,9 @@ static FAMILIES: &[&[Command]] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CommandId(u16);
 
+/// What a name stands for, if anything.
+pub(crate) type Named = Option<(CommandId, &'static Command)>;
+
 impl CommandId {
     pub(crate) fn index(self) -> usize {
         self.0 as usize
@@ -131,7 +134,7 @@ const MAX_NAME_BYTES: usize = 64;
 ///
 /// # Cost
 /// One hash over the name, one or two probes, no allocation.
-pub(crate) fn lookup(name: &[u8]) -> Option<(CommandId, &'static Command)> {
+pub(crate) fn lookup(name: &[u8]) -> Named {
     if name.len() > MAX_NAME_BYTES {
         return None;
     }

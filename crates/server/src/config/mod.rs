@@ -11,4 +11,5 @@ mod tests;
 
 pub(crate) use directive::{DIRECTIVES, find};
 pub(crate) use file::{apply_words, is_rename, is_user, load, rewrite};
+pub(crate) use rename::Renames;
 pub(crate) use settings::{LogLevel, SettingError, Settings, Source};

@@ -6,7 +6,7 @@
 //! ```
 //! Clients and scripts use the new names; ACL rules, COMMAND and statistics the old ones, as in Redis.
 
-use crate::command::{Command, CommandId, lookup};
+use crate::command::{CommandId, Named, lookup};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(crate) struct Renames {
 impl Renames {
     /// The command of a name, as clients say it.
     #[inline]
-    pub(crate) fn lookup(&self, name: &[u8]) -> Option<(CommandId, &'static Command)> {
+    pub(crate) fn lookup(&self, name: &[u8]) -> Named {
         match &self.names {
             None => lookup(name),
             Some(names) => match names.get(&name.to_ascii_lowercase()) {

@@ -9,13 +9,20 @@
 //! 1. Every range lies inside `buffer`.
 //! 2. Argument 0 is the command's name; `Args` of a request that reaches a handler are never empty.
 
-use std::ops::Index;
+use std::ops::{Index, Range};
 
 /// Where one argument lies in its buffer. 32 bits suffice: a request never exceeds 4 GiB - 1 (`MAX_QUERY_BYTES`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ArgRange {
     pub(crate) start: u32,
     pub(crate) len: u32,
+}
+
+impl ArgRange {
+    /// Its bytes in the buffer.
+    pub(crate) fn within(self) -> Range<usize> {
+        self.start as usize..self.start as usize + self.len as usize
+    }
 }
 
 /// The arguments of one request, the command's name included. `Copy`: hand it around by value.
@@ -42,8 +49,7 @@ impl<'a> Args<'a> {
     /// # Panics
     /// When there is no such argument.
     pub(crate) fn at(self, i: usize) -> &'a [u8] {
-        let r = self.ranges[i];
-        &self.buffer[r.start as usize..r.start as usize + r.len as usize]
+        &self.buffer[self.ranges[i].within()]
     }
     /// Argument `i` if there is one.
     pub(crate) fn get(self, i: usize) -> Option<&'a [u8]> {

@@ -5,7 +5,7 @@
 use super::rights;
 use crate::blocking::serve;
 use crate::command::{
-    Command, CommandError, CommandId, Context, Group, by_id, flag, is_allowed_inside,
+    Command, CommandError, CommandId, Context, Group, Named, by_id, flag, is_allowed_inside,
     lookup_subcommand, overdue,
 };
 use crate::data::Stage;
@@ -27,15 +27,21 @@ const MANY_ARGUMENTS: usize = 2048;
 /// Of commands of constant cost, one in so many is timed.
 const TIMED_EVERY: u32 = 64;
 
-/// Answers one request.
-pub(crate) fn reply_to(args: Args<'_>, session: &mut State, out: &mut Reply, env: &mut Env) {
+/// Answers one request, whose name stands for a command, or for none.
+pub(crate) fn reply_to(
+    args: Args<'_>,
+    named: Named,
+    session: &mut State,
+    out: &mut Reply,
+    env: &mut Env,
+) {
     session.commands += 1;
     if session.data.interactive.is_some() {
         session.data.end_overdue(env.now_ms);
     }
-    let (id, command) = match admit(args, session, out, env) {
+    let (id, command) = match admit(args, named, session, out, env) {
         Ok(found) => found,
-        Err(refusal) => return refuse(&refusal, args, session, out, env),
+        Err(refusal) => return refuse(&refusal, args, named, session, out, env),
     };
     session.last_command = id.index() + 1;
     if !command.has(flag::NOT_QUEUED)
@@ -66,19 +72,25 @@ pub(crate) fn reply_to(args: Args<'_>, session: &mut State, out: &mut Reply, env
 }
 
 #[cold]
-fn refuse(refusal: &[u8], args: Args<'_>, session: &mut State, out: &mut Reply, env: &Env) {
+fn refuse(
+    refusal: &[u8],
+    args: Args<'_>,
+    named: Named,
+    session: &mut State,
+    out: &mut Reply,
+    env: &Env,
+) {
     if session.queue.is_some() {
         session.queue_failed = true;
     }
-    let found = env.settings.renames.lookup(args.at(0));
-    if found.is_none() && is_of_http(args) {
+    if named.is_none() && is_of_http(args) {
         return abort(session, env);
     }
-    if let Some((id, _)) = found {
+    if let Some((id, _)) = named {
         env.stats.command(id).rejected.add(1);
     }
     let mark = out.mark();
-    if found.is_some_and(|(_, command)| command.name == "exec") {
+    if named.is_some_and(|(_, command)| command.name == "exec") {
         // An EXEC that may not run ends its transaction all the same.
         session.abandon_queue();
         let why = refusal.strip_prefix(b"ERR ").unwrap_or(refusal);
@@ -110,8 +122,8 @@ fn abort(session: &mut State, env: &Env) {
 }
 
 /// Whether this request is held up, by CLIENT PAUSE or by a transaction that holds writers up.
-pub(crate) fn is_held_up(args: Args<'_>, session: &State, env: &Env) -> bool {
-    let Some((_, command)) = env.settings.renames.lookup(args.at(0)) else { return false };
+pub(crate) fn is_held_up(args: Args<'_>, named: Named, session: &State, env: &Env) -> bool {
+    let Some((_, command)) = named else { return false };
     // What will be refused need not wait for that.
     if command.has(flag::UNPAUSED) || !command.accepts(args.len()) {
         return false;
@@ -340,15 +352,15 @@ fn enter(
     log.push(entry, max_len);
 }
 
-/// Finds the command and checks that it may be queued or run; else the error's text.
+/// Checks that the command, or its subcommand, may be queued or run; else the error's text.
 pub(crate) fn admit(
     args: Args<'_>,
+    named: Named,
     session: &mut State,
     out: &Reply,
     env: &Env,
 ) -> Result<(CommandId, &'static Command), Vec<u8>> {
-    let found = env.settings.renames.lookup(args.at(0));
-    let (mut id, mut command) = found.ok_or_else(|| unknown_command(args))?;
+    let (mut id, mut command) = named.ok_or_else(|| unknown_command(args))?;
     if !command.subcommands.is_empty()
         && let Some(name) = args.get(1)
     {

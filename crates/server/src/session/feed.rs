@@ -6,6 +6,7 @@ use super::scout::Scout;
 use super::state::{Mobility, ReplyMode, State};
 use crate::acl::Login;
 use crate::clients::Card;
+use crate::command::Named;
 use crate::env::Env;
 use crate::resp::{Args, ParseLimits, Parsed, Parser, Reply};
 use std::sync::Arc;
@@ -98,18 +99,25 @@ impl Session {
         let bytes = input.unread();
         // A request whose beginning the parser has understood is the parser's.
         if self.parser.is_at_start()
-            && let Some((args, consumed)) =
-                scout.next(bytes, limits, budget, &self.state, &env.server.store)
+            && let Some(next) = scout.next(
+                bytes,
+                limits,
+                budget,
+                self.state.db,
+                (&env.settings.renames, &env.server.store),
+            )
         {
-            answer(args, &mut self.state, out, env)?;
-            input.consume(consumed);
+            answer(next.args, next.named, &mut self.state, out, env)?;
+            input.consume(next.bytes);
             return Ok(Step::Answered);
         }
         let step = match self.parser.parse(bytes, limits) {
             Ok(Parsed::Incomplete(more)) => return Err(Progress::NeedsInput(more)),
             Ok(Parsed::Empty) => Step::Skipped,
             Ok(Parsed::Request) => {
-                let answered = answer(self.parser.args(bytes), &mut self.state, out, env);
+                let args = self.parser.args(bytes);
+                let named = env.settings.renames.lookup(args.at(0));
+                let answered = answer(args, named, &mut self.state, out, env);
                 answered.inspect_err(|_| self.parser.reset())?;
                 Step::Answered
             }
@@ -150,21 +158,22 @@ impl Session {
     }
 }
 
-/// Answers a request, unless it is held up or moves elsewhere.
+/// Answers a request of a command so named, unless it is held up or moves elsewhere.
 fn answer(
     args: Args<'_>,
+    named: Named,
     state: &mut State,
     out: &mut Reply,
     env: &mut Env,
 ) -> Result<(), Progress> {
-    if env.holds_up() && is_held_up(args, state, env) {
+    if env.holds_up() && is_held_up(args, named, state, env) {
         return Err(Progress::Paused);
     }
     // What came before the request goes before its reply, what it caused itself goes behind.
     state.card.inbox.drain(out, usize::MAX);
     let mark = out.mark();
     let before = state.reply_mode;
-    reply_to(args, state, out, env);
+    reply_to(args, named, state, out, env);
     if state.mobility == Mobility::Moving {
         return Err(Progress::Moves);
     }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! buffer    │ SET a … │ GET b │ DEL c d │ GE                (what is not whole, inline or no request is the parser's)
-//! requests  └─ ranges ┴───────┴─────────┘
-//!           next ──▶ one after the other, each parsed this once
+//! requests  └─ ranges ┴───────┴─────────┘   and which command each is
+//!           next ──▶ one after the other, each parsed and its name looked up this once
 //! ```
 //! Between requests most of the time is waiting for memory; a pipeline's keys can be waited for together.
 //!
@@ -12,10 +12,11 @@
 //!    is not whole, once per packet.
 //! 2. What it has found stands at the front of the buffer, whole, in order and of today's limits: who consumes other bytes, or goes away, has
 //!    it [`forget`](Scout::forget), and found under other limits it counts for nothing.
-//! 3. It refuses nothing: what it cannot make out is left to the connection's parser, which says what is wrong when it is that request's turn.
+//! 3. Which command a name stands for is known once the server has started: `rename-command` is a matter of its configuration file.
+//! 4. It refuses nothing: what it cannot make out is left to the connection's parser, which says what is wrong when it is that request's turn.
 
-use super::state::State;
-use crate::command::{flag, lookup};
+use crate::command::{Command, Named, flag};
+use crate::config::Renames;
 use crate::resp::{ArgRange, Args, ParseLimits, Parsed, Parser};
 use crate::value::Object;
 use stillpoint_store::{KeyHint, Store};
@@ -26,10 +27,19 @@ const MAX_KEYS: usize = 32;
 /// Arguments after which no further request is looked for, and for how many the memory is kept.
 const MAX_RANGES: usize = 256;
 
-/// Where a request ends: in the list of ranges, and in the buffer, from its own first byte.
+/// A request: where it ends, in the list of ranges and in the buffer from its own first byte, and what its name stands for.
 struct Found {
     ranges_end: usize,
     bytes: usize,
+    named: Named,
+}
+
+/// A request whose turn it is.
+pub(crate) struct Next<'a> {
+    pub(crate) args: Args<'a>,
+    pub(crate) named: Named,
+    /// Bytes that it takes.
+    pub(crate) bytes: usize,
 }
 
 /// A loop's scout.
@@ -46,27 +56,27 @@ pub(crate) struct Scout {
 }
 
 impl Scout {
-    /// The next request at the start of `bytes` and how many of them it takes, if there is a whole one to be found; looks for up to `most`
-    /// requests, and fetches their keys, when it has none.
+    /// The next request at the start of `bytes`, if there is a whole one to be found; looks for up to `most` requests, and fetches their
+    /// keys, when it has none.
     pub(crate) fn next<'a>(
         &'a mut self,
         bytes: &'a [u8],
         limits: ParseLimits,
         most: usize,
-        state: &State,
-        store: &Store<Object>,
-    ) -> Option<(Args<'a>, usize)> {
+        db: u8,
+        (renames, store): (&Renames, &Store<Object>),
+    ) -> Option<Next<'a>> {
         if self.next == self.requests.len() || self.limits != limits {
-            self.look(bytes, limits, most);
+            self.look(bytes, limits, most, renames);
             if self.requests.len() > 1 {
-                self.fetch(bytes, state.db, store);
+                self.fetch(bytes, db, store);
             }
         }
         let found = self.requests.get(self.next)?;
         let ranges = &self.ranges[self.next_range..found.ranges_end];
         self.next += 1;
         self.next_range = found.ranges_end;
-        Some((Args::new(bytes, ranges), found.bytes))
+        Some(Next { args: Args::new(bytes, ranges), named: found.named, bytes: found.bytes })
     }
 
     /// Gives up what has been found, and the memory for more than the usual.
@@ -79,9 +89,11 @@ impl Scout {
         (self.next, self.next_range) = (0, 0);
     }
 
-    fn look(&mut self, mut bytes: &[u8], limits: ParseLimits, most: usize) {
+    fn look(&mut self, mut bytes: &[u8], limits: ParseLimits, most: usize, renames: &Renames) {
         self.forget();
         self.limits = limits;
+        // A pipeline is often of one command.
+        let mut last: Option<(&[u8], Named)> = None;
         // The arguments of an inline request are no part of the buffer.
         while self.requests.len() < most.min(MAX_REQUESTS)
             && self.ranges.len() < MAX_RANGES
@@ -90,7 +102,13 @@ impl Scout {
         {
             self.ranges.extend_from_slice(self.parser.ranges());
             let consumed = self.parser.consumed();
-            self.requests.push(Found { ranges_end: self.ranges.len(), bytes: consumed });
+            let name = &bytes[self.parser.ranges()[0].within()];
+            let named = match last {
+                Some((last, named)) if last == name => named,
+                _ => renames.lookup(name),
+            };
+            last = Some((name, named));
+            self.requests.push(Found { ranges_end: self.ranges.len(), bytes: consumed, named });
             bytes = &bytes[consumed..];
             self.parser.reset();
         }
@@ -101,8 +119,10 @@ impl Scout {
         self.hints.clear();
         let mut from = 0;
         for found in &self.requests {
-            let args = Args::new(bytes, &self.ranges[from..found.ranges_end]);
-            note_keys(args, db, store, &mut self.hints);
+            if let Some((_, command)) = found.named {
+                let args = Args::new(bytes, &self.ranges[from..found.ranges_end]);
+                note_keys(args, command, db, store, &mut self.hints);
+            }
             bytes = &bytes[found.bytes..];
             from = found.ranges_end;
         }
@@ -112,8 +132,13 @@ impl Scout {
     }
 }
 
-fn note_keys(args: Args<'_>, db: u8, store: &Store<Object>, hints: &mut Vec<KeyHint>) {
-    let Some((_, command)) = lookup(args.at(0)) else { return };
+fn note_keys(
+    args: Args<'_>,
+    command: &Command,
+    db: u8,
+    store: &Store<Object>,
+    hints: &mut Vec<KeyHint>,
+) {
     let keys = command.keys;
     let Ok(first) = usize::try_from(keys.first) else { return };
     if first == 0 {
