@@ -24,9 +24,9 @@ pub(crate) static ROWS: &[Command] = &[
     row("geodist", -4, READONLY, Keys::ONE, geodist)
         .doc("3.2.0", "Returns the distance between two members."),
     row("geosearch", -7, READONLY, Keys::ONE, search::geosearch)
-        .doc("6.2.0", "Returns the members within a circle or a box."),
+        .doc("6.2.0", "Returns the members within a circle, a box or a polygon."),
     row("geosearchstore", -8, STORE, Keys::at(1, 2, 1), search::geosearchstore)
-        .doc("6.2.0", "Stores the members within a circle or a box."),
+        .doc("6.2.0", "Stores the members within a circle, a box or a polygon."),
     row("georadius", -6, STORE | MOVABLEKEYS, Keys::ONE, search::georadius)
         .doc("3.2.0", "Returns or stores the members within a circle around a place."),
     row("georadius_ro", -6, READONLY, Keys::ONE, search::georadius_ro)

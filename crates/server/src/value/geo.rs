@@ -60,6 +60,19 @@ impl Place {
         text
     }
 
+    /// The place in the midst of others: where their mean within the globe points to.
+    pub(crate) fn mean(places: &[Place]) -> Self {
+        let (mut x, mut y, mut z) = (0.0, 0.0, 0.0);
+        for place in places {
+            let (longitude, latitude) = (place.longitude.to_radians(), place.latitude.to_radians());
+            x += latitude.cos() * longitude.cos();
+            y += latitude.cos() * longitude.sin();
+            z += latitude.sin();
+        }
+        let longitude = f64::atan2(y, x).to_degrees();
+        Place { longitude, latitude: f64::atan2(z, x.hypot(y)).to_degrees() }
+    }
+
     /// Metres to another place.
     pub(crate) fn distance_m(self, other: Place) -> f64 {
         let half = |a: f64, b: f64| ((b.to_radians() - a.to_radians()) / 2.0).sin();

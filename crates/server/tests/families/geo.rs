@@ -101,3 +101,53 @@ fn a_score_beyond_the_world_is_nowhere() {
         ],
     );
 }
+
+/// Replies and distances are Valkey 9.1.2's.
+#[test]
+fn members_within_polygons_are_found_and_stored() {
+    let mut c = TestClient::new();
+    let isles = "GEOADD isles -28.0 38.5 azores -17 32.7 madeira -15.5 28.1 canaries -23.6 15.1 capeverde -5.7 -15.9 helena";
+    let few = "-ERR GEOSEARCH BYPOLYGON must have at least 3 vertices";
+    let number = "-ERR invalid number of vertices";
+    check(
+        &mut c,
+        &[
+            (isles, ":5"),
+            (
+                "GEOSEARCH isles BYPOLYGON 4 -32 42 -10 36 -12 26 -30 30 ASC WITHDIST",
+                "*3\n*2\n$7\nmadeira\n$11\n368073.2013\n*2\n$8\ncanaries\n$11\n812812.7890\n*2\n$6\nazores\n$11\n831474.2473",
+            ),
+            (
+                "GEOSEARCH isles WITHHASH COUNT 2 BYPOLYGON 4 -32 42 -10 36 -12 26 -30 30 DESC",
+                "*2\n*2\n$6\nazores\n:1933033558639927\n*2\n$8\ncanaries\n:1942062555618216",
+            ),
+            // Sides that cross one another.
+            ("GEOSEARCH isles BYPOLYGON 4 -32 42 -12 26 -10 36 -30 12", "*1\n$6\nazores"),
+            // Half the map.
+            (
+                "GEOSEARCH isles BYPOLYGON 4 -180 -85 180 -85 180 20 -180 20 DESC",
+                "*2\n$9\ncapeverde\n$6\nhelena",
+            ),
+            ("GEOSEARCHSTORE d isles BYPOLYGON 3 -32 42 -10 36 -12 12 STOREDIST", ":3"),
+            ("ZRANGE d 0 -1", "*3\n$7\nmadeira\n$8\ncanaries\n$6\nazores"),
+            ("GEOSEARCH isles BYPOLYGON 2 1 1 2 2 3 3", few),
+            ("GEOSEARCH isles BYPOLYGON 4 1 1 2 2 3 3", few),
+            ("GEOSEARCH isles BYPOLYGON -1 1 1 2 2 3 3", few),
+            ("GEOSEARCH isles BYPOLYGON 2147483647 1 1 2 2 3 3", few),
+            ("GEOSEARCH isles BYPOLYGON 2147483648 1 1 2 2 3 3", number),
+            ("GEOSEARCH isles BYPOLYGON x 1 1 2 2 3 3", number),
+            ("GEOSEARCH isles BYPOLYGON 3 1 1 2 2 3 x", "-ERR value is not a valid float"),
+            (
+                "GEOSEARCH isles BYPOLYGON 3 1 1 2 2 3 86",
+                "-ERR invalid longitude,latitude pair 3.000000,86.000000",
+            ),
+            ("GEOSEARCH isles BYPOLYGON 3 1 1 2 2 3 3 BYBOX 4 4 km", "-ERR syntax error"),
+            ("GEOSEARCH isles BYBOX 4 4 km BYPOLYGON 3 1 1 2 2 3 3", "-ERR syntax error"),
+            ("GEOSEARCH isles BYPOLYGON 3 1 1 2 2 3 3 FROMMEMBER azores", "-ERR syntax error"),
+            ("GEOSEARCH isles FROMLONLAT 1 1 BYPOLYGON 3 1 1 2 2 3 3", "-ERR syntax error"),
+            ("GEOSEARCH none FROMMEMBER x BYPOLYGON 3 1 1 2 2 3 3", "-ERR syntax error"),
+            ("GEOSEARCH isles WITHDIST WITHCOORD WITHHASH ASC BYPOLYGON", "-ERR syntax error"),
+            ("GEORADIUS isles 1 1 1 km BYPOLYGON 3 1 1 2 2 3 3", "-ERR syntax error"),
+        ],
+    );
+}

@@ -123,6 +123,29 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
+    /// Takes BYPOLYGON, which has its middle in itself; where the next option begins.
+    fn polygon(&mut self, args: Args<'_>, at: usize) -> Result<usize, CommandError> {
+        let is_alone = match self.shape {
+            None => self.middle.is_none() && !self.from_nothing,
+            Some(Shape::Polygon { .. }) => true,
+            Some(_) => false,
+        };
+        let Some(count) = args.get(at + 1).filter(|_| is_alone) else {
+            return Err(CommandError::Syntax);
+        };
+        let count = strict_integer(count).and_then(|count| i32::try_from(count).ok());
+        let count = count.ok_or_else(|| CommandError::other("invalid number of vertices"))?;
+        let count = usize::try_from(count).unwrap_or_default();
+        if count < 3 || args.len() - (at + 2) < 2 * count {
+            return Err(CommandError::other("GEOSEARCH BYPOLYGON must have at least 3 vertices"));
+        }
+        let vertices: Vec<Place> =
+            (0..count).map(|i| place(args, at + 2 + 2 * i)).collect::<Result<_, _>>()?;
+        self.middle = Some(Place::mean(&vertices));
+        self.shape = Some(Shape::Polygon { vertices });
+        Ok(at + 2 + 2 * count)
+    }
+
     fn around_member(
         &mut self,
         set: Option<SortedSet<'_>>,
@@ -162,6 +185,9 @@ impl<'a> Query<'a> {
     ) -> Result<usize, CommandError> {
         let left = args.len() - at - 1;
         let from_is_free = form.is_search() && self.middle.is_none() && !self.from_nothing;
+        if form.is_search() && args.is(at, "BYPOLYGON") {
+            return self.polygon(args, at);
+        }
         let is_circle = matches!(self.shape, None | Some(Shape::Circle { .. }));
         let is_box = matches!(self.shape, None | Some(Shape::Box { .. }));
         if args.is(at, "COUNT") && left >= 1 {
@@ -231,7 +257,7 @@ impl<'a> Query<'a> {
         set: SortedSet<'g>,
         patience: Patience,
     ) -> Result<Vec<Found<'g>>, CommandError> {
-        let (Some(middle), Some(shape)) = (self.middle, self.shape) else { return Ok(Vec::new()) };
+        let (Some(middle), Some(shape)) = (self.middle, &self.shape) else { return Ok(Vec::new()) };
         let area = Area { middle, shape };
         let most = self.count.unwrap_or(usize::MAX);
         let mut found: Vec<Found<'g>> = Vec::new();
@@ -240,7 +266,7 @@ impl<'a> Query<'a> {
             let from = set.partition_point(|score, _| score < range.start);
             let to = set.partition_point(|score, _| score < range.end).max(from);
             seen += to - from;
-            patience.bear(seen)?;
+            patience.bear(seen.saturating_mul(shape.effort()))?;
             set.for_each_in(from..to, false, |member, score| {
                 let place = Place::of_score(score);
                 if self.any && found.len() >= most {
