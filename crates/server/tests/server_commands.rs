@@ -302,6 +302,7 @@ fn keys_and_their_flags_are_those_of_the_whole_request() {
     let read_too = flags("*3\r\n+RW\r\n+access\r\n+update\r\n");
     let read = flags("*2\r\n+RO\r\n+access\r\n");
     assert_eq!(ask(&["GETKEYSANDFLAGS", "set", "k", "v"]), written);
+    assert_eq!(ask(&["GETKEYSANDFLAGS", "msetex", "1", "k", "v", "EX", "9"]), written);
     assert_eq!(ask(&["GETKEYSANDFLAGS", "set", "k", "v", "NX", "get"]), read_too);
     assert_eq!(ask(&["GETKEYSANDFLAGS", "bitfield", "k", "get", "u8", "0"]), read);
     assert_eq!(ask(&["GETKEYSANDFLAGS", "bitfield", "k", "get", "u8"]), read_too);

@@ -51,7 +51,7 @@ pub(crate) fn key_flags(command: &Command, number: usize) -> Flags {
 /// What a command does to its keys, if that is the same for each of them.
 fn key_flags_of_all(command: &Command) -> Flags {
     match command.name {
-        "set" | "mset" | "psetex" | "setex" | "restore" => OVERWRITE,
+        "set" | "mset" | "msetex" | "psetex" | "setex" | "restore" => OVERWRITE,
         "del" | "unlink" | "delifeq" => &["RM", "delete"],
         "exists" | "hexists" | "hlen" | "hstrlen" | "llen" | "memory|usage" | "object|encoding"
         | "object|freq" | "object|idletime" | "object|refcount" | "scard" | "sismember"
