@@ -3,7 +3,7 @@
 use crate::clients::Card;
 use crate::env::{Env, Server};
 use crate::resp::{Reply, Room};
-use crate::session::{Progress, ReadBuffer, Session};
+use crate::session::{Mobility, Progress, ReadBuffer, Session};
 use std::sync::Arc;
 
 /// One connection to a server in this process.
@@ -94,6 +94,16 @@ impl TestClient {
             request.extend_from_slice(b"\r\n");
         }
         self.send(&request)
+    }
+    /// Sends one command as to an event loop; whether it would not be done there, and its reply from where it is.
+    pub fn run_on_loop(&mut self, words: &[&str]) -> (bool, String) {
+        self.session.state.mobility = Mobility::MayMove;
+        let here = self.run(words);
+        let moves = self.session.state.mobility == Mobility::Moving;
+        self.session.state.mobility = Mobility::Stays;
+        // What goes elsewhere has left its request where it was.
+        let there = String::from_utf8_lossy(&self.send(b"")).into_owned();
+        (moves, here + &there)
     }
     /// What others have sent to this connection, without it asking.
     pub fn received(&mut self) -> String {

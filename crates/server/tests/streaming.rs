@@ -80,6 +80,19 @@ const REQUESTS: &[&str] = &[
     "XREAD STREAMS stream 0",
     "XREAD COUNT 2500 STREAMS stream none second 7 0 0",
     "XREAD BLOCK 5000 STREAMS second stream + 2",
+    "XGROUP CREATE stream g 0",
+    "XGROUP CREATE second g 1500",
+    "XREADGROUP GROUP g a COUNT 1400 STREAMS stream second > >",
+    "XREADGROUP GROUP g a COUNT 10 STREAMS stream second stream 5 > >",
+    "XREADGROUP GROUP g b NOACK STREAMS second stream > >",
+    "XREADGROUP GROUP g b STREAMS second >",
+    "MULTI",
+    "XGROUP SETID stream g 0",
+    "XREADGROUP GROUP g b STREAMS stream >",
+    "XLEN stream",
+    "EXEC",
+    "XGROUP DESTROY stream g",
+    "XGROUP DESTROY second g",
     "GET string",
     "GETRANGE string 1000 600000",
     "GETRANGE string -5 -1",
@@ -239,7 +252,8 @@ fn figure(client: &mut TcpStream, section: &[u8], name: &str) -> u64 {
     line.unwrap().trim().parse().unwrap()
 }
 
-const REPLIES: [(&str, &str); 6] = [
+const REPLIES: [(&str, &str); 7] = [
+    ("XREADGROUP GROUP g a NOACK STREAMS stream >", "*1\r\n*2\r\n$6\r\nstream\r\n*40000\r\n"),
     ("XREAD STREAMS stream 0", "*1\r\n*2\r\n$6\r\nstream\r\n*40000\r\n"),
     ("GET string", "$12000000\r\n"),
     ("HGETALL hash", "*80000\r\n"),
@@ -259,18 +273,23 @@ fn many_slow_readers_cost_a_piece_each() {
     let text = vec![b'x'; 12_000_000];
     assert_eq!(ask(&mut connect(server.port()), &[b"SET", b"string", &text]), b"+OK\r\n");
     drop(text);
+    let mut client = connect(server.port());
     let before = resident_kib();
     let readers: Vec<TcpStream> = (0..200)
         .map(|number| {
             let (request, header) = REPLIES[number % REPLIES.len()];
             let mut reader = connect(server.port());
+            if request.starts_with("XREADGROUP") {
+                for change in ["XGROUP DESTROY stream g", "XGROUP CREATE stream g 0"] {
+                    ask(&mut client, &change.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+                }
+            }
             say(&mut reader, request);
             assert_eq!(read(&mut reader, header.len()), header.as_bytes());
             reader
         })
         .collect();
     // They have what their sockets take; the next piece of each waits, and what the allocator and the loop keep.
-    let mut client = connect(server.port());
     let list = String::from_utf8(ask(&mut client, &[b"CLIENT", b"LIST"])).unwrap();
     let held = list.lines().filter_map(|line| {
         line.split(' ').find_map(|part| part.strip_prefix("omem=")?.parse::<usize>().ok())

@@ -95,6 +95,9 @@ static XINFO: &[Command] = &[
     row("xinfo|stream", -3, READ, SECOND, info::stream).doc("5.0.0", "Describes a stream."),
 ];
 
+/// Steps of [patience](super::Patience) that it takes to give an entry to a group's consumer: it enters two trees.
+const DELIVERY_STEPS: usize = 8;
+
 fn write_id(out: &mut impl Encode, id: StreamId) {
     out.bulk(id.to_string().as_bytes());
 }

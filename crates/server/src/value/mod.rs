@@ -57,7 +57,7 @@ pub(crate) use score::{parse_bound, parse_score};
 pub(crate) use set::{LargeSet, Set, SetEdit, SetLimits};
 pub(crate) use sorted_set::{LargeSortedSet, SortedSet, SortedSetEdit, SortedSetLimits};
 pub(crate) use stream::{Keep, NodeLimits, Stream, StreamEntry};
-pub(crate) use stream_group::Group;
+pub(crate) use stream_group::{Consumer, Group};
 pub(crate) use stream_id::StreamId;
 pub(crate) use string::{LONG_STRING, bytes_of, long_string, put_string, string_of};
 pub(crate) use timed_hash::TimedHash;

@@ -91,3 +91,40 @@ fn a_group_shares_entries_and_remembers_what_is_pending() {
         ],
     );
 }
+
+/// What takes long is not for an event loop, and comes to the same elsewhere; what does not stays there.
+#[test]
+fn much_work_for_a_group_is_done_elsewhere() {
+    let mut c = TestClient::new();
+    let add = "for id = 1, 6000 do redis.call('XADD', KEYS[1], id .. '-1', 'f', 'v') end";
+    c.run(&["EVAL", add, "1", "s"]);
+    let cases = [
+        (false, "XGROUP CREATE s g 0", "+OK\r\n"),
+        (false, "XREADGROUP GROUP g a COUNT 100 STREAMS s >", "*1\r\n*2\r\n$1\r\ns\r\n*100\r\n"),
+        (true, "XREADGROUP GROUP g a STREAMS s >", "*1\r\n*2\r\n$1\r\ns\r\n*5900\r\n"),
+        (false, "XREADGROUP GROUP g a STREAMS s >", "*-1\r\n"),
+        (false, "XREADGROUP GROUP g a COUNT 100 STREAMS s 0", "*1\r\n*2\r\n$1\r\ns\r\n*100\r\n"),
+        (true, "XREADGROUP GROUP g a STREAMS s 0", "*1\r\n*2\r\n$1\r\ns\r\n*6000\r\n"),
+        (false, "XPENDING s g - + 100", "*100\r\n"),
+        (true, "XPENDING s g - + 5000", "*5000\r\n"),
+        (true, "XPENDING s g - + 10 nobody", "*0\r\n"),
+        (false, "XPENDING s g", "*4\r\n:6000\r\n"),
+        (false, "XINFO STREAM s FULL", "*18\r\n"),
+        (true, "XINFO STREAM s FULL COUNT 0", "*18\r\n"),
+        (false, "XAUTOCLAIM s g b 0 0 COUNT 100 JUSTID", "*3\r\n$5\r\n101-1\r\n*100\r\n"),
+        (true, "XAUTOCLAIM s g b 0 0 COUNT 5000 JUSTID", "*3\r\n$6\r\n5001-1\r\n*5000\r\n"),
+        (true, "XAUTOCLAIM s g b 999999 0 COUNT 500 JUSTID", "*3\r\n$6\r\n5001-1\r\n*0\r\n"),
+        (true, "XGROUP DELCONSUMER s g b", ":5000\r\n"),
+        (false, "XPENDING s g", "*4\r\n:1000\r\n"),
+        (false, "XTRIM s MAXLEN 5800", ":200\r\n"),
+        (true, "XTRIM s MINID 2000", ":1799\r\n"),
+        (false, "XADD s MAXLEN ~ 4000 7000 f v", "$6\r\n7000-0\r\n"),
+        (true, "XADD s MAXLEN 10 7001 f v", "$6\r\n7001-0\r\n"),
+        (false, "XLEN s", ":10\r\n"),
+    ];
+    for (number, (moves, request, start)) in cases.into_iter().enumerate() {
+        let (moved, reply) = c.run_on_loop(&request.split(' ').collect::<Vec<_>>());
+        assert!(reply.starts_with(start), "{number}: {request} is answered {:.60}", reply);
+        assert_eq!(moved, moves, "{number}: {request}");
+    }
+}

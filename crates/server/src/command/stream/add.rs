@@ -56,7 +56,7 @@ pub(crate) fn xadd(ctx: &mut Context<'_>) -> Outcome {
     }
     let limits = NodeLimits::of(&ctx.env.settings);
     let (mut data, out) = ctx.parts();
-    let now_ms = data.now_ms();
+    let (now_ms, patience) = (data.now_ms(), data.patience);
     let mut trimmed = 0;
     let id = data.update(args.at(1), |entry, draft| {
         if entry.is_none() && options.only_if_there {
@@ -78,7 +78,7 @@ pub(crate) fn xadd(ctx: &mut Context<'_>) -> Outcome {
         })?;
         stream.append(id, args.iter_from(parts_at), limits);
         if let Some(trim) = options.trim {
-            trimmed = trim.run(&mut stream);
+            trimmed = trim.run(&mut stream, patience)?;
         }
         stream.put(draft, entry.and_then(|entry| entry.expire_at_ms()));
         Ok(Some(id))

@@ -1,7 +1,9 @@
 //! XCLAIM, XAUTOCLAIM: pending entries change hands.
 
-use super::{bound, change, lacks_consumer, no_group, notify_consumer, write_entry, write_id};
-use crate::command::{CommandError, Context, Outcome};
+use super::{
+    DELIVERY_STEPS, bound, change, lacks_consumer, no_group, notify_consumer, write_entry, write_id,
+};
+use crate::command::{CommandError, Context, Outcome, Patience};
 use crate::resp::{Args, Reply, strict_integer};
 use crate::value::{Group, Stream, StreamId};
 
@@ -127,7 +129,7 @@ fn demand_group(ctx: &mut Context<'_>) -> Outcome {
 /// Changes the group that the arguments name; what `f` writes is the reply.
 fn change_group(
     ctx: &mut Context<'_>,
-    mut f: impl FnMut(&Stream, &mut Group, &mut Reply),
+    mut f: impl FnMut(&Stream, &mut Group, &mut Reply) -> Outcome,
 ) -> Outcome {
     let args = ctx.args;
     let mut reply = Reply::default();
@@ -138,7 +140,7 @@ fn change_group(
         reply.rewind(start);
         is_new = lacks_consumer(stream, args.at(2), args.at(3));
         let before = stream.clone();
-        Ok(stream.group_mut(args.at(2)).map(|group| f(&before, group, &mut reply)))
+        stream.group_mut(args.at(2)).map(|group| f(&before, group, &mut reply)).transpose()
     })?;
     done.ok_or_else(|| no_group(args.at(1), args.at(2), ""))?;
     if is_new {
@@ -152,7 +154,10 @@ pub(crate) fn xclaim(ctx: &mut Context<'_>) -> Outcome {
     let (args, now_ms) = (ctx.args, ctx.env.now_ms);
     demand_group(ctx)?;
     let claim = Claim::of(args, now_ms)?;
-    change_group(ctx, |stream, group, out| claim.run(stream, group, args.at(3), now_ms, out))
+    change_group(ctx, |stream, group, out| {
+        claim.run(stream, group, args.at(3), now_ms, out);
+        Ok(())
+    })
 }
 
 /// XAUTOCLAIM's arguments.
@@ -186,14 +191,23 @@ impl AutoClaim {
         Ok(claim)
     }
 
-    fn run(&self, stream: &Stream, group: &mut Group, name: &[u8], now_ms: u64, out: &mut Reply) {
+    fn run(
+        &self,
+        (stream, group): (&Stream, &mut Group),
+        (name, now_ms): (&[u8], u64),
+        patience: Patience,
+        out: &mut Reply,
+    ) -> Outcome {
         group.see(name, now_ms);
         let (mut claimed, mut deleted, mut next) = (Vec::new(), Vec::new(), StreamId::ZERO);
+        let attempts = self.count.saturating_mul(ATTEMPTS_FACTOR).saturating_add(1);
         let pending: Vec<(StreamId, u64, u64)> = group
             .pending_in(self.start, StreamId::MAX)
-            .take(self.count.saturating_mul(ATTEMPTS_FACTOR).saturating_add(1))
+            .take(attempts.min(patience.enough()))
             .map(|(id, pending)| (id, pending.delivered_ms, pending.deliveries))
             .collect();
+        let claims = self.count.min(pending.len());
+        patience.bear(pending.len() + claims * (DELIVERY_STEPS - 1))?;
         for (attempt, (id, delivered_ms, deliveries)) in pending.into_iter().enumerate() {
             if attempt == self.count.saturating_mul(ATTEMPTS_FACTOR)
                 || claimed.len() + deleted.len() == self.count
@@ -218,6 +232,7 @@ impl AutoClaim {
         write_claimed(stream, &claimed, self.only_ids, out);
         out.array(deleted.len());
         deleted.into_iter().for_each(|id| write_id(out, id));
+        Ok(())
     }
 }
 
@@ -225,5 +240,6 @@ pub(crate) fn xautoclaim(ctx: &mut Context<'_>) -> Outcome {
     let (args, now_ms) = (ctx.args, ctx.env.now_ms);
     let claim = AutoClaim::of(args)?;
     demand_group(ctx)?;
-    change_group(ctx, |stream, group, out| claim.run(stream, group, args.at(3), now_ms, out))
+    let (by, patience) = ((args.at(3), now_ms), ctx.patience());
+    change_group(ctx, |stream, group, out| claim.run((stream, group), by, patience, out))
 }

@@ -1,6 +1,6 @@
 //! XGROUP, XACK.
 
-use super::{change, notify_consumer};
+use super::{DELIVERY_STEPS, change, notify_consumer};
 use crate::command::{CommandError, Context, Outcome, help};
 use crate::event::class;
 use crate::resp::{Args, strict_integer};
@@ -135,8 +135,12 @@ pub(crate) fn create_consumer(ctx: &mut Context<'_>) -> Outcome {
 }
 
 pub(crate) fn delete_consumer(ctx: &mut Context<'_>) -> Outcome {
-    let name = ctx.args.at(4);
-    let pending = change_group(ctx, |group, _| Ok(group.remove_consumer(name)))?;
+    let (name, patience) = (ctx.args.at(4), ctx.patience());
+    let pending = change_group(ctx, |group, _| {
+        let pending = group.consumers.get(name).map_or(0, |consumer| consumer.pending.size());
+        patience.bear(pending * DELIVERY_STEPS)?;
+        Ok(group.remove_consumer(name))
+    })?;
     if pending.is_some() {
         ctx.notify(class::STREAM, "xgroup-delconsumer", ctx.args.at(2));
     }

@@ -4,7 +4,7 @@ use super::group::no_such_group;
 use super::{look, write_entry, write_id};
 use crate::command::{CommandError, Context, Outcome, help};
 use crate::resp::Reply;
-use crate::value::{Group, Stream, StreamId};
+use crate::value::{Consumer, Group, Stream, StreamId};
 
 /// Entries, and pending ones, that XINFO STREAM FULL shows unless COUNT says otherwise.
 const SHOWN: usize = 10;
@@ -59,7 +59,9 @@ pub(crate) fn stream(ctx: &mut Context<'_>) -> Outcome {
             ));
         }
     };
+    let patience = ctx.patience();
     look_at(ctx, |stream, out| {
+        patience.bear(full.map_or(0, |count| shown_of(stream, count)))?;
         out.map(if full.is_some() { 9 } else { 10 });
         head(stream, out);
         match full {
@@ -93,6 +95,16 @@ fn head(stream: &Stream, out: &mut Reply) {
     id(out, "max-deleted-entry-id", stream.max_deleted_id);
     number(out, "entries-added", stream.added);
     id(out, "recorded-first-entry-id", stream.first_id());
+}
+
+/// Entries and pending ones that XINFO STREAM FULL shows.
+fn shown_of(stream: &Stream, count: usize) -> usize {
+    let pending = |group: &Group| {
+        let shown = |consumer: &Consumer| 1 + consumer.pending.size().min(count);
+        1 + group.pending.size().min(count) + group.consumers.values().map(shown).sum::<usize>()
+    };
+    let groups = stream.groups.values().map(|group| pending(group)).sum::<usize>();
+    groups + count.min(stream.len() as usize)
 }
 
 fn in_full(stream: &Stream, count: usize, out: &mut Reply) {

@@ -1,7 +1,7 @@
 //! XPENDING.
 
 use super::{bound, look, no_group, write_id};
-use crate::command::{CommandError, Context, Outcome};
+use crate::command::{CommandError, Context, Outcome, Patience};
 use crate::resp::{Args, Reply, strict_integer};
 use crate::value::{Group, Stream, StreamId};
 
@@ -39,25 +39,26 @@ impl<'a> Asked<'a> {
 
 pub(crate) fn xpending(ctx: &mut Context<'_>) -> Outcome {
     let (args, now_ms) = (ctx.args, ctx.env.now_ms);
-    let asked = Asked::of(args)?;
+    let (asked, patience) = (Asked::of(args)?, ctx.patience());
     look(ctx, args.at(1), |stream, out| {
         let group = stream.and_then(|stream: &Stream| stream.groups.get(args.at(2)));
         let group = group.ok_or_else(|| no_group(args.at(1), args.at(2), ""))?;
         match asked {
-            None => summary(group, out),
-            Some(asked) => list(group, &asked, now_ms, out),
+            None => summary(group, patience, out),
+            Some(asked) => list(group, &asked, now_ms, patience, out),
         }
-        Ok(())
     })
 }
 
-fn summary(group: &Group, out: &mut Reply) {
+fn summary(group: &Group, patience: Patience, out: &mut Reply) -> Outcome {
+    patience.bear(group.consumers.size())?;
     out.array(4);
     out.integer(group.pending.size() as i64);
     let (Some((first, _)), Some((last, _))) = (group.pending.first(), group.pending.last()) else {
         out.null();
         out.null();
-        return out.null_array();
+        out.null_array();
+        return Ok(());
     };
     write_id(out, *first);
     write_id(out, *last);
@@ -69,12 +70,23 @@ fn summary(group: &Group, out: &mut Reply) {
         out.bulk(&consumer.name);
         out.bulk_integer(consumer.pending.size() as i64);
     }
+    Ok(())
 }
 
-fn list(group: &Group, asked: &Asked<'_>, now_ms: u64, out: &mut Reply) {
+fn list(
+    group: &Group,
+    asked: &Asked<'_>,
+    now_ms: u64,
+    patience: Patience,
+    out: &mut Reply,
+) -> Outcome {
     let theirs = |name: &[u8]| asked.consumer.is_none_or(|wanted| *wanted == *name);
+    // Those of others, or not idle for long enough, are looked at as well.
+    let mut looked_at = 0;
     let found: Vec<_> = group
         .pending_in(asked.start, asked.end)
+        .take(patience.enough())
+        .inspect(|_| looked_at += 1)
         .filter(|(_, pending)| theirs(&pending.consumer))
         .filter(|(_, pending)| {
             asked.min_idle_ms == 0
@@ -82,6 +94,7 @@ fn list(group: &Group, asked: &Asked<'_>, now_ms: u64, out: &mut Reply) {
         })
         .take(asked.count)
         .collect();
+    patience.bear(looked_at)?;
     out.array(found.len());
     for (id, pending) in found {
         out.array(4);
@@ -90,4 +103,5 @@ fn list(group: &Group, asked: &Asked<'_>, now_ms: u64, out: &mut Reply) {
         out.integer(now_ms.saturating_sub(pending.delivered_ms) as i64);
         out.integer(pending.deliveries as i64);
     }
+    Ok(())
 }

@@ -3,14 +3,16 @@
 //! Both read several streams at one moment: as one cut, or, since a group remembers what it was given, as one transaction.
 
 use super::{
-    count_between, lacks_consumer, no_group, notify_consumer, write_entry, write_fields, write_id,
+    DELIVERY_STEPS, count_between, lacks_consumer, no_group, notify_consumer, write_fields,
+    write_id,
 };
 use crate::blocking::{Awaited, Nothing, Wish, answer_or_wait};
-use crate::command::rows::{Held, Shown};
-use crate::command::{CommandError, Context, Outcome};
+use crate::command::rows::{Display, Held, Shown};
+use crate::command::{CommandError, Context, Outcome, Patience};
 use crate::data::{at_one_cut, atomically};
 use crate::resp::{Args, Protocol, Reply, strict_integer};
 use crate::value::{Group, Stream, StreamId};
+use std::ops::Bound;
 
 /// What XREAD and XREADGROUP ask for.
 struct Asked<'a> {
@@ -132,36 +134,6 @@ fn answer(
     answer_or_wait(ctx, wish, attempt)
 }
 
-/// Writes the header of the reply, and the streams' parts that `each` writes to a reply of their own.
-struct Parts {
-    out: Reply,
-    count: usize,
-}
-
-impl Parts {
-    fn new(out: &Reply) -> Self {
-        let mut parts = Reply::default();
-        parts.set_protocol(out.protocol());
-        Parts { out: parts, count: 0 }
-    }
-
-    /// Begins a stream's part.
-    fn begin(&mut self, key: &[u8]) {
-        self.count += 1;
-        begin_stream(&mut self.out, key);
-    }
-
-    /// Writes them all; whether there are any.
-    fn finish(self, out: &mut Reply) -> bool {
-        if self.count == 0 {
-            return false;
-        }
-        begin_streams(out, self.count);
-        out.raw(self.out.as_bytes());
-        true
-    }
-}
-
 fn begin_streams(out: &mut Reply, count: usize) {
     match out.protocol() {
         Protocol::Resp2 => out.array(count),
@@ -176,12 +148,22 @@ fn begin_stream(out: &mut Reply, key: &[u8]) {
     out.bulk(key);
 }
 
-/// Entries that XREAD answers with: so many from an id on.
+/// Entries that the reply has: so many from an id on.
 struct Found<'a> {
     key: &'a [u8],
     stream: Held,
     first: StreamId,
     count: usize,
+}
+
+impl Found<'_> {
+    /// Writes them, or has them written as they are sent.
+    fn answer(&self, display: Display<'_>, out: &mut Reply) {
+        begin_stream(out, self.key);
+        out.array(self.count);
+        let shown = Shown::Entries { first: self.first, last: StreamId::MAX, backward: false };
+        display.show_held(&self.stream, shown, 0..self.count, out);
+    }
 }
 
 /// The entries above `starts`, of all streams at one cut.
@@ -232,12 +214,7 @@ pub(crate) fn xread(ctx: &mut Context<'_>) -> Outcome {
         let (data, out) = ctx.parts();
         let display = data.display(out);
         begin_streams(out, found.len());
-        for Found { key, stream, first, count } in &found {
-            begin_stream(out, key);
-            out.array(*count);
-            let shown = Shown::Entries { first: *first, last: StreamId::MAX, backward: false };
-            display.show_held(stream, shown, 0..*count, out);
-        }
+        found.iter().for_each(|found| found.answer(display, out));
         Ok(true)
     })
 }
@@ -270,60 +247,108 @@ fn plain_starts(ctx: &mut Context<'_>, asked: &Asked<'_>) -> Result<Vec<StreamId
     Ok(starts)
 }
 
+/// What a group's consumer gets of a stream.
+enum Part<'a> {
+    /// What it was given before, and has not acknowledged: as it is answered.
+    Pending(&'a [u8], Reply),
+    /// What the group had not been given.
+    New(Found<'a>),
+}
+
 pub(crate) fn xreadgroup(ctx: &mut Context<'_>) -> Outcome {
     let args = ctx.args;
     let asked = Asked::of(args, true)?;
     let Some((group, consumer)) = asked.group else { return Err(CommandError::Syntax) };
     let attempt = |ctx: &mut Context<'_>| {
-        let mut answered = false;
+        let mut parts = Vec::new();
         atomically(ctx, |ctx| {
+            parts.clear();
             let starts = group_starts(ctx, &asked, group)?;
-            let mut parts = Parts::new(ctx.out);
-            for (key, from) in asked.keys.iter().zip(starts) {
-                let now_ms = ctx.env.now_ms;
+            for (key, (from, held)) in asked.keys.iter().copied().zip(starts) {
                 let reading = Reading {
                     consumer,
                     from,
                     most: asked.most(),
                     keeps_no_pending: asked.keeps_no_pending,
-                    now_ms,
+                    now_ms: ctx.env.now_ms,
                     notes_visit: ctx.session.may_wait,
+                    patience: ctx.patience(),
                 };
-                let mut is_new = false;
-                super::change(ctx, key, |stream| {
-                    is_new = lacks_consumer(stream, group, consumer);
-                    let changed = reading.run(key, group, stream, &mut parts);
-                    Ok(changed.then_some(()))
-                })?;
-                if is_new {
-                    notify_consumer(ctx, key);
-                }
+                parts.extend(read_for_group(ctx, key, group, &reading, held)?);
             }
-            answered = parts.finish(ctx.out);
             Ok(())
         })?;
-        Ok(answered)
+        if parts.is_empty() {
+            return Ok(false);
+        }
+        let (data, out) = ctx.parts();
+        let display = data.display(out);
+        begin_streams(out, parts.len());
+        for part in &parts {
+            match part {
+                Part::Pending(key, entries) => {
+                    begin_stream(out, key);
+                    out.raw(entries.as_bytes());
+                }
+                Part::New(found) => found.answer(display, out),
+            }
+        }
+        Ok(true)
     };
     answer(ctx, &asked, None, attempt)
 }
 
-/// From where on each stream is read for a group, which has to exist.
+/// Reads one stream, which is held as it was before, and notes it in the group.
+fn read_for_group<'a>(
+    ctx: &mut Context<'_>,
+    key: &'a [u8],
+    group: &[u8],
+    reading: &Reading<'_>,
+    held: Option<Held>,
+) -> Result<Option<Part<'a>>, CommandError> {
+    let protocol = ctx.out.protocol();
+    let (mut is_new, mut given) = (false, Given::Nothing);
+    super::change(ctx, key, |stream| {
+        is_new = lacks_consumer(stream, group, reading.consumer);
+        let changed;
+        (changed, given) = reading.run(group, stream, protocol)?;
+        Ok(changed.then_some(()))
+    })?;
+    if is_new {
+        notify_consumer(ctx, key);
+    }
+    Ok(match given {
+        Given::Nothing => None,
+        Given::Pending(entries) => Some(Part::Pending(key, entries)),
+        Given::New { first, count } => {
+            // Who reads changes the group, not the entries.
+            held.map(|stream| Part::New(Found { key, stream, first, count }))
+        }
+    })
+}
+
+/// From where on each stream is read for a group, which has to exist; and the stream, if new entries are.
 fn group_starts(
     ctx: &mut Context<'_>,
     asked: &Asked<'_>,
     group: &[u8],
-) -> Result<Vec<From>, CommandError> {
+) -> Result<Vec<(From, Option<Held>)>, CommandError> {
     let args = ctx.args;
     let mut starts = Vec::new();
     for (number, key) in asked.keys.iter().enumerate() {
-        let there = ctx.data().read(key, |entry| {
+        let start = args.at(asked.ids_at + number);
+        let (mut data, out) = ctx.parts();
+        let display = data.display(out);
+        let (there, held) = data.read(key, |entry| {
             let stream = entry.map(Stream::of).transpose()?;
-            Ok::<_, CommandError>(stream.is_some_and(|stream| stream.groups.contains_key(group)))
+            let there = stream.is_some_and(|stream| stream.groups.contains_key(group));
+            let held = entry.filter(|_| start == b">").and_then(|entry| display.hold(entry));
+            Ok::<_, CommandError>((there, held))
         })??;
         if !there {
             return Err(no_group(key, group, " in XREADGROUP with GROUP option"));
         }
-        starts.push(match args.at(asked.ids_at + number) {
+        let from = match start {
             b"$" => {
                 return Err(CommandError::other(
                     "The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by \
@@ -332,7 +357,8 @@ fn group_starts(
             }
             b">" => From::New,
             text => From::Above(StreamId::parse(text, 0)?),
-        });
+        };
+        starts.push((from, held));
     }
     Ok(starts)
 }
@@ -346,31 +372,57 @@ struct Reading<'a> {
     now_ms: u64,
     /// Whether that the consumer has come is noted even if there is nothing for it: not if it has been waiting since.
     notes_visit: bool,
+    patience: Patience,
+}
+
+/// What there is for the consumer.
+enum Given {
+    Nothing,
+    Pending(Reply),
+    New { first: StreamId, count: usize },
 }
 
 impl Reading<'_> {
-    /// Reads, notes it in the group, and writes the part of the reply. Whether the stream has changed.
-    fn run(&self, key: &[u8], group: &[u8], stream: &mut Stream, parts: &mut Parts) -> bool {
+    /// Reads, and notes it in the group. Whether the stream has changed, and what is to be answered.
+    fn run(
+        &self,
+        group: &[u8],
+        stream: &mut Stream,
+        protocol: Protocol,
+    ) -> Result<(bool, Given), CommandError> {
         // The group is changed beside the stream, whose entries it looks at meanwhile.
         let before = stream.clone();
-        let Some(group) = stream.group_mut(group) else { return false };
-        let mut changed = group.see(self.consumer, self.now_ms) || self.notes_visit;
+        let Some(group) = stream.group_mut(group) else { return Ok((false, Given::Nothing)) };
+        let changed = group.see(self.consumer, self.now_ms) || self.notes_visit;
         match self.from {
             From::Above(id) => {
-                parts.begin(key);
-                self.history(id, group, &before, &mut parts.out);
-                changed = true;
+                let mut out = Reply::default();
+                out.set_protocol(protocol);
+                self.history(id, group, &before, &mut out)?;
+                Ok((true, Given::Pending(out)))
             }
-            From::New => changed |= self.news(key, group, &before, parts),
+            From::New => {
+                let given = self.news(group, &before)?;
+                Ok((changed || !matches!(given, Given::Nothing), given))
+            }
         }
-        changed
     }
 
     /// What the consumer was given above an id and has not acknowledged.
-    fn history(&self, above: StreamId, group: &mut Group, stream: &Stream, out: &mut Reply) {
-        let Some(consumer) = group.consumers.get(self.consumer) else { return out.array(0) };
-        let pending = consumer.pending.iter().copied().filter(|id| *id > above);
-        let ids: Vec<StreamId> = pending.take(self.most).collect();
+    fn history(
+        &self,
+        above: StreamId,
+        group: &mut Group,
+        stream: &Stream,
+        out: &mut Reply,
+    ) -> Outcome {
+        let Some(consumer) = group.consumers.get(self.consumer) else {
+            out.array(0);
+            return Ok(());
+        };
+        let pending = consumer.pending.range((Bound::Excluded(above), Bound::Unbounded)).copied();
+        let ids: Vec<StreamId> = pending.take(self.most.min(self.patience.enough())).collect();
+        self.patience.bear(ids.len() * DELIVERY_STEPS)?;
         out.array(ids.len());
         for id in ids {
             out.array(2);
@@ -385,29 +437,29 @@ impl Reading<'_> {
                 pending.deliveries += 1;
             }
         }
+        Ok(())
     }
 
-    /// What the group has not been given yet; whether there is anything.
-    fn news(&self, key: &[u8], group: &mut Group, stream: &Stream, parts: &mut Parts) -> bool {
-        let Some(start) = group.last_id.next() else { return false };
-        let entries: Vec<_> = stream.range(start, StreamId::MAX).take(self.most).collect();
-        if entries.is_empty() {
-            return false;
-        }
-        parts.begin(key);
-        parts.out.array(entries.len());
-        for (id, entry) in entries {
+    /// Gives the group what it has not been given yet.
+    fn news(&self, group: &mut Group, stream: &Stream) -> Result<Given, CommandError> {
+        let Some(start) = group.last_id.next() else { return Ok(Given::Nothing) };
+        let most = self.most.min(self.patience.enough());
+        let ids: Vec<StreamId> =
+            stream.range(start, StreamId::MAX).take(most).map(|(id, _)| id).collect();
+        let Some(&first) = ids.first() else { return Ok(Given::Nothing) };
+        let count = ids.len();
+        self.patience.bear(count * DELIVERY_STEPS)?;
+        for id in ids {
             group.entries_read = match group.entries_read {
                 Some(read) if !stream.may_have_gaps_from(id) => Some(read + 1),
                 _ => stream.entries_up_to(id),
             };
             group.last_id = id;
-            write_entry(&mut parts.out, id, entry);
             if !self.keeps_no_pending {
                 group.deliver(id, self.consumer, self.now_ms, 1);
             }
         }
         group.note_active(self.consumer, self.now_ms);
-        true
+        Ok(Given::New { first, count })
     }
 }

@@ -1,7 +1,7 @@
 //! XTRIM, XDEL, XSETID, and the options that XADD shares with XTRIM.
 
 use super::change;
-use crate::command::{CommandError, Context, Outcome};
+use crate::command::{CommandError, Context, Outcome, Patience};
 use crate::event::class;
 use crate::resp::{Args, strict_integer};
 use crate::value::{Keep, Stream, StreamId};
@@ -17,10 +17,29 @@ pub(super) struct Trim {
 
 impl Trim {
     /// Trims; how many entries went.
-    pub(super) fn run(&self, stream: &mut Stream) -> u64 {
-        stream.trim(self.keep, self.whole_nodes, self.limit)
+    ///
+    /// # Errors
+    /// There are too many of them to be removed here.
+    pub(super) fn run(&self, stream: &mut Stream, patience: Patience) -> Result<u64, CommandError> {
+        patience.bear(self.most(stream, patience.enough()).saturating_mul(REMOVAL_STEPS))?;
+        Ok(stream.trim(self.keep, self.whole_nodes, self.limit))
+    }
+
+    /// So many entries go at most; from `enough` on they need not be counted.
+    fn most(&self, stream: &Stream, enough: usize) -> usize {
+        let most = match self.keep {
+            Keep::Length(length) => stream.len().saturating_sub(length),
+            Keep::From(id) => {
+                let last = id.previous().unwrap_or(StreamId::ZERO);
+                stream.range(StreamId::ZERO, last).take(enough).count() as u64
+            }
+        };
+        if self.limit > 0 { most.min(self.limit) as usize } else { most as usize }
     }
 }
+
+/// Steps of patience that it takes to remove an entry.
+const REMOVAL_STEPS: usize = 4;
 
 /// XADD's and XTRIM's options.
 pub(super) struct Options {
@@ -118,9 +137,9 @@ fn size(text: &[u8], name: &str) -> Result<u64, CommandError> {
 
 pub(crate) fn xtrim(ctx: &mut Context<'_>) -> Outcome {
     let key = ctx.args.at(1);
-    let options = Options::of(ctx, false)?;
+    let (options, patience) = (Options::of(ctx, false)?, ctx.patience());
     let removed = change(ctx, key, |stream| {
-        let removed = options.trim.map_or(0, |trim| trim.run(stream));
+        let removed = options.trim.map_or(Ok(0), |trim| trim.run(stream, patience))?;
         Ok((removed > 0).then_some(removed))
     })?;
     if removed.is_some() {
