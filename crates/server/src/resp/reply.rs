@@ -23,6 +23,8 @@ use super::streamed::{Source, Streamed};
 /// What is written at once of a value behind another one.
 const FEW_BYTES: usize = 4096;
 const FEW_ROWS: usize = 128;
+/// A buffer that has more than this does not keep it until all of it has been sent.
+const LONG_BYTES: usize = 1 << 20;
 
 /// Version of the protocol that a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -159,8 +161,15 @@ impl Reply {
             self.bytes.clear();
             self.taken = 0;
         } else if self.taken > self.bytes.len() / 2 {
-            self.bytes.drain(..self.taken);
-            self.taken = 0;
+            self.drop_taken();
+        }
+    }
+    /// Moves the rest to the front; of a long reply what has been sent gives its memory back.
+    fn drop_taken(&mut self) {
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
+        if self.bytes.capacity() > LONG_BYTES {
+            self.bytes.shrink_to(LONG_BYTES);
         }
     }
     #[cold]
@@ -169,9 +178,8 @@ impl Reply {
         if streamed.piece().is_empty() {
             self.taken += n;
             if self.taken > self.bytes.len() / 2 {
-                self.bytes.drain(..self.taken);
                 streamed.moved(self.taken);
-                self.taken = 0;
+                self.drop_taken();
             }
             return;
         }
@@ -309,6 +317,14 @@ impl Reply {
     /// Header of an array: `n` replies follow.
     pub(crate) fn array(&mut self, n: usize) {
         self.header(b'*', n as i64);
+    }
+    /// As [`array`](Reply::array), before the `n` replies written since `mark`: for when their number is known last. None of them holds a value.
+    pub(crate) fn array_since(&mut self, mark: Mark, n: usize) {
+        debug_assert_eq!(mark.sources, self.mark().sources);
+        let end = self.bytes.len();
+        self.array(n);
+        let header = self.bytes.len() - end;
+        self.bytes[mark.at..].rotate_right(header);
     }
     /// Header of a map: `n` pairs follow.
     pub(crate) fn map(&mut self, n: usize) {

@@ -152,3 +152,36 @@ fn doubles_are_laid_out_as_in_redis() {
         assert_eq!(super::reply::format_double(double), text);
     }
 }
+
+#[test]
+fn a_number_known_last_comes_first() {
+    let mut out = Reply::default();
+    out.ok();
+    let start = out.mark();
+    for number in 0..12 {
+        out.integer(number);
+    }
+    out.array_since(start, 12);
+    out.ok();
+    let expected = "+OK *12 :0 :1 :2 :3 :4 :5 :6 :7 :8 :9 :10 :11 +OK ".replace(' ', "\r\n");
+    assert_eq!(String::from_utf8_lossy(out.as_bytes()), expected);
+    let start = out.mark();
+    out.array_since(start, 0);
+    assert_eq!(&out.as_bytes()[expected.len()..], b"*0\r\n");
+}
+
+#[test]
+fn a_long_reply_gives_its_memory_back_as_it_is_sent() {
+    let mut out = Reply::default();
+    out.bulk(&vec![b'x'; 16 << 20]);
+    while out.len() > 0 {
+        assert!(
+            out.capacity() <= (2 << 20).max(3 * out.len()),
+            "{} for {}",
+            out.capacity(),
+            out.len()
+        );
+        out.take_front(100_000.min(out.len()));
+    }
+    assert!(out.capacity() <= 1 << 20);
+}

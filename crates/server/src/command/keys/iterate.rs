@@ -163,16 +163,15 @@ pub(crate) fn keys(ctx: &mut Context<'_>) -> Outcome {
     at_one_cut(ctx, |ctx| {
         let pattern = ctx.args.at(1);
         let (mut data, out) = ctx.parts();
-        // A cut shows each key once. The number of them, which comes first, is known last.
-        let (mut found, mut count) = (Reply::default(), 0);
+        // A cut shows each key once. The keys are written out while it is there, so that no slow reader holds back what others overwrite.
+        let (start, mut count) = (out.mark(), 0);
         data.for_each(|entry| {
             if pattern == b"*" || glob_matches(pattern, entry.key()) {
-                found.bulk(entry.key());
+                out.bulk(entry.key());
                 count += 1;
             }
         })?;
-        out.array(count);
-        out.raw(found.as_bytes());
+        out.array_since(start, count);
         Ok(())
     })
 }
