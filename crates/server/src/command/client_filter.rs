@@ -184,7 +184,11 @@ fn condition<'a>(
     })
 }
 
+/// Steps of patience that a line of CLIENT LIST takes.
+const LINE_STEPS: usize = 16;
+
 pub(crate) fn list(ctx: &mut Context<'_>) -> Outcome {
+    ctx.patience().bear(ctx.env.server.clients.count().saturating_mul(LINE_STEPS))?;
     ctx.refresh_card();
     // As Redis has it: here an id that is none is told so in other words.
     let filter = Filter::of(ctx, false).map_err(|error| match ctx.args.is(2, "id") {

@@ -74,6 +74,9 @@ fn pfadd(ctx: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 
+/// Steps of patience that it takes to look at every register.
+const MERGE_STEPS: usize = 300;
+
 fn pfcount(ctx: &mut Context<'_>) -> Outcome {
     if ctx.args.len() == 2 {
         return count_one(ctx);
@@ -81,9 +84,10 @@ fn pfcount(ctx: &mut Context<'_>) -> Outcome {
     read_keys(ctx, |ctx| {
         let args = ctx.args;
         let (mut data, out) = ctx.parts();
-        let mut registers = no_registers();
+        let (mut registers, mut dense) = (no_registers(), 0);
         for key in args.iter_from(1) {
-            merge_key(&mut data, key, &mut registers)?;
+            dense += usize::from(merge_key(&mut data, key, &mut registers)?);
+            data.patience.bear(dense * MERGE_STEPS)?;
         }
         out.integer(count_of(&registers) as i64);
         Ok(())
@@ -135,13 +139,14 @@ fn pfmerge(ctx: &mut Context<'_>) -> Outcome {
     let (args, most) = (ctx.args, sparse_bound(ctx));
     atomically(ctx, |ctx| {
         let mut data = ctx.data();
-        let (mut registers, mut dense) = (no_registers(), false);
+        let (mut registers, mut dense) = (no_registers(), 0);
         for key in args.iter_from(1) {
-            dense |= merge_key(&mut data, key, &mut registers)?;
+            dense += usize::from(merge_key(&mut data, key, &mut registers)?);
+            data.patience.bear(dense * MERGE_STEPS)?;
         }
         data.update(args.at(1), |entry, draft| {
             let mut hll = entry.map_or_else(|| Ok(HyperLogLog::new()), of)?;
-            if dense {
+            if dense > 0 {
                 hll.make_dense().map_err(told)?;
             }
             for (register, value) in registers.iter().enumerate().filter(|(_, value)| **value > 0) {

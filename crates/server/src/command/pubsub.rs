@@ -213,6 +213,7 @@ fn list_names(ctx: &mut Context<'_>, kind: Kind) -> Outcome {
     if ctx.args.len() > 3 {
         return Err(unknown_form(ctx));
     }
+    ctx.patience().bear(ctx.env.server.pubsub.count(kind) as usize)?;
     let names = ctx.env.server.pubsub.names(kind, ctx.args.get(2));
     ctx.out.array(names.len());
     names.iter().for_each(|name| ctx.out.bulk(name));

@@ -9,7 +9,7 @@ mod several;
 use super::expiry::Unit;
 use super::row::{Command, Group, Keys, flag::*};
 use super::rows::write_string;
-use super::{CommandError, Context, Outcome};
+use super::{BYTES_A_STEP, CommandError, Context, Outcome};
 use crate::data::read_keys;
 use crate::event::class;
 use crate::resp::Args;
@@ -209,10 +209,12 @@ fn getex(ctx: &mut Context<'_>) -> Outcome {
 
 fn mget(ctx: &mut Context<'_>) -> Outcome {
     read_keys(ctx, |ctx| {
-        let args = ctx.args;
+        let (args, start) = (ctx.args, ctx.out.mark());
         ctx.out.array(args.len() - 1);
         for key in args.iter_from(1) {
             let (mut data, out) = ctx.parts();
+            // Only reading tells how much there is; what has been written is taken back.
+            data.patience.bear(out.written_since(start) / BYTES_A_STEP)?;
             let disposal = data.disposal();
             data.read(key, |entry| {
                 if entry.is_none_or(|entry| write_string(entry, out, disposal).is_err()) {

@@ -1,7 +1,7 @@
 //! MULTI, EXEC, DISCARD, WATCH: several commands as one serialisable transaction.
 
 use super::row::{Command, Group, Keys, flag::*};
-use super::{CommandError, Context, Outcome};
+use super::{BYTES_A_STEP, CommandError, Context, Outcome};
 use crate::data::{Watched, commit_queue};
 use crate::session::{Mobility, Queue};
 use std::collections::HashSet;
@@ -47,7 +47,8 @@ fn exec(ctx: &mut Context<'_>) -> Outcome {
         ));
     }
     // What acts at once must not happen twice, here and then elsewhere.
-    let steps = if queue.acts_at_once() { usize::MAX } else { queue.len() };
+    let steps = queue.len().max(queue.sent_bytes() / BYTES_A_STEP);
+    let steps = if queue.acts_at_once() { usize::MAX } else { steps };
     let outcome = ctx.patience().bear(steps).and_then(|()| commit_queue(ctx, &queue, &watched));
     if outcome == Err(CommandError::Elsewhere) || ctx.session.mobility == Mobility::Moving {
         // It will be asked for again, elsewhere.

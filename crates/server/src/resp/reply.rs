@@ -216,11 +216,16 @@ impl Reply {
     }
     /// Bytes written since `mark`, and about as many as will be of the values that have come since.
     pub(crate) fn len_since(&self, mark: Mark) -> usize {
-        let bytes = self.bytes.len() - mark.at;
+        let bytes = self.written_since(mark);
         match &self.streamed {
             None => bytes,
             Some(streamed) => bytes + streamed.rest_since(mark.sources as usize),
         }
+    }
+    /// Bytes written since `mark`, without what will be of values.
+    #[inline]
+    pub(crate) fn written_since(&self, mark: Mark) -> usize {
+        self.bytes.len() - mark.at
     }
     /// Forgets everything written since `mark`.
     pub(crate) fn rewind(&mut self, mark: Mark) {

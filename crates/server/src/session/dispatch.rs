@@ -5,8 +5,8 @@
 use super::rights;
 use crate::blocking::serve;
 use crate::command::{
-    Command, CommandError, CommandId, Context, Group, Named, by_id, flag, is_allowed_inside,
-    lookup_subcommand, overdue,
+    BYTES_A_STEP, Command, CommandError, CommandId, Context, Group, Named, by_id, flag,
+    is_allowed_inside, lookup_subcommand, overdue,
 };
 use crate::data::Stage;
 use crate::env::Env;
@@ -23,6 +23,9 @@ const MAX_QUOTED_BYTES: usize = 128;
 
 /// A request of more arguments is not answered on an event loop.
 const MANY_ARGUMENTS: usize = 2048;
+
+/// Nor one of more bytes, which are to be copied at least: what a loop does of them meanwhile is as much as of so many arguments.
+const MANY_BYTES: usize = MANY_ARGUMENTS * BYTES_A_STEP;
 
 /// Of commands of constant cost, one in so many is timed.
 const TIMED_EVERY: u32 = 64;
@@ -50,7 +53,9 @@ pub(crate) fn reply_to(
         queue.push(id, args);
         return out.simple("QUEUED");
     }
-    if args.len() > MANY_ARGUMENTS && session.mobility == Mobility::MayMove {
+    if (args.len() > MANY_ARGUMENTS || args.extent() > MANY_BYTES)
+        && session.mobility == Mobility::MayMove
+    {
         session.mobility = Mobility::Moving;
         return;
     }

@@ -1,6 +1,7 @@
 //! The data commands, family by family, against a session without a network; its clock moves only when a test says so.
 
 mod bits;
+mod elsewhere;
 mod geo;
 mod hashes;
 mod keys;
