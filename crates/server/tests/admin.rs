@@ -58,8 +58,15 @@ fn those_who_only_connect_or_read_slowly_hold_up_nobody_and_go_after_a_while() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let directives = [("port", "0"), ("bind", "127.0.0.1"), ("admin-port", &free.to_string())];
     let server = Running::start(&directives).unwrap();
-    let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+    // Those of the port, and what they start, which has their name; the other test beside this one has threads too.
+    let threads = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));
+        tasks.filter_map(|task| name(task).ok()).filter(|name| name == "admin\n").count()
+    };
+    assert_eq!(get(free, "/health", "localhost").0, 200);
     let before = threads();
+    assert!(before > 0, "the port has a thread of its own");
     let connect = || TcpStream::connect(("127.0.0.1", free)).unwrap();
     let mut silent: Vec<TcpStream> = (0..100).map(|_| connect()).collect();
     let mut halves: Vec<TcpStream> = (0..100).map(|_| connect()).collect();

@@ -66,7 +66,8 @@ fn latency_latest_tells_sum_and_count_too() {
     let figures: Vec<u64> =
         latest.lines().filter_map(|line| line.strip_prefix(':')?.parse().ok()).collect();
     let [_, last, most, sum, count] = figures[..] else { panic!("{latest}") };
-    assert!(last <= most && most < sum && sum <= 2 * most && count == 2, "{latest}");
+    // On a busy machine CONFIG SET may have taken long as well.
+    assert!(last <= most && most < sum && sum <= count * most && count >= 2, "{latest}");
 }
 
 #[test]
