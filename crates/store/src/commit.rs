@@ -148,7 +148,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         keys.put_writes_in_order(&mut order);
         let (entries, bytes) = keys.parts();
         let descriptor = terms.descriptor(entries, bytes, size.reads, ranges);
-        let mut batch = Batch::new(&guard, descriptor);
+        let mut batch = Batch::new(&guard, &self.pool, descriptor);
         let descriptor = batch.descriptor();
         let mut installed = AllInstalled::with_capacity(size.writes);
         let mut result =

@@ -53,7 +53,7 @@ fn batch_against_reader(mutation: Mutation, plain: Option<u64>) -> u64 {
         })
     };
     let guard = quiet(|| index.collector().pin());
-    let mut batch = Batch::new(&guard, Descriptor(cell));
+    let mut batch = quiet(|| Batch::new(&guard, index.pool(), Descriptor(cell)));
     let new = quiet(|| index.new_version(b"k", NewValue::Tombstone, 0, None).unwrap());
     assert!(batch.install(&index, index.hash(b"k"), None, new).is_ok());
     match plain {

@@ -217,7 +217,7 @@ fn a_batch_settles_all_its_stamps_in_every_index() {
     let indexes = [(); 3].map(|()| Index::new(collector.clone(), pool.clone()));
     let guard = collector.pin();
     for (round, plain) in [Some(77), None].into_iter().enumerate() {
-        let mut batch = Batch::new(&guard, 5);
+        let mut batch = Batch::new(&guard, &pool, 5);
         let mut versions = Vec::new();
         for (at, index) in indexes.iter().enumerate() {
             let hash = index.hash(b"k");

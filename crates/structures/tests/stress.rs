@@ -329,7 +329,8 @@ fn pending_stamps_lead_to_live_descriptors_only() {
                         let mut rng = Rng(thread * 7 + 3);
                         for step in 0..steps(8_000) {
                             let guard = index.collector().pin();
-                            let mut batch = Batch::new(&guard, AtomicU64::new(0xfeed));
+                            let mut batch =
+                                Batch::new(&guard, index.pool(), AtomicU64::new(0xfeed));
                             for key in 0..4u64 {
                                 let key = key.to_le_bytes();
                                 let hash = index.hash(&key);

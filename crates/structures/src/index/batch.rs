@@ -23,6 +23,7 @@ use crate::index::version::{Header, NewVersion, VersionRef};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use stillpoint_pool::{Pool, PoolBox};
 use stillpoint_primitive::sync::atomic::Ordering;
 use stillpoint_reclaim::{Epoch, Guard};
 
@@ -44,10 +45,11 @@ pub struct Batch<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> {
 }
 
 impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
-    /// An empty batch.
-    pub fn new(guard: &'g Guard<'g>, descriptor: D) -> Self {
+    /// An empty batch, whose descriptor lives in `pool`.
+    #[inline]
+    pub fn new(guard: &'g Guard<'g>, pool: &Pool, descriptor: D) -> Self {
         let birth = guard.birth();
-        let descriptor = NonNull::from(Box::leak(Box::new(descriptor)));
+        let descriptor = PoolBox::into_raw(PoolBox::new_in(descriptor, pool));
         Self {
             guard,
             descriptor,
@@ -111,6 +113,7 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
     ///
     /// # Panics
     /// If `plain` is 0, 1, or has bit 63 set; the batch is then aborted.
+    #[inline]
     pub fn finish(mut self, plain: Option<u64>) {
         if let Some(plain) = plain {
             assert!(stamp::is_plain(plain), "{plain:#x} is not a plain stamp");
@@ -185,13 +188,15 @@ impl Installed {
     }
 }
 
-/// Drops a leaked box; a reclaimer.
+/// Drops what a box held, and the box; a reclaimer.
 ///
 /// # Safety
-/// `descriptor` must come from a leaked `Box<D>` and be given once.
+/// `descriptor` must come from a `PoolBox<D>` that was taken apart, and be given once.
 unsafe fn drop_box<D>(descriptor: *mut u8) {
+    // SAFETY: by contract, so it is not null.
+    let descriptor = unsafe { NonNull::new_unchecked(descriptor.cast::<D>()) };
     // SAFETY: by contract.
-    drop(unsafe { Box::from_raw(descriptor.cast::<D>()) });
+    drop(unsafe { PoolBox::from_raw(descriptor) });
 }
 
 impl<O: Send + Sync + 'static, D: Send + Sync + fmt::Debug + 'static> fmt::Debug
