@@ -18,16 +18,16 @@
 //! # Orderings
 //! | tag | sites |
 //! |---|---|
-//! | `[survey]` | Release when set, Acquire when taken, before the first portion: the survey sees the value for which it was called; Relaxed where it is a hint |
 //! | `[records]` | Relaxed: written under the lock; a hint to others |
 //! | `[earliest]` | Relaxed: a hint, whether a look is worth while |
 
 mod survey;
 
+use crate::call::Call;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use stillpoint_primitive::CachePadded;
-use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 use stillpoint_primitive::thread_slot;
 use survey::Position;
 
@@ -120,7 +120,8 @@ type Calendar = BTreeMap<u64, Page>;
 pub(crate) struct Expiry {
     inboxes: Box<[CachePadded<Mutex<Vec<Due>>>]>,
     calendar: Mutex<Calendar>,
-    survey: AtomicBool,
+    /// Taken before the first portion, which sees the values for which it was called.
+    survey: Call,
     /// Where the survey under way goes on.
     surveyed: Mutex<Option<Position>>,
     /// No record of the calendar is due before; inboxes not counted.
@@ -142,7 +143,7 @@ impl Expiry {
         Expiry {
             inboxes: (0..INBOXES).map(|_| CachePadded::default()).collect(),
             calendar: Mutex::default(),
-            survey: AtomicBool::new(false),
+            survey: Call::default(),
             surveyed: Mutex::default(),
             earliest: AtomicU64::new(u64::MAX),
             records: AtomicU64::new(0),
@@ -161,24 +162,13 @@ impl Expiry {
                     return;
                 }
                 full += 1;
-                // Relaxed [survey]: a hint to look no further; it is called for again, whatever this says
-                if full == REACH || self.survey.load(Ordering::Relaxed) {
+                // It is called for again, whatever this says.
+                if full == REACH || self.survey.is_called() {
                     break;
                 }
             }
         }
-        self.call_survey();
-    }
-
-    fn call_survey(&self) {
-        // Release [survey]: the value is installed before the survey begins
-        self.survey.store(true, Ordering::Release);
-    }
-
-    /// Whether all keys must be walked; asking takes the duty over.
-    fn take_survey(&self) -> bool {
-        // Acquire [survey]: sees what was installed before it was called for
-        self.survey.swap(false, Ordering::Acquire)
+        self.survey.call();
     }
 
     /// Takes up to about `most` records that are due at `now`. Empty if another thread is at it.
@@ -257,7 +247,7 @@ impl Expiry {
             // Relaxed [records]: only holders of the lock write it
             self.records.store(0, Ordering::Relaxed);
             self.note_earliest(&calendar);
-            self.call_survey();
+            self.survey.call();
         }
     }
 
@@ -329,11 +319,11 @@ mod tests {
         }
         assert_eq!(left, 0, "every time is drawn some day");
         (0..1000).for_each(|at| expiry.push(0, at, at));
-        assert!(expiry.take_due(499, 10_000).len() == 500 && !expiry.take_survey());
+        assert!(expiry.take_due(499, 10_000).len() == 500 && !expiry.survey.take());
         expiry.shed_above(500);
-        assert!(!expiry.take_survey());
+        assert!(!expiry.survey.take());
         expiry.shed_above(499);
-        assert!(expiry.take_survey() && expiry.take_due(5_000, 10_000).is_empty());
+        assert!(expiry.survey.take() && expiry.take_due(5_000, 10_000).is_empty());
     }
 
     #[test]
@@ -343,9 +333,9 @@ mod tests {
         assert!(expiry.take_due(FOR_EVER - 1, 10).is_empty());
         let room = REACH * FULL;
         (0..room as u64).for_each(|hash| expiry.push(0, hash, 7));
-        assert!(!expiry.take_survey());
+        assert!(!expiry.survey.take());
         expiry.push(0, 0, 7);
-        assert!(expiry.take_survey() && !expiry.take_survey());
+        assert!(expiry.survey.take() && !expiry.survey.take());
         assert_eq!(expiry.take_due(7, usize::MAX).len(), room);
     }
 }

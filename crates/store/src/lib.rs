@@ -25,6 +25,7 @@
 
 mod bulk;
 mod cache;
+mod call;
 mod commit;
 mod commit_clock;
 mod config;

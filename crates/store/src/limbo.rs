@@ -16,12 +16,12 @@
 //! | tag | sites |
 //! |---|---|
 //! | `[waiting]` | Relaxed: a hint that says whether a look at a shard is worth while; the lock orders the entries |
-//! | `[sweep]` | Release when set, Acquire when taken: the sweep sees what was installed before it was called for |
 
+use crate::call::Call;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use stillpoint_primitive::CachePadded;
-use stillpoint_primitive::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use stillpoint_primitive::sync::atomic::{AtomicUsize, Ordering};
 use stillpoint_primitive::thread_slot;
 
 const SHARDS: usize = 64;
@@ -50,7 +50,8 @@ struct Shard {
 
 pub(crate) struct Limbo {
     shards: Box<[CachePadded<Shard>]>,
-    sweep: AtomicBool,
+    /// A sweep sees what was installed before it was called for.
+    sweep: Call,
 }
 
 fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
@@ -65,7 +66,7 @@ impl Limbo {
     pub(crate) fn new() -> Self {
         Limbo {
             shards: (0..SHARDS).map(|_| CachePadded::default()).collect(),
-            sweep: AtomicBool::new(false),
+            sweep: Call::default(),
         }
     }
 
@@ -84,8 +85,7 @@ impl Limbo {
                 return;
             }
         }
-        // Release [sweep]: the version is installed before the sweep begins
-        self.sweep.store(true, Ordering::Release);
+        self.sweep.call();
     }
 
     /// Whether the calling thread's own shard holds anything.
@@ -149,8 +149,7 @@ impl Limbo {
 
     /// Whether the whole index must be walked; asking takes the duty over.
     pub(crate) fn take_sweep(&self) -> bool {
-        // Acquire [sweep]: sees what was installed before it was called for
-        self.sweep.swap(false, Ordering::Acquire)
+        self.sweep.take()
     }
 }
 

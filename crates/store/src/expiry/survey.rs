@@ -41,7 +41,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// Goes on with the survey, if one is called for, by about as many keys as the budget allows; not if another thread is at it.
     pub(crate) fn survey(&self, budget: usize) {
         let Some(mut surveyed) = try_lock(&self.expiry.surveyed) else { return };
-        if surveyed.is_none() && !self.expiry.take_survey() {
+        if surveyed.is_none() && !self.expiry.survey.take() {
             return;
         }
         let position = *surveyed.get_or_insert_default();
