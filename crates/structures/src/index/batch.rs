@@ -87,6 +87,7 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
     ///
     /// # Panics
     /// If the index or the head is of another collector than the batch's guard.
+    #[inline]
     pub fn install(
         &mut self,
         index: &'g VersionIndex<O, D>,

@@ -112,7 +112,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     ///
     /// # Panics
     /// If the guard is of another collector.
-    #[inline]
+    #[inline(always)]
     pub fn find<'g>(
         &'g self,
         guard: &'g Guard<'g>,
@@ -128,7 +128,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_find<'g>(
         &'g self,
         guard: &'g Guard<'g>,

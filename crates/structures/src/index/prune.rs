@@ -34,6 +34,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     ///
     /// # Panics
     /// If the version's guard is of another collector.
+    #[inline(always)]
     pub fn prune<'g>(
         &self,
         newer: VersionRef<'g, O, D>,
@@ -91,6 +92,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
 
 /// Moves a link on, from the word that was found to another version; the word that it has then, or nothing: the version above is marked, or somebody was
 /// faster.
+#[inline(always)]
 fn cut(above: &Header, mut link: u64, to: u64) -> Option<u64> {
     for _ in 0..TRIES {
         let moved = to | link & USAGE;

@@ -58,6 +58,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         self.install_stamped(guard, hash, head, new, stamp::UNSET)
     }
 
+    #[inline(always)]
     pub(crate) fn install_stamped<'g>(
         &'g self,
         guard: &'g Guard<'g>,
@@ -67,14 +68,14 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         stamp: u64,
     ) -> Result<VersionRef<'g, O, D>, Refused<O>> {
         self.check(guard);
-        if let Some(head) = head {
+        if let Some(head) = head.filter(|head| !std::ptr::eq(head.guard, guard)) {
             // A head of another index would do no harm, one of another collector would: its epochs say nothing about our births.
             self.check(head.guard);
         }
         let older = head.map_or(0, |head| slot::address(head.place.word));
         new.prepare(guard, older, stamp);
         let done = match head {
-            Some(head) => self.replace(guard, hash, head.place, &new),
+            Some(head) => self.replace(guard, hash, &head.place, &new),
             None => self.insert(guard, hash, &new),
         };
         match done {
@@ -84,23 +85,38 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         }
     }
 
+    #[inline(always)]
     fn replace<'g>(
         &self,
         guard: &'g Guard<'_>,
         hash: u64,
-        place: Place<'g>,
+        place: &Place<'g>,
         new: &NewVersion<O>,
     ) -> Result<(), RefusedReason> {
         let word = slot::word(new.address(), slot::tag(hash));
-        let mut place = place;
+        // SeqCst [replace]: releases the version; pairs with the slot load of `find`
+        match place.slot.compare_exchange(place.word, word, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => Ok(()),
+            Err(actual) => self.replace_again(guard, *place, actual, word),
+        }
+    }
+
+    /// The same, after it has failed.
+    #[cold]
+    fn replace_again<'g>(
+        &self,
+        guard: &'g Guard<'_>,
+        mut place: Place<'g>,
+        mut actual: u64,
+        word: u64,
+    ) -> Result<(), RefusedReason> {
         loop {
-            // SeqCst [replace]: releases the version; pairs with the slot load of `find`
+            place = self.again(guard, place, actual)?.ok_or(RefusedReason::Raced)?;
+            // SeqCst [replace]: as in `replace`
             match place.slot.compare_exchange(place.word, word, Ordering::SeqCst, Ordering::SeqCst)
             {
                 Ok(_) => return Ok(()),
-                Err(actual) => {
-                    place = self.again(guard, place, actual)?.ok_or(RefusedReason::Raced)?
-                }
+                Err(other) => actual = other,
             }
         }
     }
@@ -168,6 +184,8 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         Ok(next)
     }
 
+    /// Apart, so that who replaces a version need not make room for what an insert keeps.
+    #[inline(never)]
     fn insert(
         &self,
         guard: &Guard<'_>,

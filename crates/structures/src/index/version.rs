@@ -277,6 +277,11 @@ unsafe fn expiry_of(version: *const Header) -> Option<u64> {
 pub(crate) unsafe fn block_bytes(version: *const Header) -> usize {
     // SAFETY: by contract.
     let header = unsafe { &*version };
+    if header.flags() == 0 {
+        // As most: nothing but a key, of short length, and bytes.
+        let lens = header.short_key_len() + header.lens as u32 as usize;
+        return Pool::block_bytes(size_of::<Header>() + lens);
+    }
     // SAFETY: by contract.
     let key_len = unsafe { key_len(version) };
     let value_len = if header.has(OBJECT) { 0 } else { header.value_len() };
@@ -413,6 +418,12 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> VersionRef<'g, O, D
     #[inline]
     pub fn object_bytes(&self) -> usize {
         self.header().object_bytes()
+    }
+
+    /// Whether another version of the same key takes as many bytes, here and in its object; `false` says nothing if their kinds differ.
+    #[inline]
+    pub fn is_sized_as(&self, other: Self) -> bool {
+        self.header().lens == other.header().lens
     }
 
     /// How the key is used, in the caller's terms; means something as long as the version is the key's newest.

@@ -151,6 +151,21 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         NewVersion::build(&self.pool, key, value, kind, expire_at, self.object_bytes)
     }
 
+    /// As [`new_version`](Self::new_version) with [`NewValue::Bytes`], in fewer steps.
+    ///
+    /// # Errors
+    /// As `new_version`.
+    #[inline]
+    pub fn new_version_of_bytes(
+        &self,
+        key: &[u8],
+        bytes: &[u8],
+        kind: u8,
+        expire_at: Option<u64>,
+    ) -> Result<NewVersion<O>, AllocError> {
+        NewVersion::of_bytes(&self.pool, key, bytes, kind, expire_at)
+    }
+
     /// The collector that guards of this index must come from.
     pub fn collector(&self) -> &Collector {
         &self.collector

@@ -32,6 +32,7 @@ unsafe impl<O: Send + Sync + 'static> Send for NewVersion<O> {}
 unsafe impl<O: Send + Sync + 'static> Sync for NewVersion<O> {}
 
 impl<O: Send + Sync + 'static> NewVersion<O> {
+    /// Makes a version of anything.
     pub(crate) fn build(
         pool: &Pool,
         key: &[u8],
@@ -45,41 +46,11 @@ impl<O: Send + Sync + 'static> NewVersion<O> {
             NewValue::Object(object) => object_bytes(object).div_ceil(WORD).min(u32::MAX as usize),
             _ => value_len,
         };
-        if value_len > MAX_VALUE_BYTES {
-            return Err(AllocError::ValueTooLong(value_len));
-        }
-        if key.len() > MAX_KEY_BYTES {
-            return Err(AllocError::KeyTooLong(key.len()));
-        }
-        let long = key.len() >= LONG_KEY_MARK;
-        let flags = value.flags()
-            | if expire_at.is_some() { HAS_EXPIRE } else { 0 }
-            | if long { LONG_KEY } else { 0 };
-        let lens = told_len as u64
-            | (key.len().min(LONG_KEY_MARK) as u64) << 32
-            | u64::from(kind) << 48
-            | u64::from(flags) << 56;
-        let header = Header { stamp: AtomicU64::new(stamp::UNSET), next: AtomicU64::new(0), lens };
-        let key_offset = header.key_offset();
-        let bytes = key_offset + key.len() + value_len;
-        let block = pool.alloc(bytes).map_err(|_| AllocError::OutOfMemory(bytes))?.cast::<Header>();
-        // Whoever writes many versions writes the next one there.
-        pool.prefetch_next(bytes);
-        let mut fill = Filler { block: block.cast(), offset: 0 };
-        // SAFETY: the block is at least `bytes` long, 8-byte aligned and ours; the parts written below are header (its size), the words counted by
-        // `key_offset`, key and value, in this order, hence `bytes` in all.
-        unsafe { fill.put(header) };
-        if long {
-            // SAFETY: as above; LONG_KEY is one of the counted words.
-            unsafe { fill.put(key.len() as u64) };
-        }
-        if let Some(at) = expire_at {
-            // SAFETY: as above; HAS_EXPIRE is one of the counted words.
-            unsafe { fill.put(at) };
-        }
+        let lens = (key.len(), value_len, told_len);
+        let mut fill = Filler::begin(pool, lens, value.flags(), kind, expire_at)?;
         match value {
             NewValue::Object(object) => {
-                // SAFETY: as above; OBJECT is one of the counted words.
+                // SAFETY: there is room for what `begin` was told of: OBJECT is one of the counted words, and the key.
                 unsafe { fill.put(object) };
                 // SAFETY: as above.
                 unsafe { fill.put_bytes(key) };
@@ -103,8 +74,24 @@ impl<O: Send + Sync + 'static> NewVersion<O> {
                 }
             }
         }
-        debug_assert_eq!(fill.offset, bytes, "layout and writes disagree");
-        Ok(Self { block, owns: PhantomData })
+        Ok(Self { block: fill.finish(), owns: PhantomData })
+    }
+
+    /// As `build`, of bytes, as most are: nothing is asked that is known.
+    pub(crate) fn of_bytes(
+        pool: &Pool,
+        key: &[u8],
+        bytes: &[u8],
+        kind: u8,
+        expire_at: Option<u64>,
+    ) -> Result<Self, AllocError> {
+        let lens = (key.len(), bytes.len(), bytes.len());
+        let mut fill = Filler::begin(pool, lens, 0, kind, expire_at)?;
+        // SAFETY: there is room for what `begin` was told of.
+        unsafe { fill.put_bytes(key) };
+        // SAFETY: as above.
+        unsafe { fill.put_bytes(bytes) };
+        Ok(Self { block: fill.finish(), owns: PhantomData })
     }
 
     fn header(&self) -> &Header {
@@ -164,6 +151,7 @@ impl<O: Send + Sync + 'static> NewVersion<O> {
     }
 
     /// Makes the version ready to be published under `guard` on top of `older` (0: on top of nothing).
+    #[inline]
     pub(crate) fn prepare(&mut self, guard: &Guard<'_>, older: u64, stamp: u64) {
         // SAFETY: a live block of the pool, which `self` owns.
         unsafe { Pool::set_birth(self.block.cast(), guard.birth().get()) };
@@ -203,9 +191,60 @@ impl<O: Send + Sync + 'static> fmt::Debug for NewVersion<O> {
 struct Filler {
     block: NonNull<u8>,
     offset: usize,
+    bytes: usize,
 }
 
 impl Filler {
+    /// Allocates a version and fills it up to what the caller is to put: its object, its key, its value, in this order. Of key and value the lengths are
+    /// given, and the length that the header tells.
+    #[inline(always)]
+    fn begin(
+        pool: &Pool,
+        (key_len, value_len, told_len): (usize, usize, usize),
+        flags: u8,
+        kind: u8,
+        expire_at: Option<u64>,
+    ) -> Result<Self, AllocError> {
+        if value_len > MAX_VALUE_BYTES {
+            return Err(AllocError::ValueTooLong(value_len));
+        }
+        if key_len > MAX_KEY_BYTES {
+            return Err(AllocError::KeyTooLong(key_len));
+        }
+        let long = key_len >= LONG_KEY_MARK;
+        let flags = flags
+            | if expire_at.is_some() { HAS_EXPIRE } else { 0 }
+            | if long { LONG_KEY } else { 0 };
+        let lens = told_len as u64
+            | (key_len.min(LONG_KEY_MARK) as u64) << 32
+            | u64::from(kind) << 48
+            | u64::from(flags) << 56;
+        let header = Header { stamp: AtomicU64::new(stamp::UNSET), next: AtomicU64::new(0), lens };
+        let bytes = header.key_offset() + key_len + value_len;
+        let block = pool.alloc(bytes).map_err(|_| AllocError::OutOfMemory(bytes))?.cast::<Header>();
+        // Whoever writes many versions writes the next one there.
+        pool.prefetch_next(bytes);
+        let mut fill = Self { block: block.cast(), offset: 0, bytes };
+        // SAFETY: the block is at least `bytes` long, 8-byte aligned and ours; the parts written here and by the caller are header (its size), the words
+        // counted by `key_offset`, key and value, in this order, hence `bytes` in all.
+        unsafe { fill.put(header) };
+        if long {
+            // SAFETY: as above; LONG_KEY is one of the counted words.
+            unsafe { fill.put(key_len as u64) };
+        }
+        if let Some(at) = expire_at {
+            // SAFETY: as above; HAS_EXPIRE is one of the counted words.
+            unsafe { fill.put(at) };
+        }
+        Ok(fill)
+    }
+
+    /// The version, into which everything was put.
+    fn finish(self) -> NonNull<Header> {
+        debug_assert_eq!(self.offset, self.bytes, "layout and writes disagree");
+        self.block.cast()
+    }
+
     /// # Safety
     /// The block must be ours, aligned for `T` at the offset, and long enough.
     unsafe fn put<T>(&mut self, value: T) {
@@ -221,8 +260,20 @@ impl Filler {
     unsafe fn put_bytes(&mut self, bytes: &[u8]) {
         // SAFETY: within the block, by contract.
         let to = unsafe { self.block.add(self.offset) };
-        // SAFETY: ours and long enough, by contract; a fresh block does not overlap the caller's bytes.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len()) };
+        // A key is commonly that short, and copied in less time than a call takes.
+        if let (Some(first), Some(last), 8..=16) =
+            (bytes.first_chunk::<8>(), bytes.last_chunk::<8>(), bytes.len())
+        {
+            // SAFETY: ours and long enough, by contract.
+            unsafe { to.cast::<[u8; 8]>().write(*first) };
+            // SAFETY: within the block: it ends where the bytes end.
+            let end = unsafe { to.add(bytes.len() - 8) };
+            // SAFETY: ours and long enough, by contract.
+            unsafe { end.cast::<[u8; 8]>().write(*last) };
+        } else {
+            // SAFETY: ours and long enough, by contract; a fresh block does not overlap the caller's bytes.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len()) };
+        }
         self.offset += bytes.len();
     }
 }
