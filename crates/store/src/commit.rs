@@ -174,7 +174,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 drop(announcement);
                 let own = self.counters.own();
                 for write in &installed {
-                    self.written(&guard, &write.place, write.version, stamp, write.base, &own);
+                    self.written(&guard, &write.place, write.version, stamp, write.base, own);
                 }
                 own.add(Figure::Commits, 1);
             }

@@ -34,6 +34,8 @@ pub(crate) enum Figure {
 }
 
 const FIGURES: usize = 14;
+/// Cells that are there from the beginning: for some threads, and those past their exit.
+const FEW: usize = if cfg!(stillpoint_loom) { 1 } else { 8 };
 
 struct Cell {
     figures: [OwnerCounter; FIGURES],
@@ -48,6 +50,7 @@ pub(crate) struct Counters {
 }
 
 /// The calling thread's cell.
+#[derive(Clone, Copy)]
 pub(crate) struct Own<'c> {
     cell: &'c Cell,
     shared: bool,
@@ -63,7 +66,7 @@ impl Counters {
                 telling: OwnerCounter::new(),
             })
         };
-        Counters { cells: Segments::new(make) }
+        Counters { cells: Segments::new(FEW, make) }
     }
 
     #[inline]

@@ -89,7 +89,7 @@ pub(crate) struct LeaseRegistry {
 impl LeaseRegistry {
     pub(crate) fn new() -> Self {
         LeaseRegistry {
-            groups: Segments::new(Group::new),
+            groups: Segments::new(1, Group::new),
             used_groups: CachePadded::new(AtomicUsize::new(1)),
             #[cfg(stillpoint_loom)]
             announces: true,
@@ -196,12 +196,18 @@ impl LeaseRegistry {
     }
 
     /// Whether there is no lease at all.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn idle(&self) -> bool {
         // SeqCst [lease]: invariant 2
         let groups = self.used_groups.load(Ordering::SeqCst);
+        // The first group is there from the beginning, and commonly the only one.
+        self.is_free(0) && (groups == 1 || (1..groups).all(|group| self.is_free(group)))
+    }
+
+    #[inline]
+    fn is_free(&self, group: usize) -> bool {
         // SeqCst [lease]: invariant 2
-        (0..groups).all(|group| self.groups.at(group).claimed.load(Ordering::SeqCst) == 0)
+        self.groups.at(group).claimed.load(Ordering::SeqCst) == 0
     }
 
     /// Shows each live lease: its timestamp, or a lower bound of it (`false`) while it is being taken.

@@ -16,7 +16,7 @@
 //!
 //! With no lease alive a write costs one look at the leases and one cut, and chains are one version long.
 
-use crate::counters::{Figure, Own};
+use crate::counters::Figure;
 use crate::descriptor::Status;
 use crate::engine::{Engine, HeadOf, Index, Version, uncapped};
 use crate::entry::VersionStamp;
@@ -36,36 +36,37 @@ struct Newest<'g, O: Send + Sync + 'static> {
 }
 
 impl<O: Send + Sync + 'static> Engine<O> {
-    /// Cuts out what `version` superseded, as far as no lease needs it.
+    /// Lets what is left below a version wait, after everything there was to be cut out: the newest of it was stamped `watched`.
     #[inline]
+    pub(crate) fn left_below(
+        &self,
+        place: &Place<'_, O>,
+        version: Version<'_, O>,
+        watched: VersionStamp,
+    ) {
+        if version.older().is_some() {
+            self.wait_below(place, watched);
+        }
+    }
+
+    #[cold]
+    fn wait_below(&self, place: &Place<'_, O>, watched: VersionStamp) {
+        self.limbo.push(NO_LEASE, waiting(place, watched));
+    }
+
+    /// Cuts out what `version` superseded, as far as no lease needs it; the newest of it was stamped `watched`.
+    #[inline(never)]
     pub(crate) fn prune_below<'g>(
         &'g self,
         place: &Place<'g, O>,
         version: Version<'g, O>,
         stamp: VersionStamp,
-        base: (Version<'g, O>, VersionStamp),
-        own: &Own<'_>,
-    ) {
-        if !self.leases.idle() {
-            return self.prune_with_leases(place, version, stamp, base);
-        }
-        count_pruned(own, place.index.prune(version, |_| false));
-        if version.older().is_some() {
-            self.limbo.push(NO_LEASE, waiting(place, base.1));
-        }
-    }
-
-    fn prune_with_leases<'g>(
-        &'g self,
-        place: &Place<'g, O>,
-        version: Version<'g, O>,
-        stamp: VersionStamp,
-        base: (Version<'g, O>, VersionStamp),
+        watched: VersionStamp,
     ) {
         let view = LeaseView::take(&self.leases, &self.clock);
-        let walk = self.prune_by(place.index, version, stamp, &view, base.1);
+        let walk = self.prune_by(place.index, version, stamp, &view, watched);
         if let Some(lease) = walk.lease {
-            self.limbo.push(lease, waiting(place, base.1));
+            self.limbo.push(lease, waiting(place, watched));
         }
         if walk.kept >= self.settings.max_versions() {
             self.relieve();
@@ -115,6 +116,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     }
 
     /// Takes a key out of the index whose newest version is this tombstone, or lets it wait until that may be.
+    #[inline(never)]
     pub(crate) fn bury<'g>(
         &'g self,
         guard: &'g Guard<'g>,
@@ -176,7 +178,14 @@ impl<O: Send + Sync + 'static> Engine<O> {
     }
 
     fn count_pruned(&self, pruned: Pruned) {
-        count_pruned(&self.counters.own(), pruned);
+        if pruned.versions != 0 {
+            let own = self.counters.own();
+            own.add(Figure::Versions, -(pruned.versions as i64));
+            own.add(Figure::VersionBytes, -(pruned.bytes as i64));
+            if pruned.object_bytes != 0 {
+                own.add(Figure::ObjectBytes, -(pruned.object_bytes as i64));
+            }
+        }
     }
 
     /// Sees to a key whose version an aborted commit leaves behind.
@@ -343,17 +352,6 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// Bytes of versions beside the newest committed values, their objects' left out.
     pub(crate) fn old_version_bytes(&self) -> u64 {
         self.counters.difference(Figure::VersionBytes, Figure::LiveBytes)
-    }
-}
-
-#[inline]
-fn count_pruned(own: &Own<'_>, pruned: Pruned) {
-    if pruned.versions != 0 {
-        own.add(Figure::Versions, -(pruned.versions as i64));
-        own.add(Figure::VersionBytes, -(pruned.bytes as i64));
-        if pruned.object_bytes != 0 {
-            own.add(Figure::ObjectBytes, -(pruned.object_bytes as i64));
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`Segments`]: an array that grows by doubling segments and never moves what is in it.
 //!
 //! ```text
-//!  level 0: [0]   level 1: [1 2]   level 2: [3 4 5 6]   level 3: [7 … 14]   …
+//!  first: [0 … f)   level 0: [f]   level 1: [f+1 f+2]   level 2: [f+3 … f+6]   …
 //! ```
 //! # Invariants
 //! 1. A level, once there, stays until the array is dropped; so references live as long as the array is borrowed.
@@ -15,6 +15,8 @@ use std::sync::OnceLock;
 const LEVELS: usize = 32;
 
 pub(crate) struct Segments<T> {
+    /// Those that are commonly enough: there from the beginning, and found in fewer steps.
+    first: Box<[T]>,
     levels: [OnceLock<Box<[T]>>; LEVELS],
     make: Box<dyn Fn() -> T + Send + Sync>,
 }
@@ -25,31 +27,35 @@ fn place(index: usize) -> (usize, usize) {
 }
 
 impl<T> Segments<T> {
-    pub(crate) fn new(make: impl Fn() -> T + Send + Sync + 'static) -> Self {
-        let segments =
-            Segments { levels: [const { OnceLock::new() }; LEVELS], make: Box::new(make) };
-        segments.at(0);
-        segments
-    }
-
-    /// The element, made if it is not there yet.
-    #[inline]
-    pub(crate) fn at(&self, index: usize) -> &T {
-        let (level, offset) = place(index);
-        match self.levels[level].get() {
-            Some(segment) => &segment[offset],
-            None => self.grow(level, offset),
+    /// An array whose first so many elements are made at once.
+    pub(crate) fn new(first: usize, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        Segments {
+            first: (0..first).map(|_| make()).collect(),
+            levels: [const { OnceLock::new() }; LEVELS],
+            make: Box::new(make),
         }
     }
 
-    #[cold]
-    fn grow(&self, level: usize, offset: usize) -> &T {
-        &self.levels[level].get_or_init(|| (0..1 << level).map(|_| (self.make)()).collect())[offset]
+    /// The element, made if it is not there yet.
+    #[inline(always)]
+    pub(crate) fn at(&self, index: usize) -> &T {
+        match self.first.get(index) {
+            Some(element) => element,
+            None => self.later(index - self.first.len()),
+        }
+    }
+
+    #[inline(never)]
+    fn later(&self, index: usize) -> &T {
+        let (level, offset) = place(index);
+        let make = || (0..1 << level).map(|_| (self.make)()).collect();
+        &self.levels[level].get_or_init(make)[offset]
     }
 
     /// All elements that are there.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.levels.iter().filter_map(OnceLock::get).flat_map(|segment| segment.iter())
+        let later = self.levels.iter().filter_map(OnceLock::get).flat_map(|level| level.iter());
+        self.first.iter().chain(later)
     }
 }
 
@@ -68,10 +74,16 @@ mod tests {
 
     #[test]
     fn an_element_stays_where_it_is_while_the_array_grows() {
-        let segments = Segments::new(|| 0u8);
-        let first = segments.at(0) as *const u8;
-        segments.at(1000);
-        assert_eq!(first, segments.at(0) as *const u8);
-        assert_eq!(segments.iter().count(), 1 + 512);
+        for first in 0..4 {
+            let segments = Segments::new(first, || 0u8);
+            assert_eq!(segments.iter().count(), first);
+            let place = |index| std::ptr::from_ref(segments.at(index));
+            let before: Vec<_> = (0..8).map(place).collect();
+            segments.at(1000);
+            let after: Vec<_> = (0..8).map(place).collect();
+            assert_eq!(before, after);
+            assert!((0..8).all(|at| !before[at + 1..].contains(&before[at])), "each its own");
+            assert!(segments.iter().count() >= first + 7 + 256);
+        }
     }
 }

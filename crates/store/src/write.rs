@@ -28,7 +28,7 @@ use crate::settle::Standing;
 use crate::step::Step;
 use crate::stream::{Announcement, Published};
 use stillpoint_primitive::sync::{hint, thread};
-use stillpoint_structures::{Guard, NewValue, NewVersion, Refused, RefusedReason};
+use stillpoint_structures::{Guard, NewValue, NewVersion, Pruned, Refused, RefusedReason};
 
 /// Looks at an installing commit before it is killed: about as long as installing a few keys takes.
 const PATIENCE: u32 = 256;
@@ -83,9 +83,18 @@ impl<O: Send + Sync + 'static> Engine<O> {
             return self.set_published(at, key, kind, value, expire_at_ms);
         }
         let place = self.place(at.space, key);
-        let mut new = place.index.new_version(key, NewValue::Bytes(value), kind, expire_at_ms)?;
-        self.admit_counted(|| new.bytes(), at.now_ms)?;
-        let guard = self.collector.pin();
+        let mut guard = self.collector.pin();
+        // The bin comes while the version is made.
+        place.index.prefetch(&guard, place.hash);
+        let mut new = place.index.new_version_of_bytes(key, value, kind, expire_at_ms)?;
+        if self.evictor.is_limited() {
+            // Making room takes long, and asks listeners.
+            drop(guard);
+            self.admit_counted(|| new.bytes(), at.now_ms)?;
+            guard = self.collector.pin();
+        } else {
+            self.tell_time(at.now_ms);
+        }
         loop {
             let target = self.target(&guard, &place);
             match self.write_quietly(&guard, &place, &target, new, |_, _| ()) {
@@ -185,22 +194,22 @@ impl<O: Send + Sync + 'static> Engine<O> {
         }
     }
 
-    /// The key's head, made final, and its newest committed version.
-    #[inline]
+    /// The key's head, made final, and its newest committed version. Inlined, so that what is found comes in registers: written in parts and read as a
+    /// whole it would wait in memory until the misses before it are over.
+    #[inline(always)]
     pub(crate) fn target<'g>(
         &'g self,
         guard: &'g Guard<'g>,
         place: &Place<'g, O>,
     ) -> Target<'g, O> {
-        let head = uncapped(place.index.find(guard, place.hash, place.key));
-        let base = head.and_then(|head| {
-            head.prefetch_birth();
-            self.base(guard, head.version())
-        });
-        Target { head, base }
+        let Some(head) = uncapped(place.index.find(guard, place.hash, place.key)) else {
+            return Target { head: None, base: None };
+        };
+        head.prefetch_birth();
+        Target { head: Some(head), base: self.base(guard, head.version()) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn base<'g>(
         &'g self,
         guard: &'g Guard<'g>,
@@ -295,11 +304,11 @@ impl<O: Send + Sync + 'static> Engine<O> {
         #[cfg(stillpoint_loom)]
         let early = self.clock.now();
         let install = |new| place.index.install(guard, place.hash, target.head.as_ref(), new);
-        let version = match self.ordered(place.space) {
-            Some(ordered) if target.head.is_none() => {
-                self.install_present(ordered, guard, place, || install(new))?
-            }
-            _ => install(new)?,
+        // Who replaces a version finds its key in order already.
+        let ordered = if target.head.is_none() { self.ordered(place.space) } else { None };
+        let version = match ordered {
+            Some(ordered) => self.install_present(ordered, guard, place, || install(new))?,
+            None => install(new)?,
         };
         #[cfg(stillpoint_loom)]
         if self.lacks(crate::Mutation::StampBeforeInstall) {
@@ -317,9 +326,9 @@ impl<O: Send + Sync + 'static> Engine<O> {
         self.at_step(Step::Stamped);
         then(version, stamp);
         let own = self.counters.own();
-        self.written(guard, place, version, stamp, target.base, &own);
+        self.written(guard, place, version, stamp, target.base, own);
         own.add(Figure::Commits, 1);
-        if self.limbo.own_waits() && own.get(Figure::Commits) % TIDY_EVERY == 0 {
+        if own.get(Figure::Commits) % TIDY_EVERY == 0 && self.limbo.own_waits() {
             self.tidy_own(TIDIED);
         }
         Ok(())
@@ -361,6 +370,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
     }
 
     /// Tells of a committed version, counts it, sees to its expiry, and cuts out what it superseded.
+    #[inline(always)]
     pub(crate) fn written<'g>(
         &'g self,
         guard: &'g Guard<'g>,
@@ -368,48 +378,79 @@ impl<O: Send + Sync + 'static> Engine<O> {
         version: Version<'g, O>,
         stamp: VersionStamp,
         base: Option<(Version<'g, O>, VersionStamp)>,
-        own: &Own<'_>,
+        own: Own<'_>,
     ) {
         self.waiters.notify(place.space, place.hash, place.key);
-        self.count(place, version, base.map(|(base, _)| base), own);
         if let Some(at) = version.expire_at() {
-            // An entry at or before that time is on its way already if the base expires too; it will be moved on.
-            let known =
-                base.and_then(|(base, _)| base.expire_at()).is_some_and(|before| before <= at);
-            if !known {
-                self.expiry.push(place.space, place.hash, at);
-            }
+            self.note_expiry(place, at, base.and_then(|(base, _)| base.expire_at()));
         }
-        if let Some(base) = base {
-            self.prune_below(place, version, stamp, base, own);
+        match base {
+            // Looked at after the stamp: what no lease needs is cut out before anything is counted, so that what comes and what goes are one sum.
+            Some(base) if self.leases.idle() => {
+                let pruned = place.index.prune(version, |_| false);
+                self.count(place, version, Some(base.0), pruned, own);
+                self.left_below(place, version, base.1);
+            }
+            _ => {
+                self.count(place, version, base.map(|(base, _)| base), Pruned::default(), own);
+                if let Some(base) = base {
+                    self.prune_below(place, version, stamp, base.1);
+                }
+            }
         }
         if version.is_tombstone() {
             self.bury(guard, place, version, stamp);
         }
     }
 
-    #[inline]
+    #[inline(never)]
+    fn note_expiry(&self, place: &Place<'_, O>, at: u64, before: Option<u64>) {
+        // An entry at or before that time is on its way already if the base expires too; it will be moved on.
+        if before.is_none_or(|before| before > at) {
+            self.expiry.push(place.space, place.hash, at);
+        }
+    }
+
+    /// Counts a version that was installed on `base`, and what was cut out below it.
+    #[inline(always)]
     fn count(
         &self,
         place: &Place<'_, O>,
         version: Version<'_, O>,
         base: Option<Version<'_, O>>,
-        own: &Own<'_>,
+        pruned: Pruned,
+        own: Own<'_>,
     ) {
-        let live = |version: Version<'_, O>, all: i64| match version.is_tombstone() {
+        let objects = version.object_bytes() as i64;
+        own.add(Figure::Versions, 1 - pruned.versions as i64);
+        own.add(Figure::VersionBytes, version.bytes() as i64 - pruned.bytes as i64);
+        if objects | pruned.object_bytes as i64 != 0 {
+            own.add(Figure::ObjectBytes, objects - pruned.object_bytes as i64);
+        }
+        // As most that replace one: what is live takes as much as before.
+        if !base.is_some_and(|base| version.is_sized_as(base)) {
+            self.count_live(place, version, base, own);
+        }
+    }
+
+    /// Counts what the newest committed version of a key changes.
+    #[inline(never)]
+    fn count_live(
+        &self,
+        place: &Place<'_, O>,
+        version: Version<'_, O>,
+        base: Option<Version<'_, O>>,
+        own: Own<'_>,
+    ) {
+        let live = |version: Version<'_, O>| match version.is_tombstone() {
             true => (0, 0, 0),
-            false => (1, all, version.object_bytes() as i64),
+            false => (1, version.bytes() as i64, version.object_bytes() as i64),
         };
-        let all = version.bytes() as i64;
-        let (keys, bytes, objects) = live(version, all);
-        let (keys_before, bytes_before, objects_before) =
-            base.map_or((0, 0, 0), |base| live(base, base.bytes() as i64));
-        own.add(Figure::Versions, 1);
-        own.add(Figure::VersionBytes, all);
+        let (keys, bytes, objects) = live(version);
+        let (keys_before, bytes_before, objects_before) = base.map_or((0, 0, 0), live);
         own.add(Figure::LiveBytes, bytes - bytes_before);
         self.note_change(bytes + objects - bytes_before - objects_before);
         if objects | objects_before != 0 {
-            own.add(Figure::ObjectBytes, objects);
             own.add(Figure::LiveObjectBytes, objects - objects_before);
         }
         if keys != keys_before {

@@ -92,7 +92,7 @@ pub(super) struct Slots<O> {
 impl<O: Send + Sync + 'static> Slots<O> {
     pub(super) fn new() -> Self {
         Slots {
-            slots: Segments::new(|| CachePadded::new(Slot::new())),
+            slots: Segments::new(1, || CachePadded::new(Slot::new())),
             used: CachePadded::new(AtomicUsize::new(0)),
             strays: Mutex::new((Vec::new(), Buffer::new())),
         }
