@@ -6,7 +6,7 @@ use crate::engine::Index;
 use crate::entry::Value;
 use crate::error::WriteError;
 use std::sync::Arc;
-use stillpoint_structures::{NewValue, NewVersion};
+use stillpoint_structures::{AllocError, NewValue, NewVersion};
 
 /// An owned value on its way into the store.
 pub(crate) enum OwnedValue<O> {
@@ -47,17 +47,23 @@ impl<'d, O: Send + Sync + 'static> Draft<'d, O> {
     ///
     /// # Cost
     /// Copies the parts once.
+    #[inline]
     pub fn put(&mut self, kind: u8, parts: &[&[u8]], expire_at_ms: Option<u64>) {
-        self.install(NewValue::Parts(parts), kind, expire_at_ms);
+        let new = match parts {
+            [value] => self.index.new_version_of_bytes(self.key, value, kind, expire_at_ms),
+            _ => self.index.new_version(self.key, NewValue::Parts(parts), kind, expire_at_ms),
+        };
+        self.install(new);
     }
 
     /// Sets the value to an object.
     pub fn put_object(&mut self, kind: u8, object: Arc<O>, expire_at_ms: Option<u64>) {
-        self.install(NewValue::Object(object), kind, expire_at_ms);
+        let value = NewValue::Object(object);
+        self.install(self.index.new_version(self.key, value, kind, expire_at_ms));
     }
 
-    fn install(&mut self, value: NewValue<'_, O>, kind: u8, expire_at_ms: Option<u64>) {
-        let new = self.index.new_version(self.key, value, kind, expire_at_ms);
+    #[inline]
+    fn install(&mut self, new: Result<NewVersion<O>, AllocError>) {
         self.decision = match new {
             Ok(new) => Decision::Install(new),
             Err(error) => Decision::Refuse(error.into()),

@@ -307,6 +307,7 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         self.write(at, new);
     }
 
+    #[inline]
     fn replace(&mut self, at: usize, write: Option<Write<O>>) {
         let before = std::mem::replace(&mut self.keys.entries_mut()[at].write, write);
         if self.undo.is_kept {
@@ -329,7 +330,9 @@ impl<O: Send + Sync + 'static> Transaction<O> {
         value: &[u8],
         expire_at_ms: Option<u64>,
     ) {
-        self.put(space, key, NewValue::Bytes(value), kind, expire_at_ms);
+        let at = self.touch(space, key);
+        let new = self.engine.space(space).new_version_of_bytes(key, value, kind, expire_at_ms);
+        self.write(at, new);
     }
 
     /// Sets `key` to an object without reading it.

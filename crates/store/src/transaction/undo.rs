@@ -36,19 +36,28 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
+    #[inline]
     pub(crate) fn committed(&mut self) {
-        if self.on_commit.is_empty() && self.on_rollback.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.on_rollback.clear();
+            run(&mut self.on_commit);
         }
-        self.on_rollback.clear();
-        std::mem::take(&mut self.on_commit).into_iter().for_each(|hook| hook());
     }
 
+    #[inline]
     pub(crate) fn rolled_back(&mut self) {
-        if self.on_commit.is_empty() && self.on_rollback.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.on_commit.clear();
+            run(&mut self.on_rollback);
         }
-        self.on_commit.clear();
-        std::mem::take(&mut self.on_rollback).into_iter().for_each(|hook| hook());
     }
+
+    fn is_empty(&self) -> bool {
+        self.on_commit.is_empty() && self.on_rollback.is_empty()
+    }
+}
+
+#[inline(never)]
+fn run(hooks: &mut Vec<Hook>) {
+    std::mem::take(hooks).into_iter().for_each(|hook| hook());
 }

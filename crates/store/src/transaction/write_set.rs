@@ -49,13 +49,13 @@ pub(crate) struct Touched<O: Send + Sync + 'static> {
 
 pub(crate) struct KeySet<O: Send + Sync + 'static> {
     entries: SmallVec<[Touched<O>; INLINE]>,
-    bytes: SmallVec<[u8; INLINE_BYTES]>,
+    bytes: Bytes,
     table: Box<[u32]>,
 }
 
 impl<O: Send + Sync + 'static> KeySet<O> {
     pub(crate) fn new() -> Self {
-        KeySet { entries: SmallVec::new(), bytes: SmallVec::new(), table: Box::default() }
+        KeySet { entries: SmallVec::new(), bytes: Bytes::new(), table: Box::default() }
     }
 
     pub(crate) fn entries(&self) -> &[Touched<O>] {
@@ -73,32 +73,43 @@ impl<O: Send + Sync + 'static> KeySet<O> {
 
     /// The same of one of its entries.
     pub(crate) fn key_of(&self, touched: &Touched<O>) -> &[u8] {
-        touched.key(&self.bytes)
+        touched.key(self.bytes.all())
     }
 
     /// The entries, and the bytes that their keys are in.
     pub(crate) fn parts(&mut self) -> (&mut [Touched<O>], &[u8]) {
-        (&mut self.entries, &self.bytes)
+        (&mut self.entries, self.bytes.all())
     }
 
     /// Enters the numbers of the entries with writes into `order`, in the order in which commits take keys.
     pub(crate) fn put_writes_in_order(&self, order: &mut Order) {
         let Self { entries, bytes, .. } = self;
-        order.reserve(entries.len());
+        if entries.len() > FEW {
+            order.reserve(entries.len());
+        }
         for (at, touched) in entries.iter().enumerate() {
             if touched.write.is_some() {
                 order.push((touched.hash, at));
             }
         }
-        order.sort_unstable_by(|one, other| {
-            let rest = |at: usize| (entries[at].space, entries[at].key(bytes));
+        let rest = |at: usize| (entries[at].space, entries[at].key(bytes.all()));
+        let order_of = |one: &(u64, usize), other: &(u64, usize)| {
             one.0.cmp(&other.0).then_with(|| rest(one.1).cmp(&rest(other.1)))
-        });
+        };
+        match order.as_mut_slice() {
+            // As many transfer something from one to the other.
+            [one, other] => {
+                if order_of(one, other).is_gt() {
+                    std::mem::swap(one, other);
+                }
+            }
+            all => all.sort_unstable_by(order_of),
+        }
     }
 
     pub(crate) fn find(&self, space: u8, hash: u64, key: &[u8]) -> Option<usize> {
         let is_it = |entry: &Touched<O>| {
-            entry.hash == hash && entry.space == space && entry.key(&self.bytes) == key
+            entry.hash == hash && entry.space == space && entry.key(self.bytes.all()) == key
         };
         if self.table.is_empty() {
             return self.entries.iter().position(is_it);
@@ -124,11 +135,8 @@ impl<O: Send + Sync + 'static> KeySet<O> {
         if at == INLINE {
             // Once, for as many as are walked over.
             self.entries.reserve_exact(FEW - INLINE);
-            self.bytes.reserve((FEW - INLINE) * (INLINE_BYTES / INLINE));
         }
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(key);
-        let key = start..self.bytes.len();
+        let key = self.bytes.append(key);
         let (was_read, locked, write) = (false, false, None);
         self.entries.push(Touched { space, was_read, locked, hash, key, write });
         if at >= FEW {
@@ -151,6 +159,47 @@ impl<O: Send + Sync + 'static> KeySet<O> {
         let free = probes(&self.table, self.entries[at].hash).find(|&at| self.table[at] == 0);
         let free = free.expect("at most half of the table is used");
         self.table[free] = u32::try_from(at + 1).expect("fewer keys than memory could hold");
+    }
+}
+
+/// Bytes that are only added to: the first few in place.
+struct Bytes {
+    few: [u8; INLINE_BYTES],
+    len: usize,
+    /// All of them, once they are more.
+    many: Vec<u8>,
+}
+
+impl Bytes {
+    #[inline]
+    fn new() -> Self {
+        Bytes { few: [0; INLINE_BYTES], len: 0, many: Vec::new() }
+    }
+
+    #[inline]
+    fn all(&self) -> &[u8] {
+        self.few.get(..self.len).unwrap_or(&self.many)
+    }
+
+    /// Where they are then.
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> Range<usize> {
+        let place = self.len..self.len + bytes.len();
+        match self.few.get_mut(place.clone()) {
+            Some(free) => free.copy_from_slice(bytes),
+            None => self.append_many(bytes),
+        }
+        self.len = place.end;
+        place
+    }
+
+    #[cold]
+    fn append_many(&mut self, bytes: &[u8]) {
+        if self.many.is_empty() {
+            self.many.reserve(FEW * (INLINE_BYTES / INLINE));
+            self.many.extend_from_slice(&self.few[..self.len]);
+        }
+        self.many.extend_from_slice(bytes);
     }
 }
 
@@ -192,5 +241,19 @@ mod tests {
         assert_eq!(keys.entries().len(), 1000);
         assert_eq!(keys.find(0, 1, &1u64.to_le_bytes()), None);
         assert_eq!(keys.find(1, 1, &1u64.to_le_bytes()), Some(1));
+    }
+
+    #[test]
+    fn keys_of_every_length_are_kept_in_place_and_beyond() {
+        for first in 0..80 {
+            let mut keys: KeySet<()> = KeySet::new();
+            let key = |number: usize| vec![number as u8; [first, 0, 3, 20, 64, 1][number]];
+            for number in 0..6 {
+                assert_eq!(keys.touch(0, number as u64, &key(number)), number);
+            }
+            for number in 0..6 {
+                assert_eq!(keys.key(number), key(number), "{first}");
+            }
+        }
     }
 }
