@@ -158,6 +158,24 @@ impl<O: Send + Sync + 'static> Engine<O> {
     }
 
     pub(crate) fn spaces(&self) -> impl Iterator<Item = (u8, &Index<O>)> {
-        (0..).zip(&self.spaces)
+        (0..=u8::MAX).zip(&self.spaces)
+    }
+}
+
+#[cfg(all(test, not(stillpoint_loom)))]
+mod tests {
+    use super::*;
+
+    /// The iterator took one number more than there are, and overflowed where that is checked.
+    #[test]
+    fn a_walk_over_255_spaces_ends() {
+        let engine: Engine<()> =
+            Engine::new(&Config { spaces: u8::MAX, ..Config::default() }, |()| 0);
+        let mut count = 0;
+        for (space, _) in engine.spaces() {
+            assert_eq!(space, count);
+            count += 1;
+        }
+        assert_eq!(count, u8::MAX);
     }
 }
