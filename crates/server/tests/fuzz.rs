@@ -36,6 +36,7 @@ const SEEDS: &[&[u8]] = &[
     b"ZADD z 3 c\r\nZRANGESTORE y z [a [c BYLEX REV\r\nZMPOP 1 z MIN COUNT 2\r\nZINCRBY z 1e300 a\r\n",
     b"XADD x 1-1 f v\r\nXGROUP CREATE x g 0\r\nXREADGROUP GROUP g c COUNT 1 STREAMS x >\r\nXRANGE x - +\r\nXTRIM x MAXLEN ~ 1\r\n",
     b"GEOADD p 13.3 38.1 a 15.0 37.5 b\r\nGEOSEARCH p FROMMEMBER a BYRADIUS 200 km ASC WITHCOORD\r\n",
+    b"GEOSEARCH p BYPOLYGON 3 12 36 16 36 14 39 WITHDIST DESC COUNT 1\r\nXAUTOCLAIM x g d 0 0 COUNT 5\r\nXPENDING x g - + 9\r\n",
     b"SETBIT k 7 1\r\nBITFIELD k OVERFLOW SAT INCRBY u8 0 300 GET i5 #1\r\nBITPOS k 1 0 -1 BIT\r\nBITOP NOT d k\r\n",
     b"PFADD q a b c\r\nPFMERGE r q\r\nPFCOUNT q r\r\n",
     b"EVAL \"return {KEYS[1],ARGV[1],redis.call('incr',KEYS[1])}\" 1 n v\r\nSCRIPT EXISTS 0\r\n",

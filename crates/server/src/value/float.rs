@@ -23,8 +23,14 @@ pub(crate) struct NotANumber;
 pub(crate) struct LongDouble(X87DoubleExtended);
 
 impl LongDouble {
-    /// Reads a number; `inf` is one, `nan` is not.
+    /// Reads a number; `inf` is one, `nan` is not, nor what is too near to 0 to be told from it.
     pub(crate) fn parse(text: &[u8]) -> Result<Self, NotANumber> {
+        let number = LongDouble::parse_tiny(text)?;
+        if number.0.is_zero() && has_nonzero_digit(text) { Err(NotANumber) } else { Ok(number) }
+    }
+
+    /// As [`parse`](LongDouble::parse), but that what is too near to 0 is 0.
+    pub(super) fn parse_tiny(text: &[u8]) -> Result<Self, NotANumber> {
         if text.len() > MAX_TEXT_BYTES || text.first().is_none_or(u8::is_ascii_whitespace) {
             return Err(NotANumber);
         }
@@ -60,6 +66,14 @@ impl LongDouble {
         let sum = (self.0 + other.0).value;
         sum.is_finite().then_some(LongDouble(sum))
     }
+}
+
+/// Whether a number, of these digits and maybe an exponent, is not 0.
+pub(super) fn has_nonzero_digit(text: &[u8]) -> bool {
+    let hexadecimal = text.iter().position(|c| matches!(c, b'x' | b'X'));
+    let (digits, mark) = hexadecimal.map_or((text, b'e'), |at| (&text[at + 1..], b'p'));
+    let mut mantissa = digits.iter().take_while(|c| c.to_ascii_lowercase() != mark);
+    mantissa.any(|c| c.is_ascii_hexdigit() && *c != b'0')
 }
 
 /// Reads digits with a point and an exponent, or hexadecimal ones.
@@ -168,6 +182,15 @@ mod tests {
     fn what_is_no_number_is_refused() {
         for text in ["", " 1", "1 ", "abc", "nan", "1e", "--1", "1.2.3", "0x", "1e999999"] {
             assert!(LongDouble::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        // What is too near to 0 is none either, if it is not 0.
+        for text in
+            ["1e-5000", "-7e-2680274423384014852", "0.00001E-4960", "0x1p-99999", "0xep-99999"]
+        {
+            assert!(LongDouble::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        for text in ["0e-5000", "-0.00e-99999", "0x0.0p-99999", "1e-4940", "1e-4000"] {
+            assert_eq!(sum(text, "1"), "1", "{text}");
         }
         let infinite: LongDouble = "inf".parse().unwrap();
         assert!(infinite.checked_add("1".parse().unwrap()).is_none());
