@@ -247,6 +247,10 @@ impl Expiry {
             // Relaxed [records]: only holders of the lock write it
             self.records.store(0, Ordering::Relaxed);
             self.note_earliest(&calendar);
+            // What a survey under way has found is forgotten too: it begins anew, or the next one would find all of it once more.
+            if let Some(mut surveyed) = try_lock(&self.surveyed) {
+                *surveyed = None;
+            }
             self.survey.call();
         }
     }
@@ -322,7 +326,9 @@ mod tests {
         assert!(expiry.take_due(499, 10_000).len() == 500 && !expiry.survey.take());
         expiry.shed_above(500);
         assert!(!expiry.survey.take());
+        *expiry.surveyed.lock().unwrap() = Some(Position::default());
         expiry.shed_above(499);
+        assert!(!expiry.is_surveying(), "it begins anew");
         assert!(expiry.survey.take() && expiry.take_due(5_000, 10_000).is_empty());
     }
 

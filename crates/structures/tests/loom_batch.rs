@@ -53,6 +53,8 @@ fn batch_against_reader(mutation: Mutation, plain: Option<u64>) -> u64 {
         })
     };
     let guard = quiet(|| index.collector().pin());
+    // The tick that a birth brings is part of this model, the pool's allocation is not.
+    guard.birth();
     let mut batch = quiet(|| Batch::new(&guard, index.pool(), Descriptor(cell)));
     let new = quiet(|| index.new_version(b"k", NewValue::Tombstone, 0, None).unwrap());
     assert!(batch.install(&index, index.hash(b"k"), None, new).is_ok());

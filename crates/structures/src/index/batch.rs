@@ -45,7 +45,8 @@ pub struct Batch<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> {
 }
 
 impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
-    /// An empty batch, whose descriptor lives in `pool`.
+    /// An empty batch, whose descriptor lives in `pool`. Does not compile for one that wants to be aligned to more than 64; without memory for it
+    /// the process ends, as with a `Box`.
     #[inline]
     pub fn new(guard: &'g Guard<'g>, pool: &Pool, descriptor: D) -> Self {
         let birth = guard.birth();
@@ -138,7 +139,7 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> Batch<'g, O, D> {
             self.guard.retire(
                 self.descriptor.as_ptr().cast(),
                 self.birth,
-                size_of::<D>(),
+                Pool::block_bytes(size_of::<D>()),
                 drop_box::<D>,
             )
         };
