@@ -158,18 +158,10 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let index = self.space(space);
         #[cfg(stillpoint_loom)]
         let last = if self.lacks(crate::Mutation::TombstoneFirst) { head.version() } else { last };
-        // Shortened first, so that what goes with the head is counted; but a tombstone under an aborted head stays to the end (invariant 5).
+        // A tombstone under an aborted head stays to the end (invariant 5), so only what is below is cut out before.
         self.count_pruned(index.prune(last, |_| false));
-        let mut rest = Pruned::default();
-        let mut at = Some(head.version());
-        while let Some(version) = at {
-            rest.versions += 1;
-            rest.bytes += version.bytes();
-            rest.object_bytes += version.object_bytes();
-            at = version.older();
-        }
-        if uncapped(index.remove(&head)) {
-            self.count_pruned(rest);
+        if let Some(gone) = uncapped(index.remove(&head)) {
+            self.count_pruned(gone);
             if self.ordered(space).is_some() {
                 let key = head.version().key();
                 self.retract(space, key, index.hash(key));

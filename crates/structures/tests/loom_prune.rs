@@ -147,17 +147,16 @@ fn without_marks_a_pruned_version_stays_linked() {
 }
 
 #[test]
-fn removal_against_prune_retires_each_version_once() {
+fn removal_against_prune_retires_and_counts_each_version_once() {
     check(3, || {
         let world = World::new(Collector::new(), Mutation::None, 2);
-        let pruner = spawn(&world.index, |index, guard| {
-            prune(index, guard, &[0, 1]);
-        });
-        pinned(&world.index, |guard| {
+        let pruner = spawn(&world.index, |index, guard| prune(index, guard, &[0, 1]));
+        let removed = pinned(&world.index, |guard| {
             let head = world.index.find(guard, world.index.hash(b"k"), b"k").unwrap();
-            assert!(world.index.remove(&head.expect("nobody else removes it")).unwrap());
+            world.index.remove(&head.expect("nobody else removes it")).unwrap().unwrap()
         });
-        pruner.join().unwrap();
+        let pruned = pruner.join().unwrap();
+        assert_eq!(removed.versions + pruned, 3, "{removed:?} and {pruned} pruned");
         world.end();
     });
 }

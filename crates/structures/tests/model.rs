@@ -117,7 +117,7 @@ fn run(seed: u64, steps: u64, keys: u64) {
         let head = index.find(&guard, index.hash(&key), &key).unwrap();
         match (rng.below(10), head) {
             (0, head) => {
-                let removed = head.is_some_and(|head| index.remove(&head).unwrap());
+                let removed = head.is_some_and(|head| index.remove(&head).unwrap().is_some());
                 assert_eq!(removed, model.remove(&key).is_some());
             }
             (1, Some(head)) => {
@@ -200,13 +200,13 @@ fn an_install_on_an_outdated_head_is_refused_and_gives_the_version_back() {
     assert_eq!(refused.reason, RefusedReason::Raced);
     let refused = index.install(&guard, hash, None, refused.version).unwrap_err();
     assert_eq!(refused.reason, RefusedReason::Raced);
-    assert!(!index.remove(&old).unwrap());
+    assert!(index.remove(&old).unwrap().is_none());
     let head = index.find(&guard, hash, b"k").unwrap().unwrap();
     index.install(&guard, hash, Some(&head), refused.version).unwrap();
     let head = index.find(&guard, hash, b"k").unwrap().unwrap();
     assert!(matches!(head.version().value(), ValueRef::Bytes(b"3")));
-    assert!(index.remove(&head).unwrap());
-    assert!(!index.remove(&head).unwrap());
+    assert!(index.remove(&head).unwrap().is_some());
+    assert!(index.remove(&head).unwrap().is_none());
     assert!(index.find(&guard, hash, b"k").unwrap().is_none());
 }
 
@@ -230,7 +230,7 @@ fn a_batch_settles_all_its_stamps_in_every_index() {
         }
         // One of them is cut out meanwhile; its stamp is settled all the same.
         let head = indexes[1].find(&guard, indexes[1].hash(b"k"), b"k").unwrap().unwrap();
-        assert!(indexes[1].remove(&head).unwrap());
+        assert!(indexes[1].remove(&head).unwrap().is_some());
         assert_eq!(batch.len(), 3);
         if round == 0 {
             batch.finish(plain)

@@ -221,7 +221,7 @@ fn insert_and_remove_churn_on_few_keys_balances() {
                             }
                         } else if let Some(head) = index.find(&guard, hash, &key).unwrap() {
                             assert_eq!(head.version().key(), key);
-                            if index.remove(&head).unwrap() {
+                            if index.remove(&head).unwrap().is_some() {
                                 balance[n as usize].fetch_sub(1, Ordering::Relaxed);
                             }
                         }
