@@ -68,6 +68,47 @@ fn clients_that_vanish_leave_nothing() {
     assert!(grown < 64 * 1024, "KiB after each crowd: {memory:?}");
 }
 
+/// A loop receives into one buffer for all, out of which goes what is not whole.
+#[test]
+fn requests_that_come_in_pieces_stay_apart() {
+    let server = serve(&[("io-threads", "1")]);
+    let mut random = Random::new(3);
+    let (mut senders, mut readers) = (Vec::new(), Vec::new());
+    for number in 0..12 {
+        let (mut requests, mut replies) = (Vec::new(), Vec::new());
+        for at in 0..150 {
+            let len = match random.below(40) {
+                0 => random.below(200_000),
+                1..4 => random.below(20_000),
+                _ => random.below(2_000),
+            };
+            let (key, value) = (format!("{number}:{}", at % 7), random.bytes(len));
+            requests.extend(command(&[b"SET", key.as_bytes(), &value]));
+            requests.extend(command(&[b"GET", key.as_bytes()]));
+            replies.extend(format!("+OK\r\n${len}\r\n").into_bytes());
+            replies.extend([&value[..], b"\r\n"].concat());
+        }
+        let socket = connect(server.port());
+        let mut reading = socket.try_clone().unwrap();
+        senders.push((socket, requests, 0));
+        readers.push(std::thread::spawn(move || {
+            let mut got = vec![0; replies.len()];
+            std::io::Read::read_exact(&mut reading, &mut got).unwrap();
+            assert!(got == replies, "a reply to client {number} is another one");
+        }));
+    }
+    while senders.iter().any(|(_, requests, sent)| *sent < requests.len()) {
+        for (socket, requests, sent) in &mut senders {
+            let piece =
+                if random.below(3) == 0 { random.below(150_000) } else { random.below(3_000) };
+            let end = (*sent + piece).min(requests.len());
+            socket.write_all(&requests[*sent..end]).unwrap();
+            *sent = end;
+        }
+    }
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+}
+
 #[test]
 fn who_is_too_many_is_told_so() {
     let server = serve(&[("maxclients", "20")]);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! socket ──receive──▶ input ──execute──▶ output ──send──▶ socket
-//!            (buffers are lent by the loop, and given back as soon as they are empty)
+//!            (buffers are lent by the loop, and given back as soon as they are empty: see `Buffers`)
 //! ```
 //!
 //! Invariants:
@@ -11,6 +11,7 @@
 //! 2. A reply that holds a value is written and sent a piece a turn: it costs [`PIECE`], and the others the time for that.
 //! 3. An idle connection holds no buffer.
 
+use super::buffers::{Buffers, REST_BYTES};
 use super::poller::Interest;
 use super::stream::{Received, Stream};
 use crate::clients::Card;
@@ -20,7 +21,7 @@ use crate::session::{Mobility, Progress, ReadBuffer, Session};
 use rustix::io::Errno;
 use std::sync::Arc;
 
-/// Bytes asked of the kernel at a time for ordinary requests; larger ones ask for what they lack.
+/// Bytes asked of the kernel at a time at least; larger requests ask for what they lack, and all ask for as many as the buffer has room for.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
 /// Most bytes reserved ahead for a large argument. Growth beyond goes by what has arrived.
 const MAX_AHEAD_BYTES: usize = 1 << 20;
@@ -34,6 +35,8 @@ const MAIL_BYTES: usize = 64 * 1024;
 const TURN_REQUESTS: usize = 1024;
 /// The most that is sent to one connection before the others have their turn.
 const SEND_BYTES: usize = 256 * 1024;
+/// Replies that do not wait until the others have been served: they would be out of the cache by then.
+const SENT_AT_ONCE_BYTES: usize = 8 * 1024;
 
 /// How much of a large value is written at a time: rows that take about as long to write as a command may without going elsewhere.
 const PIECE: Room = Room { bytes: 64 * 1024, rows: 2048 };
@@ -100,7 +103,7 @@ impl Connection {
     }
 
     /// Takes what the socket has; tells whether there is anything to do afterwards.
-    pub(crate) fn receive(&mut self, env: &Env, spare: &mut Vec<Vec<u8>>) -> bool {
+    pub(super) fn receive(&mut self, env: &Env, buffers: &mut Buffers) -> bool {
         if self.ending
             || self.at_end
             || self.is_paused
@@ -109,12 +112,15 @@ impl Connection {
         {
             return false;
         }
-        if self.input.is_empty() && self.wanted <= READ_BYTES {
-            self.input.give_memory(spare.pop().unwrap_or_default());
+        if self.input.unread().len() <= REST_BYTES && self.wanted <= READ_BYTES {
+            drop(self.input.move_to(buffers.common()));
         }
         let ahead = self.wanted.clamp(READ_BYTES, MAX_AHEAD_BYTES);
         match self.stream.receive(&mut self.input, ahead) {
-            Received::Nothing => return false,
+            Received::Nothing => {
+                self.give_back_input(buffers);
+                return false;
+            }
             Received::Some { bytes, ended } => {
                 self.at_end |= ended;
                 if bytes > 0 {
@@ -301,30 +307,34 @@ impl Connection {
         false
     }
 
-    /// Gives empty buffers back to the loop.
-    pub(crate) fn give_back(&mut self, spare: &mut Vec<Vec<u8>>) {
+    /// Whether its replies are so long that they are to be sent at once, and are there.
+    pub(crate) fn has_much_to_send(&self) -> bool {
+        !self.output.holds_values() && self.output.len() >= SENT_AT_ONCE_BYTES
+    }
+
+    /// Gives a buffer back that is empty, or that others have more use for than the beginning of a request.
+    pub(super) fn give_back_input(&mut self, buffers: &mut Buffers) {
         if self.input.is_empty() && self.input.capacity() > 0 {
-            keep(self.input.take_memory(), spare);
+            buffers.give(self.input.take_memory());
+        } else if Buffers::is_common(self.input.capacity())
+            && self.input.unread().len() <= REST_BYTES
+        {
+            let rest = Vec::with_capacity(self.input.unread().len());
+            buffers.give(self.input.move_to(rest));
         }
+    }
+    /// Gives empty buffers back to the loop.
+    pub(super) fn give_back(&mut self, buffers: &mut Buffers) {
+        self.give_back_input(buffers);
         if self.is_drained() && self.output.capacity() > 0 {
-            keep(self.output.take_memory(), spare);
+            buffers.give(self.output.take_memory());
         }
     }
     /// Lends memory for the replies to come.
-    pub(crate) fn lend(&mut self, spare: &mut Vec<Vec<u8>>) {
+    pub(super) fn lend(&mut self, buffers: &mut Buffers) {
         if self.output.capacity() == 0 {
-            self.output.give_memory(spare.pop().unwrap_or_default());
+            self.output.give_memory(buffers.spare());
         }
-    }
-}
-
-/// Buffers that a loop keeps, and the largest of them.
-const MAX_SPARE: usize = 256;
-const MAX_SPARE_BYTES: usize = 64 * 1024;
-
-fn keep(memory: Vec<u8>, spare: &mut Vec<Vec<u8>>) {
-    if memory.capacity() <= MAX_SPARE_BYTES && spare.len() < MAX_SPARE {
-        spare.push(memory);
     }
 }
 

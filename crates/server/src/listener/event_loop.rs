@@ -6,10 +6,12 @@
 //!   └───────────── at once, if a connection still has requests; else until a socket or the tick is due ◀─┘
 //! ```
 //!
-//! Sending after everybody has been served makes replies leave in larger pieces.
+//! What has been received is executed before the next socket's turn comes, while it is in the cache; long replies are sent at once for the same
+//! reason. Sending the others after everybody has been served makes them leave in larger pieces.
 
 use super::accept::{Accepted, Acceptor, LISTENING};
 use super::balance::{Balance, Home, Streak};
+use super::buffers::Buffers;
 use super::connection::{Connection, Next};
 use super::poller::{Arrival, Interest, Poller};
 use super::stream::Stream;
@@ -51,13 +53,13 @@ pub(crate) struct EventLoop {
     places: Vec<Place>,
     free: Vec<u32>,
     kills_seen: u64,
-    /// Connections to serve in this pass, and those that CLIENT PAUSE holds up.
+    /// Connections to serve in this pass, those that have been, and those that CLIENT PAUSE holds up.
     listed: Vec<u64>,
+    served: Vec<u64>,
     paused: Vec<u64>,
     /// When the waiting of connections ends, and their tokens.
     deadlines: BTreeSet<(u64, u64)>,
-    /// Empty buffers.
-    spare: Vec<Vec<u8>>,
+    buffers: Buffers,
     next_tick_ms: u64,
     /// When the next look is taken at transactions that clients leave open.
     next_overdue_ms: u64,
@@ -96,9 +98,10 @@ impl EventLoop {
             free: Vec::new(),
             kills_seen: 0,
             listed: Vec::new(),
+            served: Vec::new(),
             paused: Vec::new(),
             deadlines: BTreeSet::new(),
-            spare: Vec::new(),
+            buffers: Buffers::default(),
             next_tick_ms: 0,
             next_overdue_ms: 0,
             processed_at_tick: (0, 0),
@@ -153,6 +156,7 @@ impl EventLoop {
             self.deadlines.pop_first();
             self.list(token);
         }
+        let mut served = std::mem::take(&mut self.served);
         for i in 0..self.poller.count() {
             let ready = self.poller.ready(i);
             if ready.token == BELL {
@@ -161,18 +165,21 @@ impl EventLoop {
                 if let Some(acceptor) = &mut self.acceptor {
                     acceptor.accept(ready.token, &self.poller, &self.env);
                 }
-            } else {
-                self.on_ready(ready);
+            } else if self.on_ready(ready) {
+                self.serve(ready.token);
+                served.push(ready.token);
             }
         }
-        let mut served = std::mem::take(&mut self.listed);
-        for &token in &served {
+        for token in std::mem::take(&mut self.listed) {
             self.serve(token);
+            served.push(token);
         }
         self.answer_calls(&mut served);
         for &token in &served {
             self.settle(token);
         }
+        served.clear();
+        self.served = served;
         if self.env.now_ms >= self.next_tick_ms {
             self.tick();
         }
@@ -192,21 +199,23 @@ impl EventLoop {
         }
     }
 
-    /// Receives, and puts the connection on the list of those to be served.
-    fn on_ready(&mut self, ready: super::poller::Ready) {
+    /// Receives; whether the connection is to be served now. If there is something else to do, it is put on the list.
+    fn on_ready(&mut self, ready: super::poller::Ready) -> bool {
         let (i, turn) = split(ready.token);
-        let Some(place) = self.places.get_mut(i).filter(|p| p.turn == turn) else { return };
-        let Some(connection) = place.connection.as_deref_mut() else { return };
+        let Some(place) = self.places.get_mut(i).filter(|p| p.turn == turn) else { return false };
+        let Some(connection) = place.connection.as_deref_mut() else { return false };
         // A connection that still has whole requests does not receive more.
         let receives = ready.read && !connection.is_listed;
-        let received = receives && connection.receive(&self.env, &mut self.spare);
+        let received = receives && connection.receive(&self.env, &mut self.buffers);
         let given_up = ready.ended && connection.is_blocked();
         if (ready.broken && !received) || given_up {
-            return self.close(ready.token);
+            self.close(ready.token);
+            return false;
         }
-        if received || ready.write {
+        if ready.write && !received {
             self.list(ready.token);
         }
+        received
     }
 
     fn serve(&mut self, token: u64) {
@@ -214,12 +223,19 @@ impl EventLoop {
         let Some(place) = self.places.get_mut(i).filter(|p| p.turn == turn) else { return };
         let Some(connection) = place.connection.as_deref_mut() else { return };
         connection.is_listed = false;
-        connection.lend(&mut self.spare);
+        connection.lend(&mut self.buffers);
         connection.take_mail();
         let waited_until = connection.deadline_ms();
         let next = connection.execute(&mut self.env);
         if let Some(at) = waited_until {
             self.deadlines.remove(&(at, token));
+        }
+        connection.give_back_input(&mut self.buffers);
+        if next == Next::Wait && connection.has_much_to_send() {
+            if !connection.send(&self.env) {
+                return self.close(token);
+            }
+            connection.give_back(&mut self.buffers);
         }
         match next {
             Next::Paused => {
@@ -266,7 +282,7 @@ impl EventLoop {
             let (i, turn) = split(token);
             let Some(place) = self.places.get_mut(i).filter(|p| p.turn == turn) else { continue };
             let Some(connection) = place.connection.as_deref_mut() else { continue };
-            connection.lend(&mut self.spare);
+            connection.lend(&mut self.buffers);
             connection.take_mail();
             served.push(token);
         }
@@ -281,7 +297,7 @@ impl EventLoop {
         if !alive || (connection.is_ending() && connection.is_drained()) {
             return self.close(token);
         }
-        connection.give_back(&mut self.spare);
+        connection.give_back(&mut self.buffers);
         if !connection.is_listed && connection.wants_another_turn(&self.env) {
             connection.is_listed = true;
             self.listed.push(token);
@@ -335,7 +351,7 @@ impl EventLoop {
         let mut connection = Box::new(Connection::new(new.stream, new.card, &self.env));
         if matches!(connection.stream, Stream::Tls(_)) {
             // Requests may have come with the handshake: the socket does not tell of them.
-            connection.receive(&self.env, &mut self.spare);
+            connection.receive(&self.env, &mut self.buffers);
         }
         connection
     }

@@ -10,6 +10,7 @@
 mod accept;
 mod anteroom;
 mod balance;
+mod buffers;
 mod ciphers;
 mod connection;
 mod doors;

@@ -52,11 +52,14 @@ impl ReadBuffer {
         self.start = 0;
         std::mem::take(&mut self.bytes)
     }
-    /// Gives an empty buffer memory to fill.
-    pub(crate) fn give_memory(&mut self, mut memory: Vec<u8>) {
-        debug_assert!(self.is_empty());
+    /// Goes on in this memory with the unread bytes; what it had before.
+    ///
+    /// # Cost
+    /// The unread bytes are copied.
+    pub(crate) fn move_to(&mut self, mut memory: Vec<u8>) -> Vec<u8> {
         memory.clear();
+        memory.extend_from_slice(self.unread());
         self.start = 0;
-        self.bytes = memory;
+        std::mem::replace(&mut self.bytes, memory)
     }
 }
