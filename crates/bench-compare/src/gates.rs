@@ -3,8 +3,19 @@
 mod libraries;
 mod store;
 
+use crate::options::Options;
 use crate::report::{Report, short};
 use std::fmt::Write;
+
+/// How many times as many samples there are of what gates are held against: an operation of some nanoseconds costs once or twice as much by where the
+/// system and its host put the threads, so that the median of five says as much about that.
+const GATED: usize = 3;
+
+/// How many samples to take of a case.
+pub(crate) fn rounds(suite: &str, case: &str, threads: u64, options: &Options) -> usize {
+    let is_gated = !options.quick && Gates::of(suite).cover(case, threads);
+    options.rounds() * if is_gated { GATED } else { 1 }
+}
 
 /// A bound on one metric of one subject: alone, or as a ratio to the best rival's or to the subject's own in another case, of the same run.
 struct Gate {
@@ -73,7 +84,7 @@ impl Gates {
     }
 
     /// Whether one of them is held against such a case.
-    pub(crate) fn cover(&self, case: &str, threads: u64) -> bool {
+    fn cover(&self, case: &str, threads: u64) -> bool {
         self.0.iter().any(|gate| gate.is_about(case, threads))
     }
 

@@ -22,6 +22,7 @@ mod ordered;
 mod subject;
 
 use crate::Outcome;
+use crate::gates::rounds;
 use crate::options::Options;
 use crate::plan::{Case, Figure, NO_THP, Sample};
 use load::Load;
@@ -87,11 +88,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
         };
         for &keys in &keys {
             for &threads in options.threads(&[2, 8, 96]) {
-                for name in ["zipf_get", "zipf_95", "zipf_50", "mix0", "mix50", "mix90", "mix100"] {
-                    case(name, keys, threads, options.rounds()).run("map", options)?;
-                }
-                if kind == "ordered" {
-                    case("range100", keys, threads, options.rounds()).run("map", options)?;
+                let names = ["zipf_get", "zipf_95", "zipf_50", "mix0", "mix50", "mix90", "mix100"];
+                for name in names.into_iter().chain((kind == "ordered").then_some("range100")) {
+                    let mut case = case(name, keys, threads, 0);
+                    case.rounds = rounds("map", &case.name, threads, options);
+                    case.run("map", options)?;
                 }
             }
         }

@@ -17,6 +17,7 @@ mod spike;
 mod subject;
 
 use crate::Outcome;
+use crate::gates::rounds;
 use crate::options::Options;
 use crate::plan::{Case, Figure, NO_THP, Sample};
 use subject::{Allocator, ByAddress, Stillpoint, ThreadLocalVec};
@@ -62,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
             threads,
             subjects: SUBJECTS.iter().copied().filter(fits).collect(),
             settings,
-            rounds: options.rounds(),
+            rounds: rounds("pool", name, threads, options),
         };
         case.run("pool", options)?;
     }

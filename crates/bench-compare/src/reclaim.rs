@@ -24,7 +24,7 @@ mod single;
 mod stall;
 
 use crate::Outcome;
-use crate::gates::Gates;
+use crate::gates::rounds;
 use crate::options::Options;
 use crate::plan::{Case, Figure, Sample};
 use scheme::{Counted, Plain};
@@ -70,10 +70,6 @@ macro_rules! with_scheme {
     };
 }
 
-/// How many times as many samples there are of what gates are held against: an operation of some nanoseconds costs once or twice as much by where the
-/// system and its host put the threads, so that the median of five says as much about that.
-const GATED: usize = 3;
-
 /// Runs all cases.
 pub(crate) fn run(options: &Options) -> Outcome {
     let millis = options.millis(500, 25);
@@ -82,10 +78,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         threads,
         subjects: SUBJECTS.to_vec(),
         settings: vec![("millis", millis)],
-        rounds: match Gates::of("reclaim").cover(name, threads) {
-            true if !options.quick => options.rounds() * GATED,
-            _ => options.rounds(),
-        },
+        rounds: rounds("reclaim", name, threads, options),
     };
     for name in ["pin_unpin", "pin_load_unpin", "load_in_guard16"] {
         case(name, 1).run("reclaim", options)?;

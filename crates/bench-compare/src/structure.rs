@@ -14,6 +14,7 @@ mod list;
 mod queue;
 
 use crate::Outcome;
+use crate::gates::rounds;
 use crate::options::Options;
 use crate::plan::{Case, Figure, Sample};
 
@@ -38,7 +39,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
             threads,
             subjects: subjects.to_vec(),
             settings: vec![("millis", options.millis(500, 25))],
-            rounds: options.rounds(),
+            rounds: rounds("structure", name, threads, options),
         };
         case("queue", &QUEUES).run("structure", options)?;
         case("channel", &CHANNELS).run("structure", options)?;

@@ -2,7 +2,7 @@
 //!
 //! Held for a few instructions, and never by an interrupt handler: one that came while its own processor holds it would spin for ever.
 //!
-//! Tags: `[lock]` Acquire swap in `try_lock` / Release store in the guard's drop: what one holder wrote is there for the next.
+//! Tags: `[lock]` Acquire swap in `try_take` / Release store in the guard's drop: what one holder wrote is there for the next.
 
 use core::cell::UnsafeCell;
 use core::fmt;

@@ -23,7 +23,7 @@
 //! | [`channel`] | – | `try_` forms as the queue below; others block, or are futures | the queue's, and a look for sleepers |
 //! | [`Slot`] | wait-free | `store`, `swap` wait-free, `update` lock-free | read: a load; write: an allocation and a swap or a CAS |
 //! | [`List`] | wait-free (hazard pointers: lock-free) | lock-free | a step a key on the way; insert: an allocation and a CAS; remove: two CASes |
-//! | [`HashMap`], [`HashSet`] | lock-free; wait-free unless an insert of the same mark is under way | lock-free, growth included | get: two cache misses, no write; replace: an allocation and a CAS; new key: an allocation and 4 atomic writes, while the map grows 4 bins moved; remove: two CASes |
+//! | [`HashMap`], [`HashSet`] | lock-free; wait-free unless an insert of the same mark is under way, or a growth overtakes it | lock-free, growth included | get: two cache misses, no write; replace: an allocation and a CAS; new key: an allocation and 4 atomic writes, while the map grows 4 bins moved; remove: two CASes |
 //! | [`OrderedMap`] | lock-free: never wait for a writer; ranges too | blocking, per leaf | a binary search a level; get: no write; write: an allocation and a lock, a leaf copied every few new keys |
 //!
 //! Each is as its scheme's loads at best.
@@ -45,6 +45,7 @@
 mod backoff;
 mod container;
 mod len;
+mod lines;
 mod linked;
 mod returned;
 #[cfg(any(stillpoint_loom, stillpoint_shuttle))]

@@ -8,7 +8,7 @@
 //!
 //! | operation | progress | cost |
 //! |---|---|---|
-//! | `get`, `contains_key` | lock-free: looks again only when an unconfirmed insert of the same mark was met; wait-free otherwise | no write |
+//! | `get`, `contains_key` | lock-free: looks again when it met an unconfirmed insert of the same mark, or when its bin moved meanwhile (once a growth); wait-free otherwise | no write |
 //! | `insert`, `update`, `compute`, … | lock-free | an allocation; 1 CAS to replace, 4 atomic writes for a new key; while the map grows, 4 bins moved |
 //! | `remove` | lock-free | 2 CASes |
 //! | `iter` | lock-free; a step is a bin | no write |
@@ -54,7 +54,6 @@ mod find;
 mod growth;
 mod guarded;
 mod iter;
-mod lines;
 #[cfg(any(stillpoint_loom, stillpoint_shuttle))]
 mod mutation;
 mod pinned;

@@ -384,6 +384,28 @@ mod tests {
     }
 
     #[test]
+    fn two_passes_that_meet_leave_nothing_behind() {
+        // Each of them is in the middle of a pass when they meet; a reader that reaches further holds none of their nodes.
+        let (mut backlog, mut other, summary) = (aged(), aged(), readers(&[(10_000, 200)]));
+        let mut freed = 0;
+        for backlog in [&mut backlog, &mut other] {
+            let mut piece = backlog.split(&summary, 500, 0);
+            piece.sift(&summary, 0);
+            freed += free(&mut piece).len();
+        }
+        backlog.absorb(other);
+        loop {
+            let mut piece = backlog.split(&summary, 500, 0);
+            if piece.is_empty() {
+                break;
+            }
+            piece.sift(&summary, 0);
+            freed += free(&mut piece).len();
+        }
+        assert_eq!((freed, backlog.is_empty()), (2 * NODES, true));
+    }
+
+    #[test]
     fn who_is_born_later_than_the_next_reader_reaches_goes() {
         let (mut backlog, summary) = (aged(), readers(&[(50, 79)]));
         backlog.keep(90, 200, core::iter::once(node(NODES, 70)));

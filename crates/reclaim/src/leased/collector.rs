@@ -198,7 +198,8 @@ impl Collector {
     /// Pins the calling thread: what is loaded through the guard stays allocated while the guard lives. Guards nest.
     ///
     /// # Progress
-    /// Wait-free after the thread's first pin; no processor fence where `membarrier` is at hand.
+    /// Wait-free after the thread's first pin; no processor fence where `membarrier` is at hand. On a thread whose thread-locals are gone each
+    /// outermost pin takes the registry's lock.
     ///
     /// # Cost
     /// Two stores to the thread's own line.

@@ -33,7 +33,8 @@
 //! | `[give back]` | a slot that is no longer anybody's is stored EMPTY (Release) and claimed by CAS |
 
 use crate::index::slot;
-use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
+use crate::lines::Lines;
+use stillpoint_primitive::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 #[cfg(not(stillpoint_loom))]
 mod shape {
@@ -81,13 +82,22 @@ pub(crate) const fn filled(count: usize) -> u64 {
 pub(crate) struct Bin {
     pub(crate) header: AtomicU64,
     pub(crate) slots: [AtomicU64; BIN_SLOTS],
-    pub(crate) link: AtomicU64,
+    pub(crate) link: AtomicPtr<Line>,
 }
 
 #[repr(C, align(64))]
 pub(crate) struct Line {
     pub(crate) slots: [AtomicU64; LINE_SLOTS],
-    pub(crate) link: AtomicU64,
+    pub(crate) link: AtomicPtr<Line>,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            slots: std::array::from_fn(|_| AtomicU64::new(slot::UNINIT)),
+            link: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    }
 }
 
 #[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
@@ -100,7 +110,7 @@ impl Bin {
         Self {
             header: AtomicU64::new(0),
             slots: std::array::from_fn(|_| AtomicU64::new(slot::UNINIT)),
-            link: AtomicU64::new(0),
+            link: AtomicPtr::new(std::ptr::null_mut()),
         }
     }
 
@@ -109,17 +119,16 @@ impl Bin {
         Self {
             header: AtomicU64::new(filled(0)),
             slots: std::array::from_fn(|_| AtomicU64::new(slot::EMPTY)),
-            link: AtomicU64::new(0),
+            link: AtomicPtr::new(std::ptr::null_mut()),
         }
     }
 
-    /// The line behind `link`. Lines live as long as their table.
+    /// The line behind `link`.
     #[inline]
-    fn follow(link: &AtomicU64) -> Option<&Line> {
+    fn follow(link: &AtomicPtr<Line>) -> Option<&Line> {
         // Acquire [line]: pairs with the Release of the CAS in `append`
-        let address = link.load(Ordering::Acquire);
-        let line = std::ptr::with_exposed_provenance::<Line>(address as usize);
-        // SAFETY: a link is 0 or a leaked line, which is freed only with the table that this bin is part of.
+        let line = link.load(Ordering::Acquire);
+        // SAFETY: a link is null or a line of the table's, which live as long as the table that this bin is part of.
         unsafe { line.as_ref() }
     }
 
@@ -161,45 +170,30 @@ impl Bin {
         slot.store(slot::EMPTY, Ordering::Release);
     }
 
-    /// Appends a line that holds `words` first and then `rest`, where the bin has `slots` slots now. True if this call did it; somebody else may have been first.
-    pub(crate) fn append(&self, slots: usize, words: &[u64], rest: u64) -> bool {
+    /// Appends a line that holds `words` first and then `rest`, where the bin has `slots` slots now. True if this call did it; somebody else may
+    /// have been first.
+    pub(crate) fn append(
+        &self,
+        lines: &Lines<Line>,
+        slots: usize,
+        words: &[u64],
+        rest: u64,
+    ) -> bool {
         let mut link = &self.link;
         for line in self.lines().take((slots - BIN_SLOTS) / LINE_SLOTS) {
             link = &line.link;
         }
-        let word = |at| words.get(at).copied().unwrap_or(rest);
-        let line = Line {
-            slots: std::array::from_fn(|at| AtomicU64::new(word(at))),
-            link: AtomicU64::new(0),
-        };
-        let line = Box::into_raw(Box::new(line));
-        let address = line.expose_provenance() as u64;
+        if Self::follow(link).is_some() {
+            return false;
+        }
+        let line = lines.take();
+        for (at, slot) in line.slots.iter().enumerate() {
+            // Relaxed [line]: published by the CAS
+            slot.store(words.get(at).copied().unwrap_or(rest), Ordering::Relaxed);
+        }
+        let (none, line) = (std::ptr::null_mut(), std::ptr::from_ref(line).cast_mut());
         // Release [line]: the line's slots; pairs with the Acquire in `follow`
-        if link.compare_exchange(0, address, Ordering::Release, Ordering::Relaxed).is_ok() {
-            return true;
-        }
-        // SAFETY: the CAS failed, so nobody else has seen the line.
-        drop(unsafe { Box::from_raw(line) });
-        false
-    }
-
-    /// Frees the bin's lines.
-    ///
-    /// # Safety
-    /// Nobody else may look at the bin any more, and it must not be used afterwards.
-    pub(crate) unsafe fn free_lines(&self) -> usize {
-        let mut freed = 0;
-        // Relaxed [line]: the caller is alone
-        let mut address = self.link.load(Ordering::Relaxed);
-        while address != 0 {
-            let line = std::ptr::with_exposed_provenance_mut::<Line>(address as usize);
-            // SAFETY: the line was leaked by `append`, and the caller is alone with it.
-            let line = unsafe { Box::from_raw(line) };
-            // Relaxed [line]: the caller is alone
-            address = line.link.load(Ordering::Relaxed);
-            freed += 1;
-        }
-        freed
+        link.compare_exchange(none, line, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -224,13 +218,13 @@ mod tests {
 
     #[test]
     fn slots_are_claimed_until_every_line_is_full() {
-        let bin = Bin::empty();
+        let (bin, lines) = (Bin::empty(), Lines::new());
         let mut header = filled(0);
         for expected in 0..MAX_SLOTS as u32 {
             let claimed = match bin.claim(header, 1 << 20) {
                 Ok(claimed) => claimed.0,
                 Err(slots) => {
-                    assert!(bin.append(slots, &[], slot::EMPTY));
+                    assert!(bin.append(&lines, slots, &[], slot::EMPTY));
                     bin.claim(header, 1 << 20).expect("a fresh line is free").0
                 }
             };
@@ -238,7 +232,6 @@ mod tests {
             header = changed(header, header & VALID | 1 << claimed);
         }
         assert_eq!(bin.claim(header, 1 << 20).map(|_| ()), Err(MAX_SLOTS));
-        // SAFETY: the bin is not used any more.
-        assert_eq!(unsafe { bin.free_lines() }, MAX_LINES);
+        assert_eq!(bin.lines().count(), MAX_LINES);
     }
 }

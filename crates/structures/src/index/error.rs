@@ -37,7 +37,7 @@ impl std::error::Error for AllocError {}
 pub enum RefusedReason {
     /// Somebody was faster: the key's newest version is not the one that was expected. Find it again.
     Raced,
-    /// The guard is past its collector's `max_lease`. Pin anew.
+    /// The guard is past its collector's `max_lease_ticks`. Pin anew.
     Expired,
     /// The bin is full and the table cannot grow for lack of memory.
     OutOfMemory,

@@ -108,7 +108,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     /// See the type's page. Renews the guard's lease where it ran out.
     ///
     /// # Errors
-    /// `Expired` when the guard is past its collector's `max_lease`.
+    /// `Expired` when the guard is past its collector's `max_lease_ticks`.
     ///
     /// # Panics
     /// If the guard is of another collector.

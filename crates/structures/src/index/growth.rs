@@ -12,7 +12,7 @@
 //! 2. A new bin's header is set after its slots and lines; MOVED is set after both new headers.
 //! 3. DEAD words are not moved. Who sets MOVED retires what the frozen header still called valid and was DEAD; what was cleared from the header
 //!    before the freeze is retired by who cleared it. So each removed chain is retired once.
-//! 4. A stalled helper delays nobody: its chunk is handed out again when the cursor wraps, and `finish` is also reached by whoever has
+//! 4. A stalled helper delays nobody: its chunk is handed out again when the cursor wraps, and the end is also reached by whoever has
 //!    looked at all bins himself.
 //!
 //! # Orderings
@@ -227,7 +227,7 @@ fn fill(table: &Table, at: usize, words: &[u64]) {
         let _ = slot.compare_exchange(slot::UNINIT, word, Ordering::Relaxed, Ordering::Relaxed);
     }
     for (line, words) in rest.chunks(LINE_SLOTS).enumerate() {
-        if bin.append(BIN_SLOTS + line * LINE_SLOTS, words, slot::EMPTY) {
+        if bin.append(&table.lines, BIN_SLOTS + line * LINE_SLOTS, words, slot::EMPTY) {
             table.count_line();
         }
     }

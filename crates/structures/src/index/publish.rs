@@ -237,7 +237,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
                     table = self.moved(guard, table, hash)?;
                 }
                 Err(slots) => {
-                    if bin.append(slots, &[], slot::EMPTY) {
+                    if bin.append(&table.lines, slots, &[], slot::EMPTY) {
                         self.line_added(guard, table);
                     }
                 }

@@ -39,7 +39,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     /// Lock-free.
     ///
     /// # Errors
-    /// `Expired` when the guard is past its collector's `max_lease`; nothing was removed.
+    /// `Expired` when the guard is past its collector's `max_lease_ticks`; nothing was removed.
     pub fn remove(&self, head: &Head<'_, O, D>) -> Result<Option<Pruned>, Expired> {
         self.check(head.guard);
         let mut place = head.place;

@@ -33,7 +33,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     /// Lock-free; one bin, plus what it was split into while the index grows.
     ///
     /// # Errors
-    /// `Expired` when the guard is past its collector's `max_lease`; nothing of this bin's was visited that a repeated call would not visit again.
+    /// `Expired` when the guard is past its collector's `max_lease_ticks`; nothing of this bin's was visited that a repeated call would not visit again.
     pub fn scan<'g>(
         &'g self,
         guard: &'g Guard<'g>,

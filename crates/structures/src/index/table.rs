@@ -18,6 +18,7 @@
 //! | `[count]` | plain counters; `moved` is AcqRel so that who counts the last bin has seen all of them moved |
 
 use crate::index::bin::{Bin, Line};
+use crate::lines::Lines;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 use stillpoint_primitive::CachePadded;
@@ -34,7 +35,7 @@ pub(crate) struct Table {
     raw: NonNull<u8>,
     count: usize,
     next: AtomicPtr<Table>,
-    lines: AtomicUsize,
+    pub(crate) lines: Lines<Line>,
     /// Written by each helping writer, so it has its own lines.
     progress: CachePadded<Progress>,
 }
@@ -42,6 +43,7 @@ pub(crate) struct Table {
 struct Progress {
     cursor: AtomicUsize,
     moved: AtomicUsize,
+    lines: AtomicUsize,
 }
 
 // SAFETY: `bins` and `raw` are owned memory of atomics; the rest is atomics.
@@ -63,10 +65,11 @@ impl Table {
             raw,
             count,
             next: AtomicPtr::new(std::ptr::null_mut()),
-            lines: AtomicUsize::new(0),
+            lines: Lines::new(),
             progress: CachePadded::new(Progress {
                 cursor: AtomicUsize::new(0),
                 moved: AtomicUsize::new(0),
+                lines: AtomicUsize::new(0),
             }),
         };
         #[cfg(stillpoint_loom)]
@@ -165,16 +168,16 @@ impl Table {
     /// Counts a new overflow line, and says how many there are.
     pub(crate) fn count_line(&self) -> usize {
         // Relaxed [count]: a statistic that triggers growth
-        self.lines.fetch_add(1, Ordering::Relaxed) + 1
+        self.progress.lines.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn lines(&self) -> usize {
+    pub(crate) fn line_count(&self) -> usize {
         // Relaxed [count]: a statistic
-        self.lines.load(Ordering::Relaxed)
+        self.progress.lines.load(Ordering::Relaxed)
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        Self::layout(self.count).size() + self.lines() * size_of::<Line>()
+        Self::layout(self.count).size() + Lines::<Line>::bytes_of(self.line_count())
     }
 
     /// The next chunk of bins to move. Wraps around, so that what a stalled helper took is taken again.
@@ -197,12 +200,6 @@ impl Table {
     pub(crate) unsafe fn free(table: *mut u8) {
         // SAFETY: by contract.
         let table = unsafe { Box::from_raw(table.cast::<Self>()) };
-        if table.lines() > 0 {
-            for at in 0..table.count {
-                // SAFETY: the caller is alone with the table, which is gone after this.
-                unsafe { table.bin(at).free_lines() };
-            }
-        }
         #[cfg(stillpoint_loom)]
         for at in 0..table.count {
             // SAFETY: within the allocation.

@@ -207,7 +207,7 @@ pub(crate) unsafe fn key_of<'a>(version: *const Header) -> &'a [u8] {
     let key = unsafe { version.cast::<u8>().add(header.key_offset()) };
     // SAFETY: by contract.
     let len = unsafe { key_len(version) };
-    // SAFETY: `build` wrote `len` bytes there, which never change (invariant 1).
+    // SAFETY: `Filler` wrote `len` bytes there, which never change (invariant 1).
     unsafe { std::slice::from_raw_parts(key, len) }
 }
 
@@ -241,7 +241,7 @@ unsafe fn value_of<'a, O>(version: *const Header) -> ValueRef<'a, O> {
         let key = unsafe { key_of(version) };
         // SAFETY: the value follows the key in the block.
         let value = unsafe { key.as_ptr().add(key.len()) };
-        // SAFETY: `build` wrote `value_len` bytes there, which never change and live for 'a.
+        // SAFETY: `Filler` wrote `value_len` bytes there, which never change and live for 'a.
         return ValueRef::Bytes(unsafe { std::slice::from_raw_parts(value, header.value_len()) });
     }
     if header.has(TOMBSTONE) {
@@ -249,7 +249,7 @@ unsafe fn value_of<'a, O>(version: *const Header) -> ValueRef<'a, O> {
     }
     // SAFETY: the flag is set.
     let object = unsafe { word_of(version, OBJECT) };
-    // SAFETY: `build` put an `Arc<O>` there, aligned; it stays until the version is reclaimed, not before 'a ends.
+    // SAFETY: `Filler` put an `Arc<O>` there, aligned; it stays until the version is reclaimed, not before 'a ends.
     ValueRef::Object(unsafe { &*object.cast::<Arc<O>>() })
 }
 
@@ -265,7 +265,7 @@ unsafe fn expiry_of(version: *const Header) -> Option<u64> {
     }
     // SAFETY: the flag is set.
     let word = unsafe { word_of(version, HAS_EXPIRE) };
-    // SAFETY: `build` put a u64 there, aligned, which never changes.
+    // SAFETY: `Filler` put a u64 there, aligned, which never changes.
     Some(unsafe { *word.cast::<u64>() })
 }
 
@@ -307,7 +307,7 @@ pub(crate) unsafe fn reclaim<O>(version: *mut u8) {
     if unsafe { &*header }.has(OBJECT) {
         // SAFETY: the flag is set.
         let object = unsafe { word_of(header, OBJECT) };
-        // SAFETY: `build` put an `Arc<O>` there, and nobody else takes it out.
+        // SAFETY: `Filler` put an `Arc<O>` there, and nobody else takes it out.
         drop(unsafe { object.cast::<Arc<O>>().read() });
     }
     // SAFETY: by contract; its object is gone.
@@ -465,7 +465,7 @@ impl<'g, O: Send + Sync + 'static, D: Send + Sync + 'static> VersionRef<'g, O, D
     /// Wait-free; for a pending stamp at most 64 renewals of the lease.
     ///
     /// # Errors
-    /// `Expired` when the stamp is pending and the guard is past its collector's `max_lease`.
+    /// `Expired` when the stamp is pending and the guard is past its collector's `max_lease_ticks`.
     #[inline]
     pub fn stamp(&self) -> Result<Stamp<'g, D>, Expired> {
         // SeqCst [stamp]: see the table of the stamp file

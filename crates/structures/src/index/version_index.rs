@@ -183,7 +183,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         let next = table.next();
         IndexStats {
             bins: table.count(),
-            overflow_lines: table.lines(),
+            overflow_lines: table.line_count(),
             table_bytes: table.bytes() + next.map_or(0, Table::bytes),
             growing: next.is_some(),
         }
@@ -193,7 +193,7 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     #[inline]
     pub(crate) fn table<'g>(&self, guard: &'g Guard<'_>) -> &'g Table {
         debug_assert!(guard.is_from(&self.collector));
-        // Acquire [root]: pairs with the CAS in `finish`
+        // Acquire [root]: pairs with the CAS in `advance_root`
         let table = self.root.load(Ordering::Acquire);
         // SAFETY: the root is never null, and a table is retired as born in epoch 0, so the pin protects it (table invariant 2).
         unsafe { &*table }

@@ -35,7 +35,7 @@
 //! | `[give back]` | a slot that is nobody's any more is stored empty (Release) and taken by CAS |
 
 use super::entry::{Entry, empty};
-use super::lines::Lines;
+use crate::lines::Lines;
 use stillpoint_primitive::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use stillpoint_reclaim::{Atomic, Shared};
 
@@ -113,6 +113,16 @@ pub(super) struct Line<K, V> {
     pub(super) marks: AtomicU64,
     pub(super) slots: [Atomic<Entry<K, V>>; LINE_SLOTS],
     pub(super) link: AtomicPtr<Line<K, V>>,
+}
+
+impl<K, V> Default for Line<K, V> {
+    fn default() -> Self {
+        Line {
+            marks: AtomicU64::new(0),
+            slots: std::array::from_fn(|_| Atomic::null()),
+            link: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    }
 }
 
 #[cfg(not(any(stillpoint_loom, stillpoint_shuttle)))]
@@ -206,7 +216,7 @@ impl<K, V> Bin<K, V> {
     /// been first.
     pub(super) fn append<'e>(
         &self,
-        lines: &Lines<K, V>,
+        lines: &Lines<Line<K, V>>,
         slots: usize,
         entries: &[(Shared<'e, Entry<K, V>>, u64)],
     ) -> bool {
@@ -233,7 +243,7 @@ impl<K, V> Bin<K, V> {
     /// Fills a bin of a new table with `entries`, as everybody else does who moves the same bin. Says how many lines it appended.
     pub(super) fn fill(
         &self,
-        lines: &Lines<K, V>,
+        lines: &Lines<Line<K, V>>,
         entries: &[(Shared<'_, Entry<K, V>>, u64)],
     ) -> usize {
         // Acquire [publish]: somebody has filled it

@@ -6,7 +6,8 @@
 //!    header without MOVED was loaded under the guard; for schemes that protect per pointer the header is read again (bin invariant 6).
 //! 2. What a CAS expects of a slot never has FROZEN, also if the slot was found frozen: a frozen slot is read, not changed.
 //! 3. A table is loaded from the root, or from `next` of a table that was the root under the same guard; on schemes that protect per pointer
-//!    it still is the root after `next` was protected, so `next` has not been retired.
+//!    it still is the root after `next` was protected, so `next` has not been retired. Only `HashMap::root` sets the place ROOT, so a table
+//!    that it gave stays protected until it is called again.
 //! 4. Between the loads of the root and of a `next` no code of the caller's runs: not a key's `Eq`, and no destructor in a `retire`. It might
 //!    use the same guard and renew its lease, and `next` of a table that has been retired meanwhile may be reclaimed before the renewal.
 //!    After such code the way begins at the root again; a bin may be looked through to its end, since what it holds is linked or FROZEN.

@@ -236,7 +236,8 @@ impl<K: Eq, V, H, S: Scheme, A: NodeAlloc> HashMap<K, V, H, S, A> {
 
     /// Makes the next table of `table`, all of whose bins are moved, the root, and retires `table`.
     fn advance_root(&self, table: &Table<K, V>, guard: &S::Guard<'_>) -> Result<(), Restart> {
-        let root = guard.protect_root(protected::ROOT, &self.root)?;
+        // Not by ROOT: whoever called goes on with `table`, which that may be what protects.
+        let root = guard.protect_root(protected::ENTRY, &self.root)?;
         if !std::ptr::eq(root.as_ptr(), table) {
             return Ok(());
         }

@@ -9,9 +9,9 @@
 //!
 //! Tags: `[count]` plain counters; `moved` is AcqRel so that who counts the last bin has seen all of them moved.
 
-use super::bin::{Bin, filled, marks_of};
+use super::bin::{Bin, Line, filled, marks_of};
 use super::entry::empty;
-use super::lines::Lines;
+use crate::lines::Lines;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 use stillpoint_primitive::CachePadded;
@@ -27,7 +27,7 @@ pub(super) struct Table<K, V> {
     raw: NonNull<u8>,
     count: usize,
     pub(super) next: Atomic<Table<K, V>>,
-    pub(super) lines: Lines<K, V>,
+    pub(super) lines: Lines<Line<K, V>>,
     /// Written by each helping writer, so it has its own lines.
     progress: CachePadded<Progress>,
 }

@@ -95,7 +95,7 @@ impl<O: Send + Sync + 'static> NewVersion<O> {
     }
 
     fn header(&self) -> &Header {
-        // SAFETY: the block was initialised by `build` and is owned by `self`.
+        // SAFETY: the block was initialised by a `Filler` and is owned by `self`.
         unsafe { self.block.as_ref() }
     }
 

@@ -2,30 +2,34 @@
 //!
 //! Tags: `[block]` a block is pushed by a Release CAS, found by Acquire loads; `[line]` which line is whose: a counter in the block.
 
-use super::bin::{LINE_SLOTS, Line};
 use stillpoint_primitive::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use stillpoint_reclaim::Atomic;
 
 /// Lines of a block: four kilobytes.
 const BLOCK_LINES: usize = if cfg!(any(stillpoint_loom, stillpoint_shuttle)) { 1 } else { 63 };
 
-struct Block<K, V> {
-    older: *mut Block<K, V>,
+struct Block<L> {
+    older: *mut Block<L>,
     taken: AtomicUsize,
-    lines: [Line<K, V>; BLOCK_LINES],
+    lines: [L; BLOCK_LINES],
 }
 
-pub(super) struct Lines<K, V> {
-    newest: AtomicPtr<Block<K, V>>,
+/// Lines of 64 bytes each, given out one by one and freed together.
+pub(crate) struct Lines<L> {
+    newest: AtomicPtr<Block<L>>,
 }
 
-impl<K, V> Lines<K, V> {
-    pub(super) fn new() -> Self {
+impl<L: Default> Lines<L> {
+    pub(crate) fn new() -> Self {
         Lines { newest: AtomicPtr::new(std::ptr::null_mut()) }
     }
 
+    /// What so many lines take, if none was taken in vain.
+    pub(crate) fn bytes_of(lines: usize) -> usize {
+        lines.div_ceil(BLOCK_LINES) * size_of::<Block<L>>()
+    }
+
     /// A line that is the caller's to fill.
-    pub(super) fn take(&self) -> &Line<K, V> {
+    pub(crate) fn take(&self) -> &L {
         loop {
             // Acquire [block]: pairs with the CAS below
             let newest = self.newest.load(Ordering::Acquire);
@@ -42,15 +46,11 @@ impl<K, V> Lines<K, V> {
     }
 
     #[cold]
-    fn push(&self, newest: *mut Block<K, V>) {
+    fn push(&self, newest: *mut Block<L>) {
         let block = Box::into_raw(Box::new(Block {
             older: newest,
             taken: AtomicUsize::new(0),
-            lines: std::array::from_fn(|_| Line {
-                marks: stillpoint_primitive::sync::atomic::AtomicU64::new(0),
-                slots: std::array::from_fn::<_, LINE_SLOTS, _>(|_| Atomic::null()),
-                link: AtomicPtr::new(std::ptr::null_mut()),
-            }),
+            lines: std::array::from_fn(|_| L::default()),
         }));
         // Release [block]: the block's contents; Relaxed [block] on failure: nothing is learnt
         if self
@@ -64,7 +64,7 @@ impl<K, V> Lines<K, V> {
     }
 }
 
-impl<K, V> Drop for Lines<K, V> {
+impl<L> Drop for Lines<L> {
     fn drop(&mut self) {
         // Acquire [block]: `&mut self`
         let mut block = self.newest.load(Ordering::Acquire);
@@ -72,5 +72,33 @@ impl<K, V> Drop for Lines<K, V> {
             // SAFETY: made by `Box::into_raw` in `push`, freed only here.
             block = unsafe { Box::from_raw(block) }.older;
         }
+    }
+}
+
+#[cfg(all(test, not(any(stillpoint_loom, stillpoint_shuttle))))]
+mod tests {
+    use super::*;
+    use stillpoint_primitive::sync::atomic::AtomicU64;
+
+    #[repr(align(64))]
+    #[derive(Default)]
+    struct Line(AtomicU64);
+
+    #[test]
+    fn each_line_is_given_out_once_whoever_asks() {
+        let lines = Lines::<Line>::new();
+        let each = 4 * BLOCK_LINES + 1;
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..each {
+                        // Relaxed [line]: the count is looked at by nobody else
+                        assert_eq!(lines.take().0.fetch_add(1, Ordering::Relaxed), 0);
+                    }
+                });
+            }
+        });
+        assert_eq!(Lines::<Line>::bytes_of(0), 0);
+        assert_eq!(Lines::<Line>::bytes_of(BLOCK_LINES + 1), 2 * 4096);
     }
 }
