@@ -41,6 +41,7 @@ fn unit(ctx: &Context<'_>, at: usize) -> Result<bool, CommandError> {
 pub(crate) fn bitcount(ctx: &mut Context<'_>) -> Outcome {
     let range = match ctx.args.len() {
         2 => Range::ALL,
+        3 => Range { start: ctx.integer(2)?, ..Range::ALL },
         4 | 5 => Range { start: ctx.integer(2)?, end: ctx.integer(3)?, in_bits: unit(ctx, 4)? },
         _ => return Err(CommandError::Syntax),
     };
