@@ -279,6 +279,41 @@ impl Held {
     fn new(object: &Arc<Object>, disposal: &Disposal) -> Self {
         Held { object: Some(Arc::clone(object)), disposal: disposal.clone() }
     }
+
+    /// Answers with these entries of a stream, the header being written: of those that are gone with the id.
+    pub(crate) fn answer_listed(self, ids: Vec<StreamId>, out: &mut Reply) {
+        let mut listed = Listed { held: self, ids: ids.into_iter() };
+        let (more, begun) = out.begin_rows(|piece| listed.write(piece));
+        if more {
+            out.stream(Box::new(listed), begun);
+        }
+    }
+}
+
+/// Entries of a stream, one by one.
+struct Listed {
+    held: Held,
+    ids: std::vec::IntoIter<StreamId>,
+}
+
+impl Source for Listed {
+    fn write(&mut self, piece: &mut Piece<'_>) -> bool {
+        let Some(Object::Stream(stream)) = self.held.object.as_deref() else { return false };
+        while let Some(&id) = self.ids.as_slice().first()
+            && piece.has_room()
+        {
+            if piece.row(|piece| super::stream::write_listed(piece, id, stream.get(id))) {
+                self.ids.next();
+            }
+        }
+        self.ids.len() > 0
+    }
+
+    fn rest_bytes(&self) -> usize {
+        let shown = Shown::Entries { first: StreamId::ZERO, last: StreamId::MAX, backward: false };
+        let rows = Rows { shown, left: 0..self.ids.len() };
+        self.held.object.as_ref().map_or(0, |object| rows.bytes(object))
+    }
 }
 
 /// Rows of a value that a reply holds.

@@ -108,6 +108,18 @@ pub(super) fn write_entry(out: &mut impl Encode, id: StreamId, entry: &StreamEnt
     write_fields(out, entry);
 }
 
+/// As [`write_entry`], or an id whose entry is gone.
+pub(super) fn write_listed(out: &mut impl Encode, id: StreamId, entry: Option<&StreamEntry>) {
+    match entry {
+        Some(entry) => write_entry(out, id, entry),
+        None => {
+            out.array(2);
+            write_id(out, id);
+            out.null_array();
+        }
+    }
+}
+
 fn write_fields(out: &mut impl Encode, entry: &StreamEntry) {
     out.array(entry.len());
     entry.parts().for_each(|part| out.bulk(part));

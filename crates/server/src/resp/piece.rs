@@ -24,6 +24,8 @@ pub(crate) trait Encode {
     fn bulk(&mut self, bytes: &[u8]);
     /// A floating-point number.
     fn double(&mut self, x: f64);
+    /// No array there.
+    fn null_array(&mut self);
 }
 
 impl Encode for Reply {
@@ -38,6 +40,9 @@ impl Encode for Reply {
     }
     fn double(&mut self, x: f64) {
         Reply::double(self, x);
+    }
+    fn null_array(&mut self) {
+        Reply::null_array(self);
     }
 }
 
@@ -154,5 +159,8 @@ impl Encode for Piece<'_> {
     }
     fn double(&mut self, x: f64) {
         self.put(|text| text.double(x));
+    }
+    fn null_array(&mut self) {
+        self.put(Reply::null_array);
     }
 }

@@ -2,10 +2,7 @@
 //!
 //! Both read several streams at one moment: as one cut, or, since a group remembers what it was given, as one transaction.
 
-use super::{
-    DELIVERY_STEPS, count_between, lacks_consumer, no_group, notify_consumer, write_fields,
-    write_id,
-};
+use super::{DELIVERY_STEPS, count_between, lacks_consumer, no_group, notify_consumer};
 use crate::blocking::{Awaited, Nothing, Wish, answer_or_wait};
 use crate::command::rows::{Display, Held, Shown};
 use crate::command::{CommandError, Context, Outcome, Patience};
@@ -249,8 +246,8 @@ fn plain_starts(ctx: &mut Context<'_>, asked: &Asked<'_>) -> Result<Vec<StreamId
 
 /// What a group's consumer gets of a stream.
 enum Part<'a> {
-    /// What it was given before, and has not acknowledged: as it is answered.
-    Pending(&'a [u8], Reply),
+    /// What it was given before, and has not acknowledged.
+    Pending { key: &'a [u8], stream: Held, ids: Vec<StreamId> },
     /// What the group had not been given.
     New(Found<'a>),
 }
@@ -284,11 +281,12 @@ pub(crate) fn xreadgroup(ctx: &mut Context<'_>) -> Outcome {
         let (data, out) = ctx.parts();
         let display = data.display(out);
         begin_streams(out, parts.len());
-        for part in &parts {
+        for part in parts {
             match part {
-                Part::Pending(key, entries) => {
+                Part::Pending { key, stream, ids } => {
                     begin_stream(out, key);
-                    out.raw(entries.as_bytes());
+                    out.array(ids.len());
+                    stream.answer_listed(ids, out);
                 }
                 Part::New(found) => found.answer(display, out),
             }
@@ -306,28 +304,25 @@ fn read_for_group<'a>(
     reading: &Reading<'_>,
     held: Option<Held>,
 ) -> Result<Option<Part<'a>>, CommandError> {
-    let protocol = ctx.out.protocol();
     let (mut is_new, mut given) = (false, Given::Nothing);
     super::change(ctx, key, |stream| {
         is_new = lacks_consumer(stream, group, reading.consumer);
         let changed;
-        (changed, given) = reading.run(group, stream, protocol)?;
+        (changed, given) = reading.run(group, stream)?;
         Ok(changed.then_some(()))
     })?;
     if is_new {
         notify_consumer(ctx, key);
     }
-    Ok(match given {
+    // Who reads changes the group, not the entries.
+    Ok(held.and_then(|stream| match given {
         Given::Nothing => None,
-        Given::Pending(entries) => Some(Part::Pending(key, entries)),
-        Given::New { first, count } => {
-            // Who reads changes the group, not the entries.
-            held.map(|stream| Part::New(Found { key, stream, first, count }))
-        }
-    })
+        Given::Pending(ids) => Some(Part::Pending { key, stream, ids }),
+        Given::New { first, count } => Some(Part::New(Found { key, stream, first, count })),
+    }))
 }
 
-/// From where on each stream is read for a group, which has to exist; and the stream, if new entries are.
+/// From where on each stream is read for a group, which has to exist; and the stream.
 fn group_starts(
     ctx: &mut Context<'_>,
     asked: &Asked<'_>,
@@ -342,7 +337,7 @@ fn group_starts(
         let (there, held) = data.read(key, |entry| {
             let stream = entry.map(Stream::of).transpose()?;
             let there = stream.is_some_and(|stream| stream.groups.contains_key(group));
-            let held = entry.filter(|_| start == b">").and_then(|entry| display.hold(entry));
+            let held = entry.and_then(|entry| display.hold(entry));
             Ok::<_, CommandError>((there, held))
         })??;
         if !there {
@@ -378,29 +373,19 @@ struct Reading<'a> {
 /// What there is for the consumer.
 enum Given {
     Nothing,
-    Pending(Reply),
+    Pending(Vec<StreamId>),
     New { first: StreamId, count: usize },
 }
 
 impl Reading<'_> {
     /// Reads, and notes it in the group. Whether the stream has changed, and what is to be answered.
-    fn run(
-        &self,
-        group: &[u8],
-        stream: &mut Stream,
-        protocol: Protocol,
-    ) -> Result<(bool, Given), CommandError> {
+    fn run(&self, group: &[u8], stream: &mut Stream) -> Result<(bool, Given), CommandError> {
         // The group is changed beside the stream, whose entries it looks at meanwhile.
         let before = stream.clone();
         let Some(group) = stream.group_mut(group) else { return Ok((false, Given::Nothing)) };
         let changed = group.see(self.consumer, self.now_ms) || self.notes_visit;
         match self.from {
-            From::Above(id) => {
-                let mut out = Reply::default();
-                out.set_protocol(protocol);
-                self.history(id, group, &before, &mut out)?;
-                Ok((true, Given::Pending(out)))
-            }
+            From::Above(id) => Ok((true, Given::Pending(self.history(id, group, &before)?))),
             From::New => {
                 let given = self.news(group, &before)?;
                 Ok((changed || !matches!(given, Given::Nothing), given))
@@ -414,30 +399,18 @@ impl Reading<'_> {
         above: StreamId,
         group: &mut Group,
         stream: &Stream,
-        out: &mut Reply,
-    ) -> Outcome {
-        let Some(consumer) = group.consumers.get(self.consumer) else {
-            out.array(0);
-            return Ok(());
-        };
+    ) -> Result<Vec<StreamId>, CommandError> {
+        let Some(consumer) = group.consumers.get(self.consumer) else { return Ok(Vec::new()) };
         let pending = consumer.pending.range((Bound::Excluded(above), Bound::Unbounded)).copied();
         let ids: Vec<StreamId> = pending.take(self.most.min(self.patience.enough())).collect();
         self.patience.bear(ids.len() * DELIVERY_STEPS)?;
-        out.array(ids.len());
-        for id in ids {
-            out.array(2);
-            write_id(out, id);
-            let Some(entry) = stream.get(id) else {
-                out.null_array();
-                continue;
-            };
-            write_fields(out, entry);
-            if let Some(pending) = group.pending.get_mut(&id) {
+        for id in ids.iter().filter(|id| stream.get(**id).is_some()) {
+            if let Some(pending) = group.pending.get_mut(id) {
                 pending.delivered_ms = self.now_ms;
                 pending.deliveries += 1;
             }
         }
-        Ok(())
+        Ok(ids)
     }
 
     /// Gives the group what it has not been given yet.
