@@ -59,7 +59,7 @@ impl Pair {
 
     /// Leaves to WATCH only keys that exist: one that is absent, comes and goes has changed for Redis, but not here; and no
     /// strings that a SETBIT which sets nothing makes raw: that is a change here. Leaves out an XSETID below what was deleted from
-    /// the stream: Redis 7.0 takes that.
+    /// the stream: Redis 7.0 takes that; and a search around a member without a place.
     fn existing(&mut self, request: Request) -> Request {
         if request[0] == b"xsetid" && (self.queued.is_some() || self.is_below_deleted(&request)) {
             return vec![b"ping".to_vec()];
@@ -74,6 +74,9 @@ impl Pair {
             // Redis 7.0 does not queue one of a command without arguments; newer servers do.
             return vec![b"ping".to_vec()];
         }
+        if is_around_member(&request) && (self.queued.is_some() || self.is_nowhere(&request)) {
+            return vec![b"ping".to_vec()];
+        }
         if !request[0].eq_ignore_ascii_case(b"watch") || self.queued.is_some() {
             return request;
         }
@@ -84,6 +87,16 @@ impl Pair {
             !matches!(self.theirs.ask(&ask).text(), b"" | b"int" | b"embstr")
         }))
         .collect()
+    }
+
+    /// Whether a search is around a member whose score is infinite, which is that of no place. Where it is taken to be, at 180 degrees
+    /// east, Redis finds nothing on the other side, and this server does.
+    fn is_nowhere(&mut self, request: &Request) -> bool {
+        let by_member = request[0].eq_ignore_ascii_case(b"georadiusbymember");
+        let (key, member) = (request.get(1), request.get(if by_member { 2 } else { 3 }));
+        let (Some(key), Some(member)) = (key, member) else { return false };
+        let score = self.theirs.ask(&[b"ZSCORE".to_vec(), key.clone(), member.clone()]);
+        matches!(score.text(), b"inf" | b"-inf")
     }
 
     /// Whether the id of an XSETID is not surely above the highest that was deleted.
@@ -267,4 +280,12 @@ fn replies_and_keys_agree_with_redis() {
         }
     }
     println!("{total} commands agreed, {:?}", begun.elapsed());
+}
+
+/// Whether a request searches around a member.
+fn is_around_member(request: &Request) -> bool {
+    let is = |at: usize, word: &[u8]| {
+        request.get(at).is_some_and(|arg: &Vec<u8>| arg.eq_ignore_ascii_case(word))
+    };
+    is(0, b"georadiusbymember") || is(0, b"geosearch") && is(2, b"frommember")
 }
