@@ -7,7 +7,7 @@
 //! | `stm/` | variables that change together |
 //! | `engine` | what all handles of one store share |
 //! | `commit_clock`, `lease`, `lease_view` | timestamps, and who still reads at which |
-//! | `reader` | reading by a lease |
+//! | `reader`, `walk` | reading by a lease; walking over all keys |
 //! | `ordered`, `key_range`, `range`, `space_set` | keys in order, and reading them so |
 //! | `settle` | how a version stands: stamping, helping, deciding, validating |
 //! | `transaction/` | attempts, isolation, operations at the commit, savepoints |
@@ -65,6 +65,7 @@ mod store;
 mod stream;
 mod transaction;
 mod waiters;
+mod walk;
 mod write;
 
 pub use bulk::{BulkLoad, NewestFirst, Vacant};

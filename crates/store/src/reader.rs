@@ -9,6 +9,7 @@ use crate::entry::Entry;
 use crate::error::SnapshotExpired;
 use crate::lease::Lease;
 use crate::step::Step;
+use crate::walk::walk;
 use std::sync::Arc;
 
 /// Steps over empty bins that an iteration makes for one key that it was asked for.
@@ -129,7 +130,7 @@ impl<O: Send + Sync + 'static> View<'_, O> {
         loop {
             let guard = self.engine.collector.pin();
             let mut alive = Ok(());
-            cursor = uncapped(index.scan(&guard, cursor, |head| {
+            let walked = walk(index, &guard, cursor, count.saturating_sub(visited), |head| {
                 let found =
                     self.engine.visible_at(&guard, head.version(), self.lease.read_timestamp);
                 alive = alive.and_then(|()| self.check());
@@ -140,9 +141,10 @@ impl<O: Send + Sync + 'static> View<'_, O> {
                     visited += 1;
                     f(entry);
                 }
-            }));
+            });
             alive?;
-            steps += 1;
+            cursor = walked.next;
+            steps += walked.bins;
             if cursor == 0 || visited >= count.max(1) || steps >= count.saturating_mul(EMPTY_BINS) {
                 return Ok(cursor);
             }

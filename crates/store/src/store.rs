@@ -5,6 +5,7 @@ use crate::engine::{Engine, uncapped};
 use crate::entry::{Entry, VersionStamp};
 use crate::error::{MvccDisabled, WriteError};
 use crate::reader::EMPTY_BINS;
+use crate::walk::walk;
 use crate::write::Expiring;
 use crate::{Draft, Snapshot};
 use std::sync::Arc;
@@ -275,14 +276,15 @@ impl<O: Send + Sync + 'static> Store<O> {
         let (mut visited, mut steps) = (0, 0);
         loop {
             let guard = engine.collector.pin();
-            cursor = uncapped(index.scan(&guard, cursor, |head| {
+            let walked = walk(index, &guard, cursor, count.saturating_sub(visited), |head| {
                 if let Some((version, stamp)) = engine.latest(&guard, head.version())
                     && !version.is_tombstone()
                 {
                     visited += f(version.key(), Entry::of(version, stamp, at.now_ms));
                 }
-            }));
-            steps += 1;
+            });
+            cursor = walked.next;
+            steps += walked.bins;
             if cursor == 0 || visited >= count.max(1) || steps >= count.saturating_mul(EMPTY_BINS) {
                 return cursor;
             }
