@@ -74,6 +74,10 @@ fn main() -> ExitCode {
 
 /// The child's side of a [`plan::Case`].
 fn take(sample: &Sample) -> Outcome {
+    if sample.setting(plan::NO_THP.0) == Ok(plan::NO_THP.1) {
+        rustix::thread::disable_transparent_huge_pages(true)
+            .map_err(|error| format!("doing without huge pages: {error}"))?;
+    }
     let figures = match sample.suite.as_str() {
         "reclaim" => reclaim::sample(sample)?,
         "stall" => stall::sample(sample)?,

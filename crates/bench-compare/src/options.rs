@@ -33,7 +33,7 @@ stillpoint-bench-compare SUITE [OPTIONS]
   --writes PERCENT    cache: share of writes (30)
   --keys K[,K]        cache, map, store: keys (100k); memory: keys (1m,10m); server: keys (1m)
   --value-bytes B     cache, store: bytes of a value (64)
-  --no-thp            tell mimalloc not to ask for transparent huge pages
+  --no-thp            no transparent huge pages for any sample's process
   --only WORD[,WORD]  only cases whose name contains one of the words
   --stall-seconds S   stall: how long the reader stays (30; a tenth of it where it comes back)
   --suite S[,S]       docs: only these suites

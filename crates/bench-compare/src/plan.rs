@@ -72,7 +72,7 @@ impl Sample {
     }
 }
 
-/// A setting for cases that measure less than huge pages do.
+/// A setting for cases that measure less than huge pages do: the sample's process has none, whatever an allocator or a subject asks for.
 pub(crate) const NO_THP: (&str, u64) = ("no_thp", 1);
 
 /// A workload, and who does it.
@@ -124,12 +124,11 @@ impl Case {
     fn sample(&self, suite: &str, subject: &str, options: &Options) -> Outcome<Vec<Figure>> {
         let program = std::env::current_exe().map_err(|error| format!("own path: {error}"))?;
         let threads = ("threads", self.threads);
-        let settings = self.settings.iter().chain([&threads]);
-        let no_thp = options.no_thp || self.settings.contains(&NO_THP);
+        let no_thp = options.no_thp.then_some(&NO_THP);
+        let settings = self.settings.iter().chain([&threads]).chain(no_thp);
         let output = Command::new(program)
             .args(["sample", suite, &self.name, subject])
             .args(settings.map(|(name, value)| format!("{name}={value}")))
-            .envs(no_thp.then_some(("MIMALLOC_ALLOW_THP", "0")))
             .stderr(Stdio::inherit())
             .output()
             .map_err(|error| format!("starting a sample: {error}"))?;
