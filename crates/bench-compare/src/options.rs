@@ -27,7 +27,7 @@ stillpoint-bench-compare SUITE [OPTIONS]
 
   --quick             a short run, to see that everything works (ends within 40 s)
   --json              one JSON object a line instead of tables
-  --rounds N          samples of each figure (5; store: growth 1, values of 1 KB 3)
+  --rounds N          samples of each figure (5, three times as many where a gate is; store: growth 1, values of 1 KB 3)
   --seconds S         length of a sample (0.5; cache and stalls 2; store 0.12; server: operations instead)
   --threads N[,N]     cache, map: worker threads (2,8,96); store: (1,2,8,96)
   --writes PERCENT    cache: share of writes (30)

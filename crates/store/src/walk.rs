@@ -42,7 +42,7 @@ pub(crate) fn walk<'g, O: Send + Sync + 'static>(
         return Walked { next: uncapped(index.scan(guard, cursor, visit)), bins: 1 };
     }
     // Of the first step; those of the others are there.
-    fetch(index, guard, cursor, most);
+    index.prefetch_scan(guard, cursor, most);
     let mut heads: Vec<HeadOf<'g, O>> = Vec::with_capacity(2 * KEYS_A_BIN * most);
     let (mut next, mut bins) = (cursor, 0);
     while bins < most {
@@ -52,26 +52,11 @@ pub(crate) fn walk<'g, O: Send + Sync + 'static>(
             break;
         }
     }
-    fetch(index, guard, next, most);
+    index.prefetch_scan(guard, next, most);
     // Loads that do not depend on each other, with nothing between them that could be foretold wrongly, are waited for together.
     let ends =
         heads.iter().map(|head| head.version().key().last().map_or(0, |end| usize::from(*end)));
     black_box(ends.sum::<usize>());
     heads.into_iter().for_each(visit);
     Walked { next, bins }
-}
-
-/// Asks for the bins from `cursor` on.
-fn fetch<O: Send + Sync + 'static>(
-    index: &Index<O>,
-    guard: &Guard<'_>,
-    mut cursor: u64,
-    bins: usize,
-) {
-    // If the index grows meanwhile, some that are not needed are asked for.
-    let mask = index.stats().bins as u64 - 1;
-    for _ in 0..bins {
-        index.prefetch(guard, cursor);
-        cursor = (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits();
-    }
 }

@@ -6,7 +6,8 @@
 //!  spare   ◀── replies
 //! ```
 //! Invariants:
-//! 1. A connection that waits with up to [`REST_BYTES`] of a request holds as much memory for it as they take.
+//! 1. A connection that has received up to [`REST_BYTES`] of a request into the common buffer holds as much memory for it as they take. Memory
+//!    of its own, which has grown for a large request, it keeps until nothing in it is unread.
 //! 2. What is kept for later is bounded, in number and in bytes.
 
 /// What is asked of the kernel at a time where the common buffer is free: a pipeline of 64 requests of a kilobyte, and more.

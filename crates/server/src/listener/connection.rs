@@ -21,7 +21,7 @@ use crate::session::{Mobility, Progress, ReadBuffer, Session};
 use rustix::io::Errno;
 use std::sync::Arc;
 
-/// Bytes asked of the kernel at a time at least; larger requests ask for what they lack, and all ask for as many as the buffer has room for.
+/// Bytes asked of the kernel at a time at least; larger requests ask for what they lack, and all but those under TLS for as many as the buffer has room for.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
 /// Most bytes reserved ahead for a large argument. Growth beyond goes by what has arrived.
 const MAX_AHEAD_BYTES: usize = 1 << 20;
@@ -33,7 +33,7 @@ const TURN_OUTPUT_BYTES: usize = 256 * 1024;
 const MAIL_BYTES: usize = 64 * 1024;
 /// Requests answered in one turn, so that other connections get theirs.
 const TURN_REQUESTS: usize = 1024;
-/// The most that is sent to one connection before the others have their turn.
+/// The most that is sent to one connection at a time: twice in a pass, if its replies are sent at once.
 const SEND_BYTES: usize = 256 * 1024;
 /// Replies that do not wait until the others have been served: they would be out of the cache by then.
 const SENT_AT_ONCE_BYTES: usize = 8 * 1024;

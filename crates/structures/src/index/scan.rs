@@ -20,8 +20,14 @@ use crate::index::bin::{Bin, MAX_SLOTS, MOVED, VALID};
 use crate::index::find::{Head, Place, moved_to};
 use crate::index::slot;
 use crate::index::table::Table;
+use stillpoint_primitive::prefetch;
 use stillpoint_primitive::sync::atomic::Ordering;
 use stillpoint_reclaim::{Expired, Guard};
+
+/// The cursor of the bin that comes next, in a table of that mask: counted up in reversed bit order.
+fn after(cursor: u64, mask: u64) -> u64 {
+    (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits()
+}
 
 impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     /// Visits the keys of one bin and returns the next cursor; 0 begins, and 0 is returned after the last bin.
@@ -42,8 +48,20 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
     ) -> Result<u64, Expired> {
         self.check(guard);
         let mask = self.visit_bin(guard, cursor, &mut visit)?;
-        // Count up in reversed bit order.
-        Ok((cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits())
+        Ok(after(cursor, mask))
+    }
+
+    /// Fetches the next `bins` bins of a scan that is at `cursor` into the cache. A hint: if the index grows meanwhile, some are not needed.
+    ///
+    /// # Progress
+    /// Wait-free.
+    pub fn prefetch_scan(&self, guard: &Guard<'_>, mut cursor: u64, bins: usize) {
+        self.check(guard);
+        let table = self.table(guard);
+        for _ in 0..bins {
+            prefetch(std::ptr::from_ref(table.bin_of(cursor)).cast());
+            cursor = after(cursor, table.mask());
+        }
     }
 
     /// Visits the keys of one bin chosen by `random`. May be an empty one; draw again.
