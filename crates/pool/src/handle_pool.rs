@@ -105,7 +105,7 @@ const MAX_SLOTS: u32 = u32::MAX - (1 << 20);
 ///
 /// | operation | progress | cost |
 /// |---|---|---|
-/// | [`pin`](HandlePool::pin) | wait-free after the thread's first | two stores |
+/// | [`pin`](HandlePool::pin) | wait-free after the thread's first, while the thread has its thread-locals | two stores |
 /// | [`get`](Pinned::get) | wait-free, at most 64 rounds, one in practice | one protected load, one compare |
 /// | [`insert`](Pinned::insert) | lock-free | a block, two CASes |
 /// | [`remove`](Pinned::remove) | lock-free; the removal itself wait-free: one CAS | one CAS, a retirement, one CAS |

@@ -30,7 +30,7 @@
 //! (previous, current, next), so no pointer is ever copied from slot to slot. A nested guard has a block of its own.
 //!
 //! # Progress
-//! pin, unpin: wait-free (the first guard of a depth allocates). A load is wait-free: 16 rounds at the most, then
+//! pin, unpin: wait-free (the first guard of a depth allocates; on a thread whose thread-locals are gone each outermost pin registers it anew). A load is wait-free: 16 rounds at the most, then
 //! [`Restart`](crate::Restart); an operation that restarts is lock-free, since somebody else changed the place each time. retire is wait-free but
 //! for the heavy fence of a scan; it runs up to four destructors of earlier nodes.
 //!
