@@ -9,6 +9,7 @@
 //! | [`fence`] | [`fence::Fences`]: the light fence of readers and the heavy one of reclaimers |
 //! | [`thread_slot`] | small dense numbers for threads, given back at exit, with exit hooks |
 //! | [`background`] | threads of a library's own |
+//! | [`scheduling`] | what a thread asks of the system's scheduler |
 //! | [`contain()`] | runs what may panic in the middle of something |
 //! | [`drop_all()`] | drops what is left in a structure, whatever its destructors do |
 //! | [`fork`](mod@fork) | hooks that run in the child of a fork |
@@ -47,6 +48,8 @@ mod prefetch;
 #[cfg(stillpoint_tsan)]
 #[doc(hidden)]
 pub mod sanitized;
+#[cfg(feature = "std")]
+pub mod scheduling;
 mod side_word;
 #[cfg(not(feature = "std"))]
 mod spin;

@@ -10,7 +10,7 @@
 use crate::value::Object;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use stillpoint_store::Store;
+use stillpoint_primitive::scheduling;
 
 /// How often the thread looks whether others have let go.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -52,14 +52,8 @@ impl Disposal {
         (state.doomed.len(), state.freed)
     }
 
-    /// Has a thread let go of the versions that it has replaced lately, among which those of the doomed may be: one that is idle would keep them.
-    pub(crate) fn hurry(&self, store: &Store<Object>) {
-        if !self.lock().doomed.is_empty() {
-            store.trim();
-        }
-    }
-
     fn work(&self) {
+        scheduling::stand_back();
         loop {
             std::thread::sleep(LOOK_EVERY);
             let mut state = self.lock();

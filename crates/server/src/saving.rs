@@ -17,6 +17,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use stillpoint_primitive::scheduling;
 use stillpoint_store::Snapshot;
 
 /// After a failure the next save that nobody asked for waits so long.
@@ -172,6 +173,7 @@ pub(crate) fn save_in_background(server: &Arc<Server>) -> Result<(), SavingError
     server.log.notice("Background saving started");
     let saved = server.clone();
     let body = move || {
+        scheduling::stand_back();
         // The log has told what became of it.
         let _logged = run(&saved, cut);
     };

@@ -110,6 +110,51 @@ fn requests_that_come_in_pieces_stay_apart() {
 }
 
 #[test]
+fn what_a_large_request_took_is_given_back_though_the_next_one_has_begun() {
+    const CLIENTS: usize = 40;
+    let server = serve(&[]);
+    let value = vec![b'v'; 8 << 20];
+    let request = [command(&[b"SET", b"large", &value]), b"*".to_vec()].concat();
+    let before = resident_kib();
+    let mut clients: Vec<TcpStream> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = connect(server.port());
+            client.write_all(&request).unwrap();
+            let mut reply = [0; 5];
+            std::io::Read::read_exact(&mut client, &mut reply).unwrap();
+            assert_eq!(&reply, b"+OK\r\n");
+            client
+        })
+        .collect();
+    // The other tests of this file, the value and its last versions take some of this as well; the buffers would take 320 MB.
+    let grown = resident_kib().saturating_sub(before);
+    assert!(grown < CLIENTS * 8 * 1024 / 2, "{grown} KiB more");
+    for client in &mut clients {
+        client.write_all(b"1\r\n$4\r\nPING\r\n").unwrap();
+        let mut reply = [0; 7];
+        std::io::Read::read_exact(client, &mut reply).unwrap();
+        assert_eq!(&reply, b"+PONG\r\n");
+    }
+}
+
+/// Whether a loop writes them or, as they take long, another thread: who replaces one soon lets go of it.
+#[test]
+fn large_values_that_have_been_replaced_do_not_stay() {
+    let server = serve(&[]);
+    let (mut client, mut other) = (connect(server.port()), connect(server.port()));
+    for (times, bytes) in [(40, 4 << 20), (200, 300_000)] {
+        let value = vec![b'v'; bytes];
+        for _ in 0..times {
+            assert_eq!(ask(&mut client, &[b"SET", b"large", &value]), b"+OK\r\n");
+        }
+        until(|| {
+            let info = String::from_utf8(ask(&mut other, &[b"INFO", b"mvcc"])).unwrap();
+            info.lines().any(|line| line == "mvcc_unreclaimed_blocks:0")
+        });
+    }
+}
+
+#[test]
 fn who_is_too_many_is_told_so() {
     let server = serve(&[("maxclients", "20")]);
     let port = server.port();

@@ -318,6 +318,29 @@ fn many_slow_readers_cost_a_piece_each() {
 }
 
 #[test]
+fn the_list_of_pending_entries_counts_as_output() {
+    let server = serve(&["stream"], &[]);
+    let (mut reader, mut other) = (connect(server.port()), connect(server.port()));
+    assert_eq!(ask(&mut other, &[b"XGROUP", b"CREATE", b"stream", b"g", b"0"]), b"+OK\r\n");
+    let drained: Vec<&[u8]> =
+        b"EVAL|redis.call('XREADGROUP', 'GROUP', 'g', 'a', 'STREAMS', 'stream', '>')|0"
+            .split(|byte| *byte == b'|')
+            .collect();
+    assert_eq!(ask(&mut other, &drained), b"$-1\r\n");
+    say(&mut reader, "XREADGROUP GROUP g a STREAMS stream 0");
+    let header = b"*1\r\n*2\r\n$6\r\nstream\r\n*40000\r\n";
+    assert_eq!(read(&mut reader, header.len()), header);
+    let mut held = || {
+        let list = String::from_utf8(ask(&mut other, &[b"CLIENT", b"LIST"])).unwrap();
+        let omem = list.split_ascii_whitespace().filter_map(|part| part.strip_prefix("omem="));
+        omem.map(|bytes| bytes.parse::<usize>().unwrap()).max().unwrap()
+    };
+    until(|| (500_000..800_000).contains(&held()));
+    drop(reader);
+    until(|| held() == 0);
+}
+
+#[test]
 fn a_reply_shows_what_was_there_whatever_becomes_of_the_value() {
     let server = serve(&["hash"], &[]);
     let mut other = connect(server.port());

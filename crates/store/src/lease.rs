@@ -232,6 +232,13 @@ impl LeaseRegistry {
         }
     }
 
+    /// Whether a live lease lies in `from <= s < until`, or one that is being taken may still come to lie there; `until` is a stamp that has been given.
+    pub(crate) fn needs(&self, clock: &CommitClock, from: u64, until: u64) -> bool {
+        let mut found = false;
+        self.for_each_exact(clock, |timestamp| found |= (from..until).contains(&timestamp));
+        found
+    }
+
     /// The number of live leases, and the oldest.
     pub(crate) fn count_and_oldest(&self) -> (u64, Option<u64>) {
         let (mut count, mut oldest) = (0, None::<u64>);

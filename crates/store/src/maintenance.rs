@@ -16,7 +16,7 @@ use crate::expiry::Due;
 use crate::write::{Expiring, Place};
 use std::sync::Weak;
 use std::time::Duration;
-use stillpoint_primitive::background;
+use stillpoint_primitive::{background, scheduling};
 
 /// Steps of one pass of the thread.
 const PASS: usize = 4096;
@@ -145,6 +145,7 @@ impl<O: Send + Sync + 'static> Store<O> {
 }
 
 fn run<O: Send + Sync + 'static>(engine: &Weak<Engine<O>>, now_ms: impl Fn() -> u64) {
+    scheduling::stand_back();
     let mut pause = Duration::ZERO;
     let mut left = 0;
     loop {

@@ -54,6 +54,22 @@ impl<O: Send + Sync + 'static> Engine<O> {
         self.limbo.push(NO_LEASE, waiting(place, watched));
     }
 
+    /// Cuts out the version that `version` superseded, if no lease needs it, and what that took.
+    ///
+    /// What was superseded before has others that answer for it (invariant 3): who replaces a key again and again beside a snapshot is spared the
+    /// look at the version that the snapshot needs.
+    #[inline(never)]
+    pub(crate) fn prune_base<'g>(
+        &'g self,
+        place: &Place<'g, O>,
+        version: Version<'g, O>,
+        stamp: VersionStamp,
+        (base, watched): (Version<'g, O>, VersionStamp),
+    ) -> Option<Pruned> {
+        let is_needed = self.leases.needs(&self.clock, watched.timestamp(), stamp.timestamp());
+        if is_needed { None } else { place.index.prune_next(version, base) }
+    }
+
     /// Cuts out what `version` superseded, as far as no lease needs it; the newest of it was stamped `watched`.
     #[inline(never)]
     pub(crate) fn prune_below<'g>(

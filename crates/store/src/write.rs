@@ -391,12 +391,14 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 self.count(place, version, Some(base.0), pruned, own);
                 self.left_below(place, version, base.1);
             }
-            _ => {
-                self.count(place, version, base.map(|(base, _)| base), Pruned::default(), own);
-                if let Some(base) = base {
+            Some(base) => match self.prune_base(place, version, stamp, base) {
+                Some(pruned) => self.count(place, version, Some(base.0), pruned, own),
+                None => {
+                    self.count(place, version, Some(base.0), Pruned::default(), own);
                     self.prune_below(place, version, stamp, base.1);
                 }
-            }
+            },
+            None => self.count(place, version, None, Pruned::default(), own),
         }
         if version.is_tombstone() {
             self.bury(guard, place, version, stamp);

@@ -146,6 +146,30 @@ fn without_marks_a_pruned_version_stays_linked() {
     must_fail("without_marks_a_pruned_version_stays_linked", 3, "a pruned version stays", model);
 }
 
+/// The version below the head is cut out by who looks no further and by who looks further, while a reader walks.
+#[test]
+fn one_version_is_cut_out_once_beside_a_pruner_of_it_and_a_reader() {
+    check(2, || {
+        let world = World::new(Collector::new(), Mutation::None, 2);
+        let reader = spawn(&world.index, |index, guard| {
+            let numbers = walk(index, guard);
+            assert!(numbers.first() == Some(&2) && numbers.last() == Some(&0), "{numbers:?}");
+        });
+        let other = spawn(&world.index, |index, guard| prune(index, guard, &[1]));
+        let mut pruned = pinned(&world.index, |guard| {
+            let index = &world.index;
+            let head = index.find(guard, index.hash(b"k"), b"k").unwrap().expect("it stays");
+            let older = head.version().older().filter(|older| number(*older) == 1);
+            let pruned = older.and_then(|older| index.prune_next(head.version(), older));
+            pruned.map_or(0, |pruned| pruned.versions)
+        });
+        pruned += other.join().unwrap();
+        reader.join().unwrap();
+        assert_eq!((pruned, walk_in_the_end(&world.index)), (1, vec![2, 0]));
+        world.end();
+    });
+}
+
 #[test]
 fn removal_against_prune_retires_and_counts_each_version_once() {
     check(3, || {

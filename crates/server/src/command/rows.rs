@@ -314,6 +314,10 @@ impl Source for Listed {
         let rows = Rows { shown, left: 0..self.ids.len() };
         self.held.object.as_ref().map_or(0, |object| rows.bytes(object))
     }
+
+    fn own_bytes(&self) -> usize {
+        size_of_val(self.ids.as_slice())
+    }
 }
 
 /// Rows of a value that a reply holds.
@@ -330,6 +334,10 @@ impl Source for HeldRows {
 
     fn rest_bytes(&self) -> usize {
         self.held.object.as_ref().map_or(0, |object| self.rows.bytes(object))
+    }
+
+    fn own_bytes(&self) -> usize {
+        0
     }
 }
 

@@ -162,6 +162,8 @@ impl Connection {
         }
         self.has_requests = false;
         self.is_paused = false;
+        // Said again if the next request is not whole.
+        self.wanted = 1;
         let soft_limit = (self.output.len() + TURN_OUTPUT_BYTES).min(bound + 1);
         let progress =
             self.session.feed(&mut self.input, &mut self.output, env, TURN_REQUESTS, soft_limit);
@@ -207,6 +209,7 @@ impl Connection {
     pub(crate) fn execute_one(&mut self, env: &mut Env) {
         let limit = usize::MAX;
         self.has_requests = true;
+        self.wanted = 1;
         match self.session.feed(&mut self.input, &mut self.output, env, 1, limit) {
             Progress::Close => self.ending = true,
             Progress::NeedsInput(n) => self.wanted = n,
@@ -316,12 +319,17 @@ impl Connection {
     pub(super) fn give_back_input(&mut self, buffers: &mut Buffers) {
         if self.input.is_empty() && self.input.capacity() > 0 {
             buffers.give(self.input.take_memory());
-        } else if Buffers::is_common(self.input.capacity())
-            && self.input.unread().len() <= REST_BYTES
-        {
+        } else if self.has_too_much_memory() {
             let rest = Vec::with_capacity(self.input.unread().len());
             buffers.give(self.input.move_to(rest));
         }
+    }
+    /// Whether it would do with much less memory for what is unread and what its request lacks.
+    fn has_too_much_memory(&self) -> bool {
+        let (unread, capacity) = (self.input.unread().len(), self.input.capacity());
+        let is_common = unread <= REST_BYTES && Buffers::is_common(capacity);
+        let is_outgrown = self.wanted <= READ_BYTES && capacity > 4 * unread.max(REST_BYTES);
+        is_common || is_outgrown
     }
     /// Gives empty buffers back to the loop.
     pub(super) fn give_back(&mut self, buffers: &mut Buffers) {

@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 const BELL: u64 = LISTENING - 1;
 /// Loops tick ten times a second, as Redis does by default; all but loop 0 only while they have connections.
 const TICK_MS: u64 = 100;
+/// Bytes received after which what they have replaced is reclaimed at once.
+const RECLAIM_BYTES: u64 = 16 << 20;
 /// How long a stopping loop tries to send what is written.
 const LAST_WORDS_MS: u64 = 1000;
 
@@ -64,6 +66,8 @@ pub(crate) struct EventLoop {
     /// When the next look is taken at transactions that clients leave open.
     next_overdue_ms: u64,
     processed_at_tick: (u64, u64),
+    /// Bytes received when it last reclaimed what it had replaced.
+    received_at_reclaim: u64,
 }
 
 fn split(token: u64) -> (usize, u32) {
@@ -105,6 +109,7 @@ impl EventLoop {
             next_tick_ms: 0,
             next_overdue_ms: 0,
             processed_at_tick: (0, 0),
+            received_at_reclaim: 0,
         };
         if let Some(acceptor) = &mut this.acceptor {
             acceptor.listen(&this.poller)?;
@@ -180,9 +185,18 @@ impl EventLoop {
         }
         served.clear();
         self.served = served;
+        if self.env.stats.net_input_bytes.get() - self.received_at_reclaim >= RECLAIM_BYTES {
+            self.reclaim();
+        }
         if self.env.now_ms >= self.next_tick_ms {
             self.tick();
         }
+    }
+
+    /// Lets go of what this thread has replaced: by itself it would keep the last few hundred values, however large, until it writes again.
+    fn reclaim(&mut self) {
+        self.received_at_reclaim = self.env.stats.net_input_bytes.get();
+        self.env.server.store.reclaim();
     }
 
     fn at(&mut self, token: u64) -> Option<&mut Connection> {
@@ -323,6 +337,10 @@ impl EventLoop {
             self.home().connections.subtract(1);
             connection.stream.say_goodbye();
             connection.session.state.leave(&self.env);
+            if self.home().connections.get() == 0 {
+                // It will not tick again soon.
+                self.reclaim();
+            }
         }
     }
 
@@ -352,6 +370,7 @@ impl EventLoop {
         if matches!(connection.stream, Stream::Tls(_)) {
             // Requests may have come with the handshake: the socket does not tell of them.
             connection.receive(&self.env, &mut self.buffers);
+            connection.give_back_input(&mut self.buffers);
         }
         connection
     }
@@ -420,6 +439,7 @@ impl EventLoop {
     fn tick(&mut self) {
         let now_ms = self.env.now_ms;
         self.next_tick_ms = now_ms + TICK_MS;
+        self.reclaim();
         self.balance_load();
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.tick(&self.poller);
@@ -431,7 +451,6 @@ impl EventLoop {
         }
         if now_ms >= self.next_overdue_ms {
             self.next_overdue_ms = now_ms + 1000;
-            self.env.server.disposal.hurry(&self.env.server.store);
             // A client that does nothing holds up nobody's memory for long.
             for connection in self.places.iter_mut().filter_map(|p| p.connection.as_mut()) {
                 connection.session.state.data.end_overdue(now_ms);

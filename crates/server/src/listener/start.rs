@@ -12,6 +12,7 @@ use crate::env::{Env, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fmt;
 use std::sync::Arc;
+use stillpoint_primitive::scheduling;
 
 /// Why the server did not start or had to end.
 #[non_exhaustive]
@@ -171,6 +172,8 @@ fn start_loops(
             EventLoop::new(env, i, balance.clone(), acceptor.take(), workshop.clone())?;
         let server = server.clone();
         let body = move || {
+            // Savers, scripts that moved and whoever else uses the machine have long ones.
+            scheduling::take_short_turns();
             let outcome = event_loop.run();
             // One loop that fails ends all: a server that serves half its clients helps nobody.
             server.stop();

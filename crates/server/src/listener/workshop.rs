@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use stillpoint_primitive::scheduling;
 
 /// Requests that run at the same time here; more of them wait.
 const MAX_THREADS: usize = 64;
@@ -72,6 +73,8 @@ impl Workshop {
     }
 
     fn work(&self) {
+        // A loop has started this thread, whose turns are short.
+        scheduling::stand_back();
         let mut env = Env::new(self.server.clone(), clock::now_ms());
         while let Some(mut connection) = self.next() {
             env.begin_pass(clock::now_ms());
@@ -81,6 +84,8 @@ impl Workshop {
             let home = &self.balance.homes[self.balance.emptiest()];
             home.connections.add(1);
             home.mailbox.give(Arrival::Moved(connection));
+            // What is long is often large.
+            self.server.store.reclaim();
         }
     }
 
@@ -99,7 +104,7 @@ impl Workshop {
             state.idle -= 1;
             if state.waiting.is_empty() && !state.closed {
                 drop(state);
-                self.server.disposal.hurry(&self.server.store);
+                self.server.store.reclaim();
                 state = self.lock();
             }
         }

@@ -19,9 +19,11 @@ pub(crate) trait Source: Send {
     fn write(&mut self, piece: &mut Piece<'_>) -> bool;
     /// About as many bytes as are still to be written.
     fn rest_bytes(&self) -> usize;
+    /// Bytes that it holds beside the value, which is the database's.
+    fn own_bytes(&self) -> usize;
 }
 
-/// What a source counts for beside its piece.
+/// What any source counts for beside its piece.
 const SOURCE_BYTES: usize = 256;
 
 struct Waiting {
@@ -29,19 +31,23 @@ struct Waiting {
     protocol: Protocol,
     /// Bytes of its first row that have been written.
     begun: usize,
+    /// What it counts for.
+    bytes: usize,
     source: Box<dyn Source>,
 }
 
 /// Sources, and the piece that is being sent.
 pub(super) struct Streamed {
     sources: VecDeque<Waiting>,
+    /// What they count for together.
+    source_bytes: usize,
     piece: Reply,
     room: Room,
 }
 
 impl Streamed {
     pub(super) fn new(room: Room) -> Self {
-        Streamed { sources: VecDeque::new(), piece: Reply::default(), room }
+        Streamed { sources: VecDeque::new(), source_bytes: 0, piece: Reply::default(), room }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -50,7 +56,7 @@ impl Streamed {
 
     /// Bytes that it holds.
     pub(super) fn bytes(&self) -> usize {
-        self.piece.len() + self.sources.len() * SOURCE_BYTES
+        self.piece.len() + self.source_bytes
     }
 
     /// About as many bytes as are still to be written of all but the first `count` sources.
@@ -69,12 +75,15 @@ impl Streamed {
         begun: usize,
         source: Box<dyn Source>,
     ) {
-        self.sources.push_back(Waiting { at, protocol, begun, source });
+        let bytes = SOURCE_BYTES + source.own_bytes();
+        self.source_bytes += bytes;
+        self.sources.push_back(Waiting { at, protocol, begun, bytes, source });
     }
 
     /// Forgets all but the first `count` sources.
     pub(super) fn truncate(&mut self, count: usize) {
         self.sources.truncate(count);
+        self.source_bytes = self.sources.iter().map(|waiting| waiting.bytes).sum();
     }
 
     /// The place of the first source.
@@ -106,6 +115,7 @@ impl Streamed {
         let more = first.source.write(&mut piece);
         first.begun = piece.begun();
         if !more {
+            self.source_bytes -= first.bytes;
             self.sources.pop_front();
         }
     }

@@ -55,27 +55,68 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
             // SAFETY: reached from a version of this index over its links (version invariants 4, 5).
             let version = unsafe { VersionRef::new(block, newer.guard()) };
             // Acquire [next]: as above
-            let mut next = version.header().next.load(Ordering::Acquire);
+            let next = version.header().next.load(Ordering::Acquire);
             if next & PRUNED == 0 && keep(version) {
                 above = version;
                 link = next;
                 continue;
             }
-            if next & PRUNED == 0 && version::link(next) != 0 && self.marks() {
-                // AcqRel [next]: the link is final from here
-                next = version.header().next.fetch_or(PRUNED, Ordering::AcqRel);
-            }
-            let Some(moved) = cut(above.header(), link, version::link(next)) else {
+            let Some(moved) = self.cut_out(above, link, version, next, &mut pruned) else {
                 return pruned;
             };
-            pruned.versions += 1;
-            let bytes = version.bytes();
-            pruned.bytes += bytes;
-            pruned.object_bytes += version.object_bytes();
-            // SAFETY: cut out by this call alone (invariant 1); no new reader gets there.
-            unsafe { version::retire::<O>(newer.guard(), block, bytes) };
             link = moved;
         }
+    }
+
+    /// Cuts out `older` if it is the next one below `newer`, and looks no further down: what this call cut out. Nothing if it is not the next one, or
+    /// another pruner is just at it.
+    ///
+    /// # Progress
+    /// Wait-free.
+    ///
+    /// # Panics
+    /// If the version's guard is of another collector.
+    #[inline]
+    pub fn prune_next<'g>(
+        &self,
+        newer: VersionRef<'g, O, D>,
+        older: VersionRef<'g, O, D>,
+    ) -> Option<Pruned> {
+        self.check(newer.guard());
+        // Acquire [next]: as in `prune`
+        let link = newer.header().next.load(Ordering::Acquire);
+        if link & PRUNED != 0 || version::at(version::link(link)) != older.block().as_ptr() {
+            return None;
+        }
+        // Acquire [next]: as in `prune`
+        let next = older.header().next.load(Ordering::Acquire);
+        let mut pruned = Pruned::default();
+        self.cut_out(newer, link, older, next, &mut pruned).map(|_| pruned)
+    }
+
+    /// Marks `version`, which `link` leads to and which leads on by `next`, and cuts it out below `above`; what the link is then, or nothing if another
+    /// pruner was faster.
+    #[inline(always)]
+    fn cut_out<'g>(
+        &self,
+        above: VersionRef<'g, O, D>,
+        link: u64,
+        version: VersionRef<'g, O, D>,
+        mut next: u64,
+        pruned: &mut Pruned,
+    ) -> Option<u64> {
+        if next & PRUNED == 0 && version::link(next) != 0 && self.marks() {
+            // AcqRel [next]: the link is final from here
+            next = version.header().next.fetch_or(PRUNED, Ordering::AcqRel);
+        }
+        let moved = cut(above.header(), link, version::link(next))?;
+        pruned.versions += 1;
+        let bytes = version.bytes();
+        pruned.bytes += bytes;
+        pruned.object_bytes += version.object_bytes();
+        // SAFETY: cut out by this call alone (invariant 1); no new reader gets there.
+        unsafe { version::retire::<O>(version.guard(), version.block(), bytes) };
+        Some(moved)
     }
 
     #[cfg(stillpoint_loom)]

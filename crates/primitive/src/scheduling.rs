@@ -1,0 +1,93 @@
+//! What a thread asks of the system's scheduler: hints, which change nothing where the system is not Linux, or refuses.
+//!
+//! | who | asks for | has |
+//! |---|---|---|
+//! | a thread that others wait for, and that sleeps as soon as it can | [`take_short_turns`] | a core at once when it wakes, as long as it has had less than its share |
+//! | a thread whose work can wait a little | [`stand_back`] | its share, but nobody's core when it wakes |
+//!
+//! A thread begins as the one that started it is. Source: Linux `sched_setattr(2)`; a turn of one's own length since version 6.12.
+
+/// Nanoseconds of a short turn: longer than most of what is done before the next sleep.
+#[cfg(all(target_os = "linux", not(miri)))]
+const SHORT_TURN: u64 = 200_000;
+
+/// Has the calling thread take turns of a fifth of a millisecond, and so, when it wakes, a core from who takes longer ones. Its share of the
+/// cores is as before.
+///
+/// # Cost
+/// Two system calls.
+pub fn take_short_turns() {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    change(|asked| asked.sched_runtime = SHORT_TURN);
+}
+
+/// Has the calling thread stand back (`SCHED_BATCH`): when it wakes it takes nobody's core. Its share of the cores is as before, and its turns are of the
+/// usual length, whatever those of the thread are that started it.
+///
+/// # Cost
+/// Two system calls.
+pub fn stand_back() {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    change(|asked| {
+        asked.sched_policy = libc::SCHED_BATCH as u32;
+        asked.sched_runtime = 0;
+    });
+}
+
+/// Changes what the system has written down for the calling thread, unless somebody has asked for more than the usual already.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn change(change: impl FnOnce(&mut libc::sched_attr)) {
+    let usual = current().filter(|found| found.sched_policy == libc::SCHED_OTHER as u32);
+    let Some(mut asked) = usual else { return };
+    change(&mut asked);
+    // SAFETY: about the calling thread (0); what the pointer leads to is read, and lives through the call.
+    let _refused = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const asked, 0) };
+}
+
+/// What the system has written down for the calling thread.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn current() -> Option<libc::sched_attr> {
+    let size = size_of::<libc::sched_attr>() as u32;
+    let mut found = libc::sched_attr {
+        size,
+        sched_policy: 0,
+        sched_flags: 0,
+        sched_nice: 0,
+        sched_priority: 0,
+        sched_runtime: 0,
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    // SAFETY: about the calling thread (0); at most `size` bytes are written, which are there.
+    let refused =
+        unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut found, size, 0) } != 0;
+    (!refused).then_some(found)
+}
+
+#[cfg(all(test, target_os = "linux", not(any(stillpoint_loom, stillpoint_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stands_back_does_not_take_the_turns_of_who_started_it() {
+        std::thread::spawn(|| {
+            let usual = |found: &libc::sched_attr| found.sched_policy == libc::SCHED_OTHER as u32;
+            let Some(before) = current().filter(usual) else { return };
+            take_short_turns();
+            let short = current().unwrap();
+            assert_eq!(short.sched_policy, before.sched_policy);
+            // Older kernels know of no turns.
+            let knows_turns = short.sched_runtime == SHORT_TURN;
+            std::thread::spawn(move || {
+                stand_back();
+                let back = current().unwrap();
+                assert_eq!(back.sched_policy, libc::SCHED_BATCH as u32);
+                assert!(!knows_turns || back.sched_runtime != SHORT_TURN);
+            })
+            .join()
+            .unwrap();
+        })
+        .join()
+        .unwrap();
+    }
+}
