@@ -1,6 +1,6 @@
 //! Scripts that take long hold up nobody, not even on a server with a single event loop, and can be killed.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use stillpoint_server::Running;
@@ -28,6 +28,12 @@ impl Client {
     fn ask(&mut self, words: &[&str]) -> String {
         self.say(words);
         self.line()
+    }
+    fn bulk(&mut self, words: &[&str]) -> String {
+        let header = self.ask(words);
+        let mut bytes = vec![0; header[1..].parse::<usize>().unwrap() + 2];
+        self.0.read_exact(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
     }
 }
 
@@ -112,5 +118,24 @@ fn absurd_lengths_are_refused_at_once_and_large_ones_made_elsewhere() {
     assert!(reply.contains("not enough memory") && begun.elapsed().as_secs() < 5, "{reply}");
     assert_eq!(caller.ask(&["EVAL", "return #('xy'):rep(30000000)", "0"]), ":60000000");
     assert_eq!(caller.ask(&["EVAL", "return #ARGV[1]", "0", &"x".repeat(3 << 20)]), ":3145728");
+    server.stop().unwrap();
+}
+
+#[test]
+fn what_a_script_made_does_not_stay_in_lua() {
+    let server = server();
+    let (mut caller, mut other) = (Client::connect(&server), Client::connect(&server));
+    let script = "local text = string.rep('x', 50000000) return #text";
+    assert_eq!(caller.ask(&["EVAL", script, "0"]), ":50000000");
+    let mut of_lua = || {
+        let info = other.bulk(&["INFO", "memory"]);
+        let bytes = info.lines().find_map(|line| line.strip_prefix("used_memory_lua:"));
+        bytes.unwrap().parse::<u64>().unwrap()
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while of_lua() > 4 << 20 {
+        assert!(Instant::now() < deadline, "{} bytes stay", of_lua());
+        std::thread::sleep(Duration::from_millis(5));
+    }
     server.stop().unwrap();
 }

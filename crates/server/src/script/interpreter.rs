@@ -84,7 +84,12 @@ pub(crate) struct Interpreter {
     chunks: HashMap<Digest, Function>,
     flushes_seen: u64,
     buffers: Buffers,
+    /// Memory from which on a run is followed by a collection.
+    collected_from: usize,
 }
+
+/// The least of it: what runs of ordinary scripts leave is Lua's own business.
+const COLLECTED_FROM: usize = 8 << 20;
 
 impl Interpreter {
     /// A new state.
@@ -143,6 +148,7 @@ impl Interpreter {
             chunks: HashMap::new(),
             flushes_seen: 0,
             buffers: Buffers::default(),
+            collected_from: COLLECTED_FROM,
         })
     }
 
@@ -226,8 +232,19 @@ impl Interpreter {
             Mobility::Moving => ctx.session.data.effects.truncate(effects),
             _ => ctx.session.mobility = mobility,
         }
+        self.collect();
         self.shared.watch.note_bytes(self.lua.used_memory());
         outcome
+    }
+
+    /// Frees what a run has left, if that is much: until the next script Lua would do nothing about it.
+    fn collect(&mut self) {
+        if self.lua.used_memory() < self.collected_from {
+            return;
+        }
+        // An error is one of a finalizer, which scripts cannot have.
+        let _collected = self.lua.gc_collect();
+        self.collected_from = COLLECTED_FROM.max(2 * self.lua.used_memory());
     }
 
     /// Runs a script once.
