@@ -1,7 +1,8 @@
 //! [`LeaseView`]: the leases of one moment, for a walk down a chain.
 //!
 //! # Invariants
-//! 1. A view is taken after the newest version of the chain in question was stamped; then lease invariant 2 holds for every version of it.
+//! 1. A view serves for chains whose newest version has a timestamp of at most the clock's as it was before the view was taken: the clock has reached that
+//!    before the look, and more lease invariant 2 does not ask for. A version that was stamped before the view was taken has such a timestamp.
 
 use crate::commit_clock::CommitClock;
 use crate::lease::LeaseRegistry;
@@ -13,14 +14,23 @@ pub(crate) struct LeaseView {
     inline: [u64; INLINE],
     len: usize,
     spilled: Vec<u64>,
+    /// What the clock was before the look.
+    clock: u64,
 }
 
 impl LeaseView {
     pub(crate) fn take(leases: &LeaseRegistry, clock: &CommitClock) -> Self {
-        let mut view = LeaseView { inline: [0; INLINE], len: 0, spilled: Vec::new() };
+        let inline = [0; INLINE];
+        let mut view = LeaseView { inline, len: 0, spilled: Vec::new(), clock: clock.now() };
         leases.for_each_exact(clock, |timestamp| view.add(timestamp));
         view.held_mut().sort_unstable();
         view
+    }
+
+    /// Whether it serves for a chain whose newest version has this timestamp.
+    #[inline]
+    pub(crate) fn serves(&self, newest: u64) -> bool {
+        newest <= self.clock
     }
 
     fn add(&mut self, timestamp: u64) {
@@ -72,6 +82,7 @@ mod tests {
                 })
                 .collect();
             let view = LeaseView::take(&leases, &clock);
+            assert!(view.serves(clock.now()) && !view.serves(clock.now() + 1));
             for at in taken {
                 assert_eq!(view.needs(at, at + 1), Some(at));
                 assert_eq!(view.needs(at - 2, at + 2), Some(at));

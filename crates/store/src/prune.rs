@@ -222,15 +222,16 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// Fetches the bins of some entries together, then their versions, then looks at them: the memory's latency is waited for once.
     fn tidy_entries(&self, entries: &[Waiting]) {
         for some in entries.chunks(TOGETHER) {
+            let view = LeaseView::take(&self.leases, &self.clock);
             let guard = self.collector.pin();
             some.iter().for_each(|entry| self.space(entry.space).prefetch(&guard, entry.hash));
             some.iter()
                 .for_each(|entry| self.space(entry.space).prefetch_version(&guard, entry.hash));
-            some.iter().for_each(|entry| self.tidy_entry(*entry));
+            some.iter().for_each(|entry| self.tidy_entry(*entry, &view));
         }
     }
 
-    fn tidy_entry(&self, entry: Waiting) {
+    fn tidy_entry(&self, entry: Waiting, view: &LeaseView) {
         let guard = self.collector.pin();
         let index = self.space(entry.space);
         uncapped(index.sample(&guard, entry.hash, |head| {
@@ -239,7 +240,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
                     &guard,
                     entry.space,
                     head,
-                    Some(VersionStamp(entry.stamp)),
+                    Some((VersionStamp(entry.stamp), view)),
                     |stamp, lease| {
                         self.limbo.push(lease, Waiting { stamp: stamp.0, ..entry });
                     },
@@ -249,13 +250,13 @@ impl<O: Send + Sync + 'static> Engine<O> {
     }
 
     /// Cuts out of a chain what no lease needs, and the whole chain if the key is gone; `wait` is told of the `watched` version, and of a
-    /// tombstone on top when none is watched, that must wait for a lease.
+    /// tombstone on top when none is watched, that must wait for a lease. The view with the watched one is of a moment ago, and not for a chain that has changed since.
     fn tidy<'g>(
         &'g self,
         guard: &'g Guard<'g>,
         space: u8,
         head: HeadOf<'g, O>,
-        watched: Option<VersionStamp>,
+        watched: Option<(VersionStamp, &LeaseView)>,
         wait: impl Fn(VersionStamp, u64),
     ) {
         let index = self.space(space);
@@ -269,13 +270,15 @@ impl<O: Send + Sync + 'static> Engine<O> {
             }
             return;
         };
-        if let Some(watched) = watched.filter(|watched| *watched != stamp) {
-            let view = LeaseView::take(&self.leases, &self.clock);
-            if let Some(lease) = self.prune_by(index, version, stamp, &view, watched).lease {
+        if let Some((watched, view)) = watched.filter(|(watched, _)| *watched != stamp) {
+            let fresh = (!view.serves(stamp.timestamp()))
+                .then(|| LeaseView::take(&self.leases, &self.clock));
+            let view = fresh.as_ref().unwrap_or(view);
+            if let Some(lease) = self.prune_by(index, version, stamp, view, watched).lease {
                 wait(watched, lease);
             }
         }
-        if version.is_tombstone() && watched.is_none_or(|watched| watched == stamp) {
+        if version.is_tombstone() && watched.is_none_or(|(watched, _)| watched == stamp) {
             let lease = if newest.is_final {
                 self.remove_tombstone(space, head, version, stamp)
             } else {
