@@ -43,7 +43,9 @@ pub(crate) struct Card {
     /// Commands queued since MULTI, plus one; 0 outside MULTI.
     pub(crate) queued: Counter,
     pub(crate) queued_bytes: Counter,
+    /// Received and not executed, and the memory beside that where it lies.
     pub(crate) input_bytes: Counter,
+    pub(crate) input_spare_bytes: Counter,
     pub(crate) output_bytes: Counter,
     pub(crate) resp3: Counter,
     pub(crate) no_evict: Counter,
@@ -133,16 +135,16 @@ impl Card {
             self.subscribed[2].get(),
             queued as i64 - 1,
         );
-        let input = self.input_bytes.get();
+        let (input, spare) = (self.input_bytes.get(), self.input_spare_bytes.get());
         let output = self.output_bytes.get() + self.inbox.waiting() as u64;
         let written = write!(
             line,
-            " watch={} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl={output} oll=0 omem={output} tot-mem={} \
+            " watch={} qbuf={input} qbuf-free={spare} argv-mem=0 multi-mem={} rbs=0 rbp=0 obl={output} oll=0 omem={output} tot-mem={} \
              events=r cmd={command} user={} redir={} resp={} lib-name={} lib-ver={} \
              tot-net-in={} tot-net-out={} tot-cmds={}",
             self.watched.get(),
             self.queued_bytes.get(),
-            input + output + self.queued_bytes.get(),
+            input + spare + output + self.queued_bytes.get(),
             String::from_utf8_lossy(&self.user_name()),
             if self.tracks.get() > 0 { self.redirect.get() as i64 } else { -1 },
             2 + self.resp3.get(),

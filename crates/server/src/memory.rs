@@ -31,7 +31,8 @@ pub(crate) fn evict_clients(env: &Env) {
     }
     let bytes = |card: &Card| {
         let waiting = card.inbox.waiting() as u64;
-        card.input_bytes.get() + card.queued_bytes.get() + card.output_bytes.get() + waiting
+        let input = card.input_bytes.get() + card.input_spare_bytes.get();
+        input + card.queued_bytes.get() + card.output_bytes.get() + waiting
     };
     let mut cards = env.server.clients.all();
     cards.retain(|card| card.killed.get() == 0);

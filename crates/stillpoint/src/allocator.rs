@@ -1,8 +1,7 @@
 //! The allocator: mimalloc, and a thread that sees to it that what is free goes back to the system.
 //!
-//! By itself it gives memory back when some is freed and the last free memory is older than a delay, to which each block that is freed adds: a hundred blocks
-//! of megabytes a second, and nothing goes back, nor does it when the last one has been freed. A value of 8 MB that was replaced again and again
-//! made a process of three gigabytes.
+//! By itself it looks after that only when a thread frees or takes pages of its own: 200,000 fields of a kilobyte, then FLUSHALL and nothing more, and of 265 MB
+//! all stayed; with the thread 22.
 
 use std::ffi::c_long;
 use std::io;
@@ -16,10 +15,10 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 /// For how long free memory is kept. mimalloc's own second is longer than a growing index needs to free its next table, so that all of them would stay
 /// resident: ten bytes a key.
 const PURGE_DELAY_MS: c_long = 100;
-/// How often all of it goes back.
+/// How often the thread looks. What is free then goes back, however new it is.
 const PURGE_EVERY: Duration = Duration::from_millis(500);
 
-/// Sets how long free memory is kept, and starts the thread that gives it back. Called once, before any other thread runs.
+/// Sets how long free memory is kept, and starts the thread that gives it back. Called once, before any other thread runs. Without the thread all works, with more memory.
 ///
 /// # Errors
 /// The system gives no thread.
@@ -30,6 +29,8 @@ pub(crate) fn set_up() -> io::Result<()> {
 }
 
 fn purge() {
+    // SAFETY: may be called at any time; without it, and without an allocation of this thread's, the call below does nothing.
+    unsafe { libmimalloc_sys::mi_thread_init() };
     loop {
         std::thread::sleep(PURGE_EVERY);
         // SAFETY: made to be called at any time, from any thread.

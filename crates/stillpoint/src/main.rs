@@ -6,8 +6,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if let Err(error) = allocator::set_up() {
-        eprintln!("no thread for giving memory back: {error}");
-        return ExitCode::FAILURE;
+        eprintln!("stillpoint: no thread for giving memory back to the system: {error}");
     }
     stillpoint_server::run(std::env::args().skip(1))
 }

@@ -232,7 +232,7 @@ impl LeaseRegistry {
         }
     }
 
-    /// Whether a live lease lies in `from <= s < until`, or one that is being taken may still come to lie there; `until` is a stamp that has been given.
+    /// Whether a live lease lies in `from <= s < until`, or one that is being taken may still come to lie there; `until` is the timestamp of a stamp that has been given.
     pub(crate) fn needs(&self, clock: &CommitClock, from: u64, until: u64) -> bool {
         let mut found = false;
         self.for_each_exact(clock, |timestamp| found |= (from..until).contains(&timestamp));

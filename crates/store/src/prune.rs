@@ -54,7 +54,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
         self.limbo.push(NO_LEASE, waiting(place, watched));
     }
 
-    /// Cuts out the version that `version` superseded, if no lease needs it, and what that took.
+    /// Cuts out the version that `version` superseded, if no lease needs it, and says what that took; nothing if it is needed or another is at it, and the
+    /// caller walks.
     ///
     /// What was superseded before has others that answer for it (invariant 3): who replaces a key again and again beside a snapshot is spared the
     /// look at the version that the snapshot needs.

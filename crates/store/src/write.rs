@@ -391,14 +391,25 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 self.count(place, version, Some(base.0), pruned, own);
                 self.left_below(place, version, base.1);
             }
-            Some(base) => match self.prune_base(place, version, stamp, base) {
+            // Now and then the whole chain is looked at, by who writes to it: where nobody else looks after versions, nothing else would cut out what a snapshot has left.
+            Some(base) => match (own.get(Figure::Commits) % TIDY_EVERY != 0)
+                .then(|| self.prune_base(place, version, stamp, base))
+                .flatten()
+            {
                 Some(pruned) => self.count(place, version, Some(base.0), pruned, own),
                 None => {
                     self.count(place, version, Some(base.0), Pruned::default(), own);
                     self.prune_below(place, version, stamp, base.1);
                 }
             },
-            None => self.count(place, version, None, Pruned::default(), own),
+            None => {
+                // Below can only be what was aborted, which means nothing to anybody.
+                let pruned = match version.older() {
+                    Some(_) => place.index.prune(version, |_| false),
+                    None => Pruned::default(),
+                };
+                self.count(place, version, None, pruned, own);
+            }
         }
         if version.is_tombstone() {
             self.bury(guard, place, version, stamp);

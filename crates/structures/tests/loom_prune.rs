@@ -96,6 +96,14 @@ fn prune(index: &Index, guard: &Guard<'_>, gone: &[u8]) -> usize {
     index.prune(head.version(), |version| !gone.contains(&number(version))).versions
 }
 
+/// Cuts out the version below the head, if it is this one.
+fn prune_next(index: &Index, guard: &Guard<'_>, gone: u8) -> usize {
+    let head = index.find(guard, index.hash(b"k"), b"k").unwrap().expect("it stays");
+    let older = head.version().older().filter(|older| number(*older) == gone);
+    let pruned = older.and_then(|older| index.prune_next(head.version(), older));
+    pruned.map_or(0, |pruned| pruned.versions)
+}
+
 fn walk(index: &Index, guard: &Guard<'_>) -> Vec<u8> {
     let head = index.find(guard, index.hash(b"k"), b"k").unwrap();
     let versions = std::iter::successors(head.map(|head| head.version()), VersionRef::older);
@@ -146,6 +154,30 @@ fn without_marks_a_pruned_version_stays_linked() {
     must_fail("without_marks_a_pruned_version_stays_linked", 3, "a pruned version stays", model);
 }
 
+/// Neighbours: 2 is cut out by who looks no further, 1 by another.
+fn neighbours(mutation: Mutation) {
+    let world = World::new(Collector::new(), mutation, 3);
+    let index = &world.index;
+    let other = spawn(index, |index, guard| prune(index, guard, &[1]));
+    let mut pruned = pinned(index, |guard| prune_next(index, guard, 2));
+    pruned += other.join().unwrap();
+    let left = walk_in_the_end(index);
+    assert_eq!(left.len() + pruned, 4, "a pruned version stays: {left:?} and {pruned} gone");
+    world.end();
+}
+
+#[test]
+fn who_looks_no_further_does_not_bring_a_neighbour_back() {
+    check(3, || neighbours(Mutation::None));
+}
+
+#[test]
+fn without_marks_who_looks_no_further_brings_a_neighbour_back() {
+    let model = || neighbours(Mutation::NoMark);
+    let name = "without_marks_who_looks_no_further_brings_a_neighbour_back";
+    must_fail(name, 3, "a pruned version stays", model);
+}
+
 /// The version below the head is cut out by who looks no further and by who looks further, while a reader walks.
 #[test]
 fn one_version_is_cut_out_once_beside_a_pruner_of_it_and_a_reader() {
@@ -156,13 +188,7 @@ fn one_version_is_cut_out_once_beside_a_pruner_of_it_and_a_reader() {
             assert!(numbers.first() == Some(&2) && numbers.last() == Some(&0), "{numbers:?}");
         });
         let other = spawn(&world.index, |index, guard| prune(index, guard, &[1]));
-        let mut pruned = pinned(&world.index, |guard| {
-            let index = &world.index;
-            let head = index.find(guard, index.hash(b"k"), b"k").unwrap().expect("it stays");
-            let older = head.version().older().filter(|older| number(*older) == 1);
-            let pruned = older.and_then(|older| index.prune_next(head.version(), older));
-            pruned.map_or(0, |pruned| pruned.versions)
-        });
+        let mut pruned = pinned(&world.index, |guard| prune_next(&world.index, guard, 1));
         pruned += other.join().unwrap();
         reader.join().unwrap();
         assert_eq!((pruned, walk_in_the_end(&world.index)), (1, vec![2, 0]));

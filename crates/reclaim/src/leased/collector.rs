@@ -269,6 +269,15 @@ impl Collector {
         self.inner.with_own_local(|local| self.inner.flush(local));
     }
 
+    /// Does a share of what a [`flush`](Collector::flush) does: reclaims up to `nodes` nodes of this thread's bags and of what readers have held back, once; nothing, and no
+    /// fence, if there are none. What is ready beyond that is left to whoever sweeps next.
+    ///
+    /// # Progress
+    /// Blocking: a heavy fence and destructors. What readers have held back is looked at whole, a few nanoseconds each.
+    pub fn reclaim(&self, nodes: usize) {
+        self.inner.with_own_local(|local| self.inner.maintain(local, nodes));
+    }
+
     /// Leaves what this thread has retired to whoever sweeps next, a background thread for instance: for a thread that is about to be
     /// idle for long. (A thread that exits does so by itself.)
     ///

@@ -19,6 +19,7 @@ use crate::env::Server;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use stillpoint_primitive::scheduling;
 
 /// How long a client may take to agree on keys.
 const HANDSHAKE_MS: u64 = 10_000;
@@ -55,6 +56,8 @@ impl Anteroom {
         }
         let this = self.clone();
         let spawned = std::thread::Builder::new().name("handshakes".into()).spawn(move || {
+            // A loop has started this thread, whose turns are short.
+            scheduling::stand_back();
             if let Err(error) = Room::new(&this).and_then(Room::serve) {
                 this.server.log.warning(&format!("There is no TLS any more: {error}"));
                 this.server.stop();

@@ -7,7 +7,8 @@
 //! ```
 //! Invariants:
 //! 1. A connection that has received up to [`REST_BYTES`] of a request into the common buffer holds as much memory for it as they take. Memory
-//!    of its own, which has grown for a large request, it keeps while that request's arguments come, and afterwards while a quarter of it is unread.
+//!    of its own, which has grown for a large request, it keeps while a quarter of it is unread or about to come (of a large argument up to a megabyte counts
+//!    ahead), or it has no more than 64 KiB.
 //! 2. What is kept for later is bounded, in number and in bytes.
 
 /// What is asked of the kernel at a time where the common buffer is free: a pipeline of 64 requests of a kilobyte, and more.

@@ -323,12 +323,15 @@ impl Connection {
             let rest = Vec::with_capacity(self.input.unread().len());
             buffers.give(self.input.move_to(rest));
         }
+        let spare = self.input.capacity() - self.input.unread().len();
+        self.card().input_spare_bytes.set(spare as u64);
     }
     /// Whether it would do with much less memory for what is unread and what its request lacks.
     fn has_too_much_memory(&self) -> bool {
         let (unread, capacity) = (self.input.unread().len(), self.input.capacity());
         let is_common = unread <= REST_BYTES && Buffers::is_common(capacity);
-        let is_outgrown = self.wanted <= READ_BYTES && capacity > 4 * unread.max(REST_BYTES);
+        let needed = unread + self.wanted.min(MAX_AHEAD_BYTES);
+        let is_outgrown = capacity > 4 * needed.max(REST_BYTES);
         is_common || is_outgrown
     }
     /// Gives empty buffers back to the loop.

@@ -193,7 +193,14 @@ impl EventLoop {
         }
     }
 
-    /// Lets go of what this thread has replaced: by itself it would keep the last few hundred values, however large, until it writes again.
+    /// For a loop whose last connection may have gone: it will not tick again soon.
+    fn reclaim_if_left(&mut self) {
+        if self.home().connections.get() == 0 {
+            self.reclaim();
+        }
+    }
+
+    /// Lets go of what this thread has replaced: by itself it would keep up to 2,560 values, however large, until it writes again.
     fn reclaim(&mut self) {
         self.received_at_reclaim = self.env.stats.net_input_bytes.get();
         self.env.server.store.reclaim();
@@ -274,6 +281,7 @@ impl EventLoop {
         // If the socket is gone, the loop that gets it back will notice.
         let _alive = connection.send(&self.env);
         self.workshop.take(connection);
+        self.reclaim_if_left();
     }
 
     /// Sees to it that a connection that waits for a key is called when its reply is there, or its time is over.
@@ -337,10 +345,7 @@ impl EventLoop {
             self.home().connections.subtract(1);
             connection.stream.say_goodbye();
             connection.session.state.leave(&self.env);
-            if self.home().connections.get() == 0 {
-                // It will not tick again soon.
-                self.reclaim();
-            }
+            self.reclaim_if_left();
         }
     }
 

@@ -82,8 +82,11 @@ impl Streamed {
 
     /// Forgets all but the first `count` sources.
     pub(super) fn truncate(&mut self, count: usize) {
-        self.sources.truncate(count);
-        self.source_bytes = self.sources.iter().map(|waiting| waiting.bytes).sum();
+        while self.sources.len() > count
+            && let Some(gone) = self.sources.pop_back()
+        {
+            self.source_bytes -= gone.bytes;
+        }
     }
 
     /// The place of the first source.

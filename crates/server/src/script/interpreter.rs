@@ -242,6 +242,10 @@ impl Interpreter {
         if self.lua.used_memory() < self.collected_from {
             return;
         }
+        for words in ["KEYS", "ARGV"] {
+            // Without memory for that they stay until the next script.
+            let _gone = self.globals.raw_set(words, Value::Nil);
+        }
         // An error is one of a finalizer, which scripts cannot have.
         let _collected = self.lua.gc_collect();
         self.collected_from = COLLECTED_FROM.max(2 * self.lua.used_memory());

@@ -19,28 +19,7 @@ fn stopped_at(step: Step, meanwhile: impl FnOnce(&Store)) -> (Store, Result<(), 
     for key in [b"a", b"b", b"r"] {
         store.set(AT, key, 0, b"old", None).unwrap();
     }
-    let (stopped, is_stopped) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
-    let may_go_on = std::sync::Mutex::new(may_go_on);
-    store.on_step(move |at| {
-        if at == step {
-            stopped.send(()).unwrap();
-            may_go_on.lock().unwrap().recv().unwrap();
-        }
-    });
-    let result = thread::scope(|scope| {
-        let commit = scope.spawn(|| {
-            let mut transaction = store.begin(1);
-            transaction.get_with(0, b"r", |_| ()).unwrap();
-            transaction.set(0, b"a", 0, b"new", None);
-            transaction.set(0, b"b", 0, b"new", None);
-            transaction.commit()
-        });
-        is_stopped.recv().unwrap();
-        meanwhile(&store);
-        go_on.send(()).unwrap();
-        commit.join().unwrap()
-    });
+    let result = commit_stopped_at(step, &store, meanwhile);
     while store.collect(100) > 0 {}
     // An aborted version on top stays until the key's next write.
     assert!(
@@ -50,6 +29,35 @@ fn stopped_at(step: Step, meanwhile: impl FnOnce(&Store)) -> (Store, Result<(), 
     );
     assert_eq!(store.len(0), 3);
     (store, result)
+}
+
+fn commit_stopped_at(
+    step: Step,
+    store: &Store,
+    meanwhile: impl FnOnce(&Store),
+) -> Result<(), CommitError> {
+    let (stopped, is_stopped) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    store.on_step(move |at| {
+        if at == step {
+            stopped.send(()).unwrap();
+            may_go_on.lock().unwrap().recv().unwrap();
+        }
+    });
+    thread::scope(|scope| {
+        let commit = scope.spawn(|| {
+            let mut transaction = store.begin(1);
+            transaction.get_with(0, b"r", |_| ()).unwrap();
+            transaction.set(0, b"a", 0, b"new", None);
+            transaction.set(0, b"b", 0, b"new", None);
+            transaction.commit()
+        });
+        is_stopped.recv().unwrap();
+        meanwhile(store);
+        go_on.send(()).unwrap();
+        commit.join().unwrap()
+    })
 }
 
 /// Writes every key once more: then nothing old is left.
@@ -70,6 +78,22 @@ fn readers_pass_a_commit_that_installs_and_see_nothing_of_it() {
     });
     assert_eq!(result, Ok(()));
     assert_eq!(text(&store, b"a") + &text(&store, b"b"), "newnew");
+}
+
+#[test]
+fn what_a_killed_commit_leaves_below_a_new_key_s_first_value_goes_beside_a_snapshot_too() {
+    let store: Store = Store::new(Config::default());
+    let snapshot = store.snapshot(1);
+    let result = commit_stopped_at(Step::Installed(2), &store, |store| {
+        for value in [b"1", b"2"] {
+            store.set(AT, b"a", 0, value, None).unwrap();
+        }
+    });
+    assert!(matches!(result, Err(CommitError::Conflict { .. })), "{result:?}");
+    store.set(AT, b"b", 0, b"other", None).unwrap();
+    while store.collect(100) > 0 {}
+    assert_eq!(store.stats().old_versions, 0, "{:?}", store.stats());
+    drop(snapshot);
 }
 
 #[test]
