@@ -35,7 +35,7 @@ pub fn stand_back() {
 }
 
 /// Changes what the system has written down for the calling thread, unless somebody has asked for something else than the usual already.
-/// Whether it has.
+/// Tells whether the system agreed.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn change(change: impl FnOnce(&mut libc::sched_attr)) -> bool {
     let usual = current().filter(|found| found.sched_policy == libc::SCHED_OTHER as u32);

@@ -148,3 +148,25 @@ fn a_callback_may_pin_retire_flush_and_panic() {
     drop(collector);
     assert!(weak.upgrade().is_none(), "the callback does not keep the collector");
 }
+
+#[test]
+fn a_share_is_reclaimed_at_a_time_whoever_held_it_back() {
+    let collector = Collector::new();
+    behind_a_stalled_guard(&collector, "stalled", || {
+        retire(&collector.pin(), 100);
+        collector.reclaim(40);
+        assert_eq!(collector.stats().unreclaimed, 100);
+    });
+    for left in [60, 20, 0, 0] {
+        collector.reclaim(40);
+        assert_eq!(collector.stats().unreclaimed, left);
+    }
+    // Of one's own as well.
+    retire(&collector.pin(), 50);
+    collector.reclaim(40);
+    assert_eq!(collector.stats().unreclaimed, 10);
+    let fences = collector.stats().barriers;
+    collector.reclaim(40);
+    collector.reclaim(40);
+    assert_eq!((collector.stats().unreclaimed, collector.stats().barriers - fences), (0, 1));
+}

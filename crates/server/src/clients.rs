@@ -109,6 +109,15 @@ impl Card {
         }
         flags
     }
+    /// Bytes that wait to be sent.
+    fn output_held(&self) -> u64 {
+        self.output_bytes.get() + self.inbox.waiting() as u64
+    }
+    /// Bytes that the client takes beside the data: what it has sent and where that lies, what MULTI has queued, what waits to be sent.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        let input = self.input_bytes.get() + self.input_spare_bytes.get();
+        input + self.queued_bytes.get() + self.output_held()
+    }
     /// The line of CLIENT LIST and CLIENT INFO, without its end.
     pub(crate) fn line(&self, now_ms: u64) -> String {
         let names = self.names().clone();
@@ -136,7 +145,7 @@ impl Card {
             queued as i64 - 1,
         );
         let (input, spare) = (self.input_bytes.get(), self.input_spare_bytes.get());
-        let output = self.output_bytes.get() + self.inbox.waiting() as u64;
+        let output = self.output_held();
         let written = write!(
             line,
             " watch={} qbuf={input} qbuf-free={spare} argv-mem=0 multi-mem={} rbs=0 rbp=0 obl={output} oll=0 omem={output} tot-mem={} \
@@ -144,7 +153,7 @@ impl Card {
              tot-net-in={} tot-net-out={} tot-cmds={}",
             self.watched.get(),
             self.queued_bytes.get(),
-            input + spare + output + self.queued_bytes.get(),
+            self.held_bytes(),
             String::from_utf8_lossy(&self.user_name()),
             if self.tracks.get() > 0 { self.redirect.get() as i64 } else { -1 },
             2 + self.resp3.get(),

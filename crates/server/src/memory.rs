@@ -1,6 +1,5 @@
 //! What the server uses of memory, as far as the system and the store tell.
 
-use crate::clients::Card;
 use crate::env::{Env, Server};
 
 /// Bytes that the store accounts for: entries with their old versions, objects, the index.
@@ -29,21 +28,17 @@ pub(crate) fn evict_clients(env: &Env) {
     if limit == 0 {
         return;
     }
-    let bytes = |card: &Card| {
-        let waiting = card.inbox.waiting() as u64;
-        let input = card.input_bytes.get() + card.input_spare_bytes.get();
-        input + card.queued_bytes.get() + card.output_bytes.get() + waiting
-    };
     let mut cards = env.server.clients.all();
     cards.retain(|card| card.killed.get() == 0);
-    let mut sum: u64 = cards.iter().map(|card| bytes(card)).sum();
+    let mut sum: u64 = cards.iter().map(|card| card.held_bytes()).sum();
     cards.retain(|card| card.no_evict.get() == 0);
-    cards.sort_unstable_by_key(|card| bytes(card));
+    cards.sort_unstable_by_key(|card| card.held_bytes());
     while sum > limit
         && let Some(card) = cards.pop()
-        && bytes(&card) > 0
+        && card.held_bytes() > 0
     {
-        sum -= bytes(&card);
+        // Other loops' clients go on meanwhile.
+        sum = sum.saturating_sub(card.held_bytes());
         env.server.kill(&card);
         env.server.evicted_clients.add(1);
     }

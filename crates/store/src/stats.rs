@@ -4,7 +4,7 @@ use crate::Store;
 use crate::config::PressurePolicy;
 use crate::counters::Figure;
 
-/// Versions that one call of `reclaim` frees at most: a millisecond or less.
+/// Versions that one call of `reclaim` frees at most, so that a loop goes on soon.
 const RECLAIMED: usize = 4096;
 
 /// Figures of one moment; sums of per-thread counters, so not one atomic cut.

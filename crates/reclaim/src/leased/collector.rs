@@ -273,7 +273,7 @@ impl Collector {
     /// fence, if there are none. What is ready beyond that is left to whoever sweeps next.
     ///
     /// # Progress
-    /// Blocking: a heavy fence and destructors. What readers have held back is looked at whole, a few nanoseconds each.
+    /// Blocking: a heavy fence and destructors. What readers have held back is looked at whole, whatever `nodes` is.
     pub fn reclaim(&self, nodes: usize) {
         self.inner.with_own_local(|local| self.inner.maintain(local, nodes));
     }

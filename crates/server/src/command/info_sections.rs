@@ -3,12 +3,10 @@
 use super::Context;
 use super::connection::REDIS_VERSION;
 use crate::acl::Reason;
-use crate::clients::Card;
 use crate::memory;
 use crate::pubsub::Kind;
 use crate::saving;
 use std::fmt::Display;
-use std::sync::Arc;
 use stillpoint_store::At;
 
 fn line(text: &mut String, field: &str, value: impl Display) {
@@ -124,9 +122,8 @@ pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
     line(text, "mem_not_counted_for_evict", stats.old_version_bytes);
     line(text, "mem_replication_backlog", 0);
     line(text, "mem_clients_slaves", 0);
-    let of_card =
-        |c: &Arc<Card>| c.input_bytes.get() + c.input_spare_bytes.get() + c.output_bytes.get();
-    line(text, "mem_clients_normal", server.clients.all().iter().map(of_card).sum::<u64>());
+    let clients: u64 = server.clients.all().iter().map(|card| card.held_bytes()).sum();
+    line(text, "mem_clients_normal", clients);
     line(text, "mem_allocator", "mimalloc");
     line(text, "active_defrag_running", 0);
     // Old versions are no objects that anybody could still meet: INFO mvcc has them.
