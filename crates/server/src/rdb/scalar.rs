@@ -7,6 +7,7 @@
 //! ```
 
 use super::error::{RdbError, Why};
+use super::lzf;
 use super::sink::Sink;
 use super::source::{MAX_STRING_BYTES, Source};
 use crate::resp::strict_integer;
@@ -74,14 +75,9 @@ impl<R: Read> Source<R> {
         if plain > packed.saturating_mul(MAX_RATIO) || plain > MAX_STRING_BYTES {
             return self.corrupt("a compressed string is longer than it can be");
         }
-        // Only what it really yields is worth memory, all of which is asked for at once.
-        if unpacked_bytes(&bytes) != Some(plain) {
-            return self.corrupt("a compressed string does not decompress");
-        }
-        let mut text = vec![0; plain as usize];
-        match lzf_rust::decompress(&bytes, &mut text) {
-            Ok(count) if count == text.len() => Ok(text),
-            _ => self.corrupt("a compressed string does not decompress"),
+        match lzf::decompress(&bytes, plain as usize) {
+            Some(text) => Ok(text),
+            None => self.corrupt("a compressed string does not decompress"),
         }
     }
 
@@ -101,21 +97,6 @@ impl<R: Read> Source<R> {
         let number = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
         number.map_or_else(|| self.fail(Why::Corrupt("a score is no number")), Ok)
     }
-}
-
-/// How long an LZF text is when unpacked: runs of 1 to 32 bytes as they are, and copies of 3 to 264 of those before. `None`: it ends within one.
-fn unpacked_bytes(packed: &[u8]) -> Option<u64> {
-    let (mut at, mut sum) = (0, 0);
-    while let Some(control) = packed.get(at) {
-        let (skips, yields) = match control >> 5 {
-            0 => (usize::from(*control) + 2, u64::from(*control) + 1),
-            7 => (3, u64::from(*packed.get(at + 1)?) + 9),
-            length => (2, u64::from(length) + 2),
-        };
-        at += skips;
-        sum += yields;
-    }
-    (at == packed.len()).then_some(sum)
 }
 
 impl Sink {
@@ -259,21 +240,6 @@ mod tests {
 
     fn resident_bytes() -> u64 {
         crate::memory::resident_bytes()
-    }
-
-    #[test]
-    fn the_length_of_what_is_unpacked_is_known_before() {
-        let mut random = fastrand::Rng::with_seed(3);
-        for _ in 0..2_000 {
-            let letters = random.u8(1..20);
-            let text: Vec<u8> =
-                (0..random.usize(30..3_000)).map(|_| random.u8(0..letters)).collect();
-            let mut packed = vec![0; 2 * text.len()];
-            let Ok(count) = lzf_rust::compress(&text, &mut packed) else { continue };
-            assert_eq!(unpacked_bytes(&packed[..count]), Some(text.len() as u64));
-        }
-        assert_eq!(unpacked_bytes(&[0xe0]), None);
-        assert_eq!(unpacked_bytes(&[31, b'a']), None);
     }
 
     #[test]

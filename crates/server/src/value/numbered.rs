@@ -12,10 +12,13 @@
 //! 2. `content_bytes` is the sum of the rows' parts.
 //! 3. A row's number only ever falls. So a walk from the last row to the first meets every row that is there all the while.
 
+use foldhash::quality::RandomState;
 use rpds::{HashTrieMapSync, VectorSync};
 use std::sync::Arc;
 
 pub(crate) type Bytes = Arc<[u8]>;
+/// Names, hashed by seeds of each table's own: who chooses names cannot choose where they meet.
+pub(super) type Index<V> = HashTrieMapSync<Bytes, V, RandomState>;
 
 /// What a part costs beside its bytes: the counts of its `Arc`, and rounding.
 const PART_BYTES: usize = 24;
@@ -59,17 +62,13 @@ impl Row for (Bytes, f64) {
 #[derive(Clone)]
 pub(crate) struct Numbered<R> {
     rows: VectorSync<R>,
-    index: HashTrieMapSync<Bytes, u32>,
+    index: Index<u32>,
     content_bytes: usize,
 }
 
 impl<R: Row> Numbered<R> {
     pub(crate) fn new() -> Self {
-        Numbered {
-            rows: VectorSync::new_sync(),
-            index: HashTrieMapSync::new_sync(),
-            content_bytes: 0,
-        }
+        Numbered { rows: VectorSync::new_sync(), index: Index::default(), content_bytes: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -111,6 +110,13 @@ impl<R: Row> Numbered<R> {
         self.content_bytes += row.bytes();
         self.index.insert_mut(Arc::clone(row.name()), self.rows.len() as u32);
         self.rows.push_back_mut(row);
+    }
+
+    /// Adds a row, which is shared, unless there is one of that name.
+    pub(crate) fn push_new(&mut self, row: &R) {
+        if !self.contains(row.name()) {
+            self.push(row.clone());
+        }
     }
 
     /// Puts another row of the same name in the place of that number.

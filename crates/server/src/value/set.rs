@@ -185,6 +185,20 @@ impl SetEdit {
         true
     }
 
+    /// Adds all of another set. Large ones then have their common members' bytes in common.
+    pub(crate) fn add_all(&mut self, other: Set<'_>, limits: SetLimits) {
+        match (self, other) {
+            (SetEdit::Large(set), Set::Large(other)) => {
+                for member in other.rows() {
+                    set.push_new(member);
+                }
+            }
+            (set, other) => other.for_each(|member| {
+                set.add(member, limits);
+            }),
+        }
+    }
+
     /// Removes a member; whether it was there.
     pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
         match self {

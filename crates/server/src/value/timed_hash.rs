@@ -12,8 +12,8 @@
 //! 1. `times` and `due` hold the same pairs, all of fields that `rows` has.
 
 use super::large_hash::LargeHash;
-use super::numbered::Bytes;
-use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
+use super::numbered::{Bytes, Index};
+use rpds::RedBlackTreeSetSync;
 
 /// What a time takes in both orders.
 const TIME_BYTES: usize = 160;
@@ -22,13 +22,13 @@ const TIME_BYTES: usize = 160;
 #[derive(Clone)]
 pub(crate) struct TimedHash {
     rows: LargeHash,
-    times: HashTrieMapSync<Bytes, u64>,
+    times: Index<u64>,
     due: RedBlackTreeSetSync<(u64, Bytes)>,
 }
 
 impl TimedHash {
     pub(crate) fn of(rows: LargeHash) -> Self {
-        TimedHash { rows, times: HashTrieMapSync::new_sync(), due: RedBlackTreeSetSync::new_sync() }
+        TimedHash { rows, times: Index::default(), due: RedBlackTreeSetSync::new_sync() }
     }
 
     /// All rows, also those that are due.

@@ -150,9 +150,7 @@ fn large_union(rule: Rule, sets: &mut [SetEdit], limits: SetLimits) -> Option<Se
     }
     let mut union = std::mem::replace(&mut sets[largest], SetEdit::new());
     for set in &*sets {
-        set.view().for_each(|member| {
-            union.add(member, limits);
-        });
+        union.add_all(set.view(), limits);
     }
     Some(union)
 }
