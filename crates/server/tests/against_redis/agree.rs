@@ -2,7 +2,7 @@
 
 use crate::generator::{Request, show};
 use crate::wire::Reply;
-use crate::{SHOWN, told};
+use crate::{SHOWN, told, valkey};
 
 /// Between the two servers' clocks at one command.
 const SLACK_MS: i64 = 3_000;
@@ -119,11 +119,12 @@ fn sorts_agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
     has(request, b"ALPHA") && sorted(ours) == sorted(theirs) && begun(ours) == begun(theirs)
 }
 
-/// Whether the replies to this command agree.
+/// Whether the replies to this command agree, or differ as is known of this peer.
 pub(crate) fn agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
-    if ours == theirs {
-        return true;
-    }
+    ours == theirs || agrees(request, ours, theirs) || valkey::explains(request, ours, theirs)
+}
+
+fn agrees(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
     if ours.is_error() || theirs.is_error() {
         return errors_agree(request, ours, theirs);
     }
