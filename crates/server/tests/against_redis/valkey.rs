@@ -45,14 +45,9 @@ pub(crate) fn understood(mut request: Request) -> Request {
             }
         }
     }
-    let has = |request: &Request, what: &[u8]| {
-        request.iter().position(|word| word.eq_ignore_ascii_case(what))
-    };
-    if name == b"sort"
-        && has(&request, b"alpha").is_none()
-        && let Some(at) = has(&request, b"store")
-    {
-        request.truncate(at);
+    let has = |what: &[u8]| request.iter().any(|word| word.eq_ignore_ascii_case(what));
+    if name == b"sort" && has(b"store") && !has(b"alpha") {
+        return vec![b"ping".to_vec()];
     }
     if name.starts_with(b"h") && (name.ends_with(b"expire") || name.ends_with(b"expireat")) {
         if request.get(2).is_some_and(|time| time.len() > 12) {
