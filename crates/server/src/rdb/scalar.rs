@@ -25,8 +25,6 @@ const COMPRESSED: u8 = 3;
 /// Shorter strings are not worth compressing, nor longer texts than this looked at for a number.
 const MIN_COMPRESSED_BYTES: usize = 20;
 const MAX_NUMBER_BYTES: usize = 11;
-/// So many times may a string be shorter when compressed: LZF cannot do better than 264 bytes in 3.
-const MAX_RATIO: u64 = 256;
 
 /// What stands where a length may stand.
 enum Length {
@@ -72,8 +70,8 @@ impl<R: Read> Source<R> {
     fn compressed(&mut self) -> Result<Vec<u8>, RdbError> {
         let (packed, plain) = (self.length()?, self.length()?);
         let bytes = self.bytes(packed)?;
-        if plain > packed.saturating_mul(MAX_RATIO) || plain > MAX_STRING_BYTES {
-            return self.corrupt("a compressed string is longer than it can be");
+        if plain > MAX_STRING_BYTES {
+            return self.corrupt("a compressed string is longer than any may be");
         }
         match lzf::decompress(&bytes, plain as usize) {
             Some(text) => Ok(text),

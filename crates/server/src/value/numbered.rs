@@ -17,7 +17,7 @@ use rpds::{HashTrieMapSync, VectorSync};
 use std::sync::Arc;
 
 pub(crate) type Bytes = Arc<[u8]>;
-/// Names, hashed by seeds of each table's own: who chooses names cannot choose where they meet.
+/// By name, hashed with seeds of each table's own, as the store hashes keys: no reply tells a client where names meet.
 pub(super) type Index<V> = HashTrieMapSync<Bytes, V, RandomState>;
 
 /// What a part costs beside its bytes: the counts of its `Arc`, and rounding.

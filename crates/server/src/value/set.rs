@@ -185,7 +185,7 @@ impl SetEdit {
         true
     }
 
-    /// Adds all of another set. Large ones then have their common members' bytes in common.
+    /// Adds all of another set. If both are large, the bytes of what is new here are shared.
     pub(crate) fn add_all(&mut self, other: Set<'_>, limits: SetLimits) {
         match (self, other) {
             (SetEdit::Large(set), Set::Large(other)) => {

@@ -71,7 +71,7 @@ fn named(reply: &Reply) -> String {
 }
 
 /// Whether a request has the word, in whatever case.
-fn has(request: &Request, word: &[u8]) -> bool {
+pub(crate) fn has(request: &Request, word: &[u8]) -> bool {
     request.iter().any(|arg| arg.eq_ignore_ascii_case(word))
 }
 

@@ -1,5 +1,6 @@
 //! Where Valkey 9 has left Redis's words or order of checks, and this server has not: each difference that is explained, and no other.
 
+use crate::agree::has;
 use crate::generator::Request;
 use crate::wire::Reply;
 use std::sync::OnceLock;
@@ -45,8 +46,7 @@ pub(crate) fn understood(mut request: Request) -> Request {
             }
         }
     }
-    let has = |what: &[u8]| request.iter().any(|word| word.eq_ignore_ascii_case(what));
-    if name == b"sort" && has(b"store") && !has(b"alpha") {
+    if name == b"sort" && has(&request, b"store") && !has(&request, b"alpha") {
         return vec![b"ping".to_vec()];
     }
     if name.starts_with(b"h") && (name.ends_with(b"expire") || name.ends_with(b"expireat")) {
