@@ -4,6 +4,9 @@
 //! |---|---|---|
 //! | a thread that others wait for, and that sleeps as soon as it can | [`take_short_turns`] | a core at once when it wakes, as long as it has had less than its share |
 //! | a thread whose work can wait a little | [`stand_back`] | its share, but nobody's core when it wakes |
+//! | the same, while it has much to do | [`Turns`] | a core for a short turn, and then again when nobody else wants it more |
+//!
+//! Without the last, a thread whose turn was over in the middle of what others wait for gets its core back at the system's next tick, which is up to 10 ms off.
 //!
 //! A thread begins as the one that started it is. A sandbox that ends a process for `sched_setattr` has to let it pass. Source: Linux `sched_setattr(2)`; a turn of one's own length since version 6.12.
 
@@ -32,6 +35,35 @@ pub fn stand_back() {
         asked.sched_policy = libc::SCHED_BATCH as u32;
         asked.sched_runtime = 0;
     });
+}
+
+/// The turns of a thread that has much to do beside others that are waited for.
+#[cfg(feature = "std")]
+#[derive(Debug)]
+pub struct Turns {
+    begun: std::time::Instant,
+}
+
+#[cfg(feature = "std")]
+impl Turns {
+    /// How long a turn is, as long as [`step`](Turns::step) is called often enough.
+    pub const LENGTH: std::time::Duration = std::time::Duration::from_micros(200);
+
+    /// The first turn begins.
+    pub fn begin() -> Turns {
+        Turns { begun: std::time::Instant::now() }
+    }
+
+    /// Between two steps of the work: gives the core to who wants it, if the turn is over.
+    ///
+    /// # Cost
+    /// A look at the clock; a system call at the end of a turn.
+    pub fn step(&mut self) {
+        if self.begun.elapsed() >= Turns::LENGTH {
+            std::thread::yield_now();
+            *self = Turns::begin();
+        }
+    }
 }
 
 /// Changes what the system has written down for the calling thread, unless somebody has asked for something else than the usual already.

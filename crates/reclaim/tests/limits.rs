@@ -154,12 +154,11 @@ fn a_share_is_reclaimed_at_a_time_whoever_held_it_back() {
     let collector = Collector::new();
     behind_a_stalled_guard(&collector, "stalled", || {
         retire(&collector.pin(), 100);
-        collector.reclaim(40);
+        assert_eq!(collector.reclaim(40), 0);
         assert_eq!(collector.stats().unreclaimed, 100);
     });
-    for left in [60, 20, 0, 0] {
-        collector.reclaim(40);
-        assert_eq!(collector.stats().unreclaimed, left);
+    for (reclaimed, left) in [(40, 60), (40, 20), (20, 0), (0, 0)] {
+        assert_eq!((collector.reclaim(40), collector.stats().unreclaimed), (reclaimed, left));
     }
     // Of one's own as well.
     retire(&collector.pin(), 50);

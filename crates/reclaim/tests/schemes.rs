@@ -382,7 +382,13 @@ macro_rules! suite {
     };
 }
 
+/// As on a host without `membarrier`.
+fn strict() -> stillpoint_reclaim::Collector {
+    stillpoint_reclaim::Collector::builder().strict(true).build()
+}
+
 suite!(leased, stillpoint_reclaim::Collector::new);
+suite!(leased_strict, super::strict);
 suite!(hp, stillpoint_reclaim::hp::Hazard::new);
 suite!(hp_strict, stillpoint_reclaim::hp::Hazard::strict);
 suite!(rc, stillpoint_reclaim::rc::Rc::new);

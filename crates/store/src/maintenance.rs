@@ -5,7 +5,8 @@
 //! [`Store::expire_due`] and [`Store::collect`] when it suits.
 //!
 //! # Invariants
-//! 1. A pass spends a bounded number of steps, so nobody waits for it, and pins for one step at a time.
+//! 1. A pass spends a bounded number of steps, so nobody waits for it, and pins for one step at a time. It takes its turns: who shares a core with it gets
+//!    that back within a fraction of a millisecond.
 //! 2. The thread holds no handle between its passes, so the store ends with its last handle, and the thread soon after.
 
 use crate::Store;
@@ -16,7 +17,8 @@ use crate::expiry::Due;
 use crate::write::{Expiring, Place};
 use std::sync::Weak;
 use std::time::Duration;
-use stillpoint_primitive::{background, scheduling};
+use stillpoint_primitive::background;
+use stillpoint_primitive::scheduling::{self, Turns};
 
 /// Steps of one pass of the thread.
 const PASS: usize = 4096;
@@ -24,14 +26,24 @@ const PASS: usize = 4096;
 const SPARE_RECORDS: u64 = 1 << 17;
 /// Keys evicted in one pass.
 const EVICTIONS: usize = 256;
-/// Collections of a pass, as long as there is something to collect; what they retire is reclaimed together.
-const COLLECTIONS: usize = 8;
+/// Steps of a pass that are for collection, as long as there is something to collect; what they retire is reclaimed together.
+const COLLECTION: usize = 8 * PASS;
+/// Steps after which a pass looks whether its turn is over.
+const PACE: usize = 128;
+/// Versions that are reclaimed at a time.
+const RECLAIMED: usize = 1024;
 /// The longest pause when there is nothing to do.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 impl<O: Send + Sync + 'static> Engine<O> {
     /// Removes keys that have expired. How many.
     pub(crate) fn expire_due(&self, now_ms: u64, budget: usize) -> usize {
+        self.note_time(now_ms, budget);
+        self.expire_some(now_ms, budget).removed
+    }
+
+    /// What the time alone brings: snapshots end, and records of expiry are looked after.
+    fn note_time(&self, now_ms: u64, budget: usize) {
         if let Some(stream) = &self.stream {
             stream.0.note_time(&self.clock, now_ms);
         }
@@ -42,7 +54,14 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let keys: u64 = self.spaces().map(|(space, _)| self.counters.keys(space)).sum();
         self.expiry.shed_above(2 * keys + SPARE_RECORDS);
         self.survey(budget);
-        self.expiry.take_due(now_ms, budget).into_iter().map(|due| self.expire(due, now_ms)).sum()
+    }
+
+    /// Removes what is due, by up to `most` records of it.
+    fn expire_some(&self, now_ms: u64, most: usize) -> Expired {
+        let due = self.expiry.take_due(now_ms, most);
+        let looked_at = due.len();
+        let removed = due.into_iter().map(|due| self.expire(due, now_ms)).sum();
+        Expired { looked_at, removed }
     }
 
     /// Looks at the keys with that hash. How many were removed.
@@ -92,28 +111,65 @@ impl<O: Send + Sync + 'static> Engine<O> {
         self.make_room(0, now_ms, EVICTIONS) == Room::Some
     }
 
-    /// One pass of the thread; whether there may be more to do at once. `left` is what the last flush could not reclaim: a store in which
+    /// One pass of the thread; whether there may be more to do at once. `left` is what the last one could not reclaim: a store in which
     /// nothing is retired needs no other.
     fn pass(&self, now_ms: u64, left: &mut u64) -> bool {
+        let mut turns = Turns::begin();
         // While a snapshot lives, writes need memory for each key: they shall not wait until the system has cleared a huge page.
         let has_prepared = self.pool.prepare();
-        let expired = self.expire_due(now_ms, PASS);
+        turns.step();
+        self.note_time(now_ms, PASS);
+        turns.step();
+        let expired = paced(PASS, &mut turns, |most| self.expire_some(now_ms, most).looked_at);
         let is_crowded = self.evict_over(now_ms);
-        let mut collected = 0;
-        for _ in 0..COLLECTIONS {
-            let some = self.collect(PASS);
-            collected += some;
-            if some < PASS {
-                break;
-            }
-        }
-        if self.collector.stats().unreclaimed != *left {
-            self.collector.flush();
-            *left = self.collector.stats().unreclaimed;
-        }
+        turns.step();
+        let collected = paced(COLLECTION, &mut turns, |most| self.collect(most));
+        self.reclaim(left, &mut turns);
         let is_surveying = self.expiry.is_surveying();
         is_crowded || has_prepared || is_surveying || expired + collected >= PASS
     }
+
+    /// Reclaims what can be, unless there is just what was `left` the last time.
+    fn reclaim(&self, left: &mut u64, turns: &mut Turns) {
+        if self.collector.stats().unreclaimed == *left {
+            return;
+        }
+        // What goes may retire more: until nothing goes.
+        let mut reclaimed = 0;
+        while reclaimed < COLLECTION {
+            let some = self.collector.reclaim(RECLAIMED);
+            reclaimed += some;
+            turns.step();
+            if some == 0 {
+                *left = self.collector.stats().unreclaimed;
+                return;
+            }
+        }
+        // There may be more.
+        *left = u64::MAX;
+    }
+}
+
+/// What [`Engine::expire_some`] did.
+struct Expired {
+    /// Records of expiry.
+    looked_at: usize,
+    /// Keys.
+    removed: usize,
+}
+
+/// Takes up to about `most` steps, a few at a time, as long as there are some to take. `step` is told how many, and tells how many there were.
+fn paced(most: usize, turns: &mut Turns, mut step: impl FnMut(usize) -> usize) -> usize {
+    let mut taken = 0;
+    while taken < most {
+        let some = step(PACE);
+        taken += some;
+        turns.step();
+        if some < PACE {
+            break;
+        }
+    }
+    taken
 }
 
 impl<O: Send + Sync + 'static> Store<O> {

@@ -48,6 +48,15 @@ pub(super) const RECLAIM: &[Gate] = &[
         most: 1.0,
         ..LEASED
     },
+    Gate {
+        what: "the same, without `membarrier`",
+        subject: "stillpoint-strict",
+        case: ("pin_load_unpin", ""),
+        metric: "ns_per_op",
+        beside: KOVAN,
+        most: 1.1,
+        ..LEASED
+    },
     contended("95 % reads, beside plain epochs", "slots95", LEASED, EPOCHS, FASTER),
     contended("the same, nodes from the pool", "slots95", POOLED, EPOCHS, FASTER),
     contended("95 % reads, beside kovan and seize", "slots95", LEASED, KOVAN_OR_SEIZE, 1.0),

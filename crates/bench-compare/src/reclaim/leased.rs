@@ -1,23 +1,46 @@
-//! Leased epochs: [`Leased`], with the longest lease that is the default, or (not `CAPPED`) without one. Its stack is the one that is published.
+//! Leased epochs: [`Leased`], with the settings that are the default, without a longest lease, or without `membarrier`. Its stack is the one that is published.
 
 use super::scheme::{Payload, Scheme, StackScheme};
+use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 use stillpoint_reclaim::{Atomic, Collector, Guard, Owned};
 use stillpoint_structures::Stack;
 
-pub(crate) struct Leased<const CAPPED: bool>(Collector);
+pub(crate) struct Leased<S>(Collector, PhantomData<S>);
 
-fn collector(capped: bool) -> Collector {
-    if capped { Collector::new() } else { Collector::builder().max_lease_ticks(None).build() }
+/// Where a collector comes from.
+pub(crate) trait Settings: Send + Sync + 'static {
+    fn collector() -> Collector;
 }
 
-impl<P: Payload, const CAPPED: bool> Scheme<P> for Leased<CAPPED> {
+pub(crate) struct Defaults;
+pub(crate) struct Uncapped;
+/// As on a host without `membarrier`.
+pub(crate) struct Strict;
+
+impl Settings for Defaults {
+    fn collector() -> Collector {
+        Collector::new()
+    }
+}
+impl Settings for Uncapped {
+    fn collector() -> Collector {
+        Collector::builder().max_lease_ticks(None).build()
+    }
+}
+impl Settings for Strict {
+    fn collector() -> Collector {
+        Collector::builder().strict(true).build()
+    }
+}
+
+impl<P: Payload, S: Settings> Scheme<P> for Leased<S> {
     type Slot = Atomic<P>;
     type Local = ();
     type Guard<'l> = Guard<'static>;
 
     fn new() -> Self {
-        Leased(collector(CAPPED))
+        Leased(S::collector(), PhantomData)
     }
     fn slot(&'static self, payload: P) -> Atomic<P> {
         Atomic::new(Owned::new(&self.0.pin(), payload))
@@ -50,12 +73,12 @@ impl<P: Payload, const CAPPED: bool> Scheme<P> for Leased<CAPPED> {
     }
 }
 
-impl<const CAPPED: bool> StackScheme for Leased<CAPPED> {
+impl<S: Settings> StackScheme for Leased<S> {
     type Stack = Stack<u64>;
     type StackLocal = ();
 
     fn stack() -> Stack<u64> {
-        Stack::with_scheme(collector(CAPPED))
+        Stack::with_scheme(S::collector())
     }
     fn stack_local() {}
     #[inline]

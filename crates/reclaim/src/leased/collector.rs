@@ -85,8 +85,6 @@ pub(crate) struct Inner {
     #[cfg(feature = "std")]
     pub(crate) made: Instant,
     pub(crate) fences: Fences,
-    /// Slots whose pins take the fast path: those of the first segment, none where a pin needs a real fence.
-    fast_slots: usize,
     pub(crate) lease_ticks: u64,
     pub(crate) max_lease_ticks: u64,
     pub(crate) batch_len: usize,
@@ -158,8 +156,6 @@ impl Collector {
 
     pub(crate) fn from_builder(builder: Builder) -> Self {
         let fences = builder.fences.unwrap_or_else(Fences::detect);
-        let checked = cfg!(any(stillpoint_loom, stillpoint_shuttle));
-        let fast = checked || fences == Fences::Asymmetric;
         let lease_ticks = builder.lease_ticks.min(MAX_LEASE_TICKS);
         let inner = Arc::new_cyclic(|me| Inner {
             epoch: CachePadded::new(AtomicU64::new(1)),
@@ -167,7 +163,6 @@ impl Collector {
             #[cfg(feature = "std")]
             made: Instant::now(),
             fences,
-            fast_slots: if fast { Locals::FIRST_LEN } else { 0 },
             lease_ticks,
             max_lease_ticks: builder.max_lease_ticks.map_or(u64::MAX, |cap| cap.max(lease_ticks)),
             batch_len: builder.batch_len,
@@ -270,12 +265,18 @@ impl Collector {
     }
 
     /// Does a share of what a [`flush`](Collector::flush) does: reclaims up to `nodes` nodes of this thread's bags and of what readers have held back, once; nothing, and no
-    /// fence, if there are none. What is ready beyond that is left to whoever sweeps next.
+    /// fence, if there are none. What is ready beyond that is left to whoever sweeps next. How many went.
     ///
     /// # Progress
     /// Blocking: a heavy fence and destructors. What readers have held back is looked at whole, whatever `nodes` is.
-    pub fn reclaim(&self, nodes: usize) {
-        self.inner.with_own_local(|local| self.inner.maintain(local, nodes));
+    pub fn reclaim(&self, nodes: usize) -> usize {
+        let mut reclaimed = 0;
+        self.inner.with_own_local(|local| {
+            let before = local.reclaimed.get();
+            self.inner.maintain(local, nodes);
+            reclaimed = local.reclaimed.get() - before;
+        });
+        reclaimed as usize
     }
 
     /// Leaves what this thread has retired to whoever sweeps next, a background thread for instance: for a thread that is about to be
@@ -376,53 +377,32 @@ impl Inner {
     #[inline(always)]
     pub(crate) fn pin(&self) -> Guard<'_> {
         let slot = thread_slot::current_or_max();
-        if slot < self.fast_slots {
-            // SAFETY: `fast_slots` is at most the first segment's length.
+        // Slots past the first segment, and threads that have none, go the slow way.
+        if slot < Locals::FIRST_LEN {
+            // SAFETY: checked just now, against a constant; the first segment never has another length.
             let local = unsafe { self.locals.get_first_unchecked(slot) };
             // IDLE says three things at once: registered, not pinned, no flags.
             if local.reservation.own_lower() == IDLE {
-                let lease = self.publish(local);
-                self.light_at_fast_pin();
-                return Guard::new(self, local, lease);
+                return Guard::new(self, local, self.announce(local));
             }
         }
         let local = self.pin_slow();
         Guard::new(self, local, local.reservation.own_upper())
     }
 
-    /// Publishes a reservation from the current epoch on and returns its upper end; the light fence is still to come.
+    /// Publishes a reservation from the current epoch on, makes it count, and returns its upper end.
     #[inline(always)]
-    fn publish(&self, local: &Local) -> u64 {
+    pub(crate) fn announce(&self, local: &Local) -> u64 {
         let epoch = self.epoch_to_announce();
         // Neither comes near 2^63.
         let upper = epoch.wrapping_add(self.lease_ticks);
-        local.reservation.publish(epoch, upper);
-        upper
-    }
-
-    /// Publishes a reservation, and makes it count.
-    pub(crate) fn announce(&self, local: &Local) -> u64 {
-        let upper = self.publish(local);
         #[cfg(stillpoint_loom)]
         if self.mutation == Mutation::NoPinFence {
+            local.reservation.publish_unfenced(epoch, upper);
             return upper;
         }
-        self.fences.light();
+        local.reservation.publish(self.fences, epoch, upper);
         upper
-    }
-
-    /// The fence of a fast pin, which there is only where it costs nothing (and in models).
-    #[cfg(not(stillpoint_loom))]
-    #[inline(always)]
-    fn light_at_fast_pin(&self) {
-        Fences::Asymmetric.light();
-    }
-
-    #[cfg(stillpoint_loom)]
-    fn light_at_fast_pin(&self) {
-        if self.mutation != Mutation::NoPinFence {
-            self.fences.light();
-        }
     }
 
     /// Pins and returns the local; its reservation's upper end is the guard's lease.

@@ -14,6 +14,7 @@
 //!   accesses come before the free by whoever sees either.
 //! - `[lease]`: `upper` is raised by `extend`; the fence that the caller issues next makes it count. Relaxed loads by the owner.
 
+use stillpoint_primitive::fence::Fences;
 use stillpoint_primitive::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) const IDLE: u64 = u64::MAX;
@@ -31,10 +32,19 @@ impl Reservation {
         Reservation { lower: AtomicU64::new(ABSENT), upper: AtomicU64::new(0) }
     }
 
-    /// Announces `[lower, upper]`; a light fence must follow before any pointer is loaded.
+    /// Announces `[lower, upper]`, and makes it count before any pointer is loaded.
     #[inline(always)]
-    pub(crate) fn publish(&self, lower: u64, upper: u64) {
+    pub(crate) fn publish(&self, fences: Fences, lower: u64, upper: u64) {
         // Release [leave]: who sees this guard's upper end beside the lower one of the guard before knows that one to be over.
+        self.upper.store(upper, Ordering::Release);
+        // With Release: `[announce]`.
+        fences.publish(&self.lower, lower);
+    }
+
+    /// As [`publish`](Reservation::publish), without the fence: what a model must catch.
+    #[cfg(stillpoint_loom)]
+    pub(crate) fn publish_unfenced(&self, lower: u64, upper: u64) {
+        // Release [leave]: as above.
         self.upper.store(upper, Ordering::Release);
         // Release [announce]: see the header.
         self.lower.store(lower, Ordering::Release);

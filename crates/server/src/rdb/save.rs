@@ -19,9 +19,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use stillpoint_primitive::scheduling::Turns;
 use stillpoint_store::{Snapshot, SnapshotExpired, Store, Value};
 
-/// Keys a page. Between two pages the walk holds nothing, and looks whether it shall end.
+/// Keys a page. Between two pages the walk holds nothing, and looks whether it shall end, and whether others shall have the core.
 const PAGE_KEYS: usize = 128;
 /// Bytes that are collected before they are written.
 const WRITE_BYTES: usize = 256 << 10;
@@ -196,7 +197,9 @@ fn write_database(
     writer: &mut Writer,
 ) -> Result<u64, SaveError> {
     let (mut keys, mut cursor) = (0, 0);
+    let mut turns = Turns::begin();
     loop {
+        turns.step();
         if (job.is_cancelled)() {
             return Err(SaveError::Cancelled);
         }
