@@ -1,6 +1,6 @@
 //! On the processor itself, where a model does not reach: of a reader that publishes and then loads, and a reclaimer that stores, fences and then loads,
 //! at least one sees the other. With a mere store in the place of `publish`, neither did in 2 to 27 rounds of a run (two cores, beside a build: in five runs of eight).
-#![cfg(not(any(stillpoint_loom, stillpoint_shuttle, stillpoint_tsan)))]
+#![cfg(not(any(stillpoint_loom, stillpoint_shuttle, stillpoint_tsan, stillpoint_steps)))]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
