@@ -77,8 +77,19 @@ pub trait Append: Send {
 #[derive(Debug)]
 pub struct Disk {
     path: PathBuf,
-    /// Unlocked when it is closed.
-    _lock: File,
+    lock: File,
+    /// The process that has locked it.
+    process: u32,
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // To close the file is not enough: a process that another thread is just starting has a copy of it until it executes its program. And the
+        // copy of a forked process is not its own to unlock.
+        if self.process == std::process::id() {
+            let _closed_in_any_case = self.lock.unlock();
+        }
+    }
 }
 
 const LOCK: &str = "lock";
@@ -94,7 +105,7 @@ impl Disk {
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Disk { path, _lock: lock }),
+            Ok(()) => Ok(Disk { path, lock, process: std::process::id() }),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -148,5 +159,22 @@ impl Append for OnDisk {
 
     fn sync(&mut self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_closed_can_be_opened_though_a_process_that_begins_has_a_copy_of_the_lock() {
+        let path = std::env::temp_dir().join(format!("stillpoint-copy-{}", std::process::id()));
+        let disk = Disk::open(&path).unwrap();
+        let copy = disk.lock.try_clone().unwrap();
+        assert_eq!(Disk::open(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(disk);
+        let again = Disk::open(&path).unwrap();
+        drop((copy, again));
+        fs::remove_dir_all(&path).unwrap();
     }
 }
