@@ -3,7 +3,7 @@
 //! A reader publishes a reservation and then loads pointers; a reclaimer unlinks and then reads reservations. Each needs its
 //! store to be seen before its load, or both may miss the other (store buffering). With [`Fences::Asymmetric`] the reader pays
 //! a compiler fence and the reclaimer one `membarrier(PRIVATE_EXPEDITED)`, which makes every running thread of the process
-//! execute a full barrier; with [`Fences::Strict`] both sides execute a `SeqCst` fence.
+//! execute a full barrier; with [`Fences::Strict`] both sides execute one themselves.
 //!
 //! Tag: `[handshake]`, the two fences of the pair, in `light` (or `publish`) and `heavy`.
 //!
@@ -17,7 +17,7 @@ use crate::sync::atomic::{AtomicU64, Ordering, fence};
 pub enum Fences {
     /// Compiler fence for readers, `membarrier` for reclaimers. Only as [`detect`](Fences::detect) gives it: elsewhere `heavy` panics.
     Asymmetric,
-    /// A `SeqCst` fence on both sides.
+    /// A `SeqCst` fence on both sides; in [`publish`](Fences::publish) an exchange, where that is as good.
     Strict,
 }
 

@@ -11,6 +11,7 @@ use stillpoint_primitive::fence::Fences;
 const ROUNDS: u64 = 100_000;
 /// Where others have the processors, each round waits for a turn.
 const LONGEST: Duration = Duration::from_secs(1);
+const GIVEN_UP: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 struct Play {
@@ -26,10 +27,11 @@ impl Play {
     /// Waits for the other, `1 - me`, to be ready as often.
     fn meet(&self, me: usize, times: u64) {
         self.ready[me].store(times, Ordering::SeqCst);
-        let mut looks = 0;
+        let (begun, mut looks) = (Instant::now(), 0);
         while self.ready[1 - me].load(Ordering::SeqCst) < times {
             looks += 1;
             if looks > 1000 {
+                assert!(begun.elapsed() < GIVEN_UP, "the other has ended");
                 thread::yield_now();
             }
         }
@@ -41,7 +43,7 @@ impl Play {
         let mut seen = Vec::new();
         for round in 1..=ROUNDS {
             self.meet(me, 2 * round - 1);
-            // Whoever is told last begins later, by about so much.
+            // The reclaimer begins later, by about so much: how long the reader takes to begin is not known.
             (0..me as u64 * (round % 64)).for_each(|_| std::hint::spin_loop());
             seen.push(sees_the_other(round));
             if me == 0 && Instant::now() > until {

@@ -10,7 +10,7 @@
 use crate::value::Object;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use stillpoint_primitive::scheduling;
+use stillpoint_primitive::scheduling::{self, TimeSlice};
 
 /// How often the thread looks whether others have let go.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -66,11 +66,19 @@ impl Disposal {
                 state.doomed = Vec::new();
                 state.has_thread = false;
                 drop(state);
-                return drop(free);
+                return drop_in_slices(free);
             }
             drop(state);
-            drop(free);
+            drop_in_slices(free);
         }
+    }
+}
+
+fn drop_in_slices(free: Vec<Arc<Object>>) {
+    let mut slice = TimeSlice::begin();
+    for object in free {
+        drop(object);
+        slice.yield_if_over();
     }
 }
 

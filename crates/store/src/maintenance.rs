@@ -5,8 +5,8 @@
 //! [`Store::expire_due`] and [`Store::collect`] when it suits.
 //!
 //! # Invariants
-//! 1. A pass spends a bounded number of steps, so nobody waits for it, and pins for one step at a time. It takes its turns: who shares a core with it gets
-//!    that back within a fraction of a millisecond.
+//! 1. A pass spends a bounded number of steps, so nobody waits for it, and pins for one step at a time. While it collects and reclaims it offers its core
+//!    whenever a time slice is over, so that who shares one with it gets it back before the system's next tick. Not while it expires: nobody else removes what nobody asks for.
 //! 2. The thread holds no handle between its passes, so the store ends with its last handle, and the thread soon after.
 
 use crate::Store;
@@ -18,7 +18,7 @@ use crate::write::{Expiring, Place};
 use std::sync::Weak;
 use std::time::Duration;
 use stillpoint_primitive::background;
-use stillpoint_primitive::scheduling::{self, Turns};
+use stillpoint_primitive::scheduling::{self, TimeSlice};
 
 /// Steps of one pass of the thread.
 const PASS: usize = 4096;
@@ -26,24 +26,18 @@ const PASS: usize = 4096;
 const SPARE_RECORDS: u64 = 1 << 17;
 /// Keys evicted in one pass.
 const EVICTIONS: usize = 256;
-/// Steps of a pass that are for collection, as long as there is something to collect; what they retire is reclaimed together.
-const COLLECTION: usize = 8 * PASS;
-/// Steps after which a pass looks whether its turn is over.
-const PACE: usize = 128;
-/// Versions that are reclaimed at a time.
-const RECLAIMED: usize = 1024;
+/// Collections of a pass, as long as there is something to collect; what they retire is reclaimed together.
+const COLLECTIONS: usize = 8;
+/// Versions that are reclaimed at a time, in some tenths of a millisecond.
+const RECLAIMED: usize = 2048;
+/// Versions that a pass reclaims.
+const RECLAIMED_IN_A_PASS: usize = 64 * RECLAIMED;
 /// The longest pause when there is nothing to do.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 impl<O: Send + Sync + 'static> Engine<O> {
     /// Removes keys that have expired. How many.
-    pub(crate) fn expire_due(&self, now_ms: u64, budget: usize) -> usize {
-        self.note_time(now_ms, budget);
-        self.expire_some(now_ms, budget).removed
-    }
-
-    /// What the time alone brings: snapshots end, and records of expiry are looked after.
-    fn note_time(&self, now_ms: u64, budget: usize) {
+    fn expire_due(&self, now_ms: u64, budget: usize) -> usize {
         if let Some(stream) = &self.stream {
             stream.0.note_time(&self.clock, now_ms);
         }
@@ -54,14 +48,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
         let keys: u64 = self.spaces().map(|(space, _)| self.counters.keys(space)).sum();
         self.expiry.shed_above(2 * keys + SPARE_RECORDS);
         self.survey(budget);
-    }
-
-    /// Removes what is due, by up to `most` records of it.
-    fn expire_some(&self, now_ms: u64, most: usize) -> Expired {
-        let due = self.expiry.take_due(now_ms, most);
-        let looked_at = due.len();
-        let removed = due.into_iter().map(|due| self.expire(due, now_ms)).sum();
-        Expired { looked_at, removed }
+        self.expiry.take_due(now_ms, budget).into_iter().map(|due| self.expire(due, now_ms)).sum()
     }
 
     /// Looks at the keys with that hash. How many were removed.
@@ -92,13 +79,14 @@ impl<O: Send + Sync + 'static> Engine<O> {
         removed
     }
 
-    /// Cuts out up to about `budget` old versions that no snapshot needs any more. How many entries were looked at.
-    pub(crate) fn collect(&self, budget: usize) -> usize {
+    /// Cuts out up to about `budget` old versions that no snapshot needs any more; `between` is called between some and the next. How many entries were
+    /// looked at.
+    fn collect(&self, budget: usize, between: impl FnMut()) -> usize {
         if self.limbo.take_sweep() {
             self.sweep();
         }
         self.relieve();
-        self.tidy_all(budget)
+        self.tidy_all(budget, between)
     }
 
     /// Brings the store back within its limit, as far as this pass may. Whether there is more to do.
@@ -114,62 +102,47 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// One pass of the thread; whether there may be more to do at once. `left` is what the last one could not reclaim: a store in which
     /// nothing is retired needs no other.
     fn pass(&self, now_ms: u64, left: &mut u64) -> bool {
-        let mut turns = Turns::begin();
+        let mut slice = TimeSlice::begin();
         // While a snapshot lives, writes need memory for each key: they shall not wait until the system has cleared a huge page.
         let has_prepared = self.pool.prepare();
-        turns.step();
-        self.note_time(now_ms, PASS);
-        turns.step();
-        let expired = paced(PASS, &mut turns, |most| self.expire_some(now_ms, most).looked_at);
+        let expired = self.expire_due(now_ms, PASS);
         let is_crowded = self.evict_over(now_ms);
-        turns.step();
-        let collected = paced(COLLECTION, &mut turns, |most| self.collect(most));
-        self.reclaim(left, &mut turns);
-        let is_surveying = self.expiry.is_surveying();
-        is_crowded || has_prepared || is_surveying || expired + collected >= PASS
-    }
-
-    /// Reclaims what can be, unless there is just what was `left` the last time.
-    fn reclaim(&self, left: &mut u64, turns: &mut Turns) {
-        if self.collector.stats().unreclaimed == *left {
-            return;
-        }
-        // What goes may retire more: until nothing goes.
-        let mut reclaimed = 0;
-        while reclaimed < COLLECTION {
-            let some = self.collector.reclaim(RECLAIMED);
-            reclaimed += some;
-            turns.step();
-            if some == 0 {
-                *left = self.collector.stats().unreclaimed;
-                return;
+        let mut collected = 0;
+        for _ in 0..COLLECTIONS {
+            let some = self.collect(PASS, || slice.yield_if_over());
+            collected += some;
+            if some < PASS {
+                break;
             }
         }
-        // There may be more.
-        *left = u64::MAX;
+        let is_reclaiming = self.reclaim(left, &mut slice);
+        let is_surveying = self.expiry.is_surveying();
+        let is_behind = expired + collected >= PASS || is_reclaiming;
+        is_crowded || has_prepared || is_surveying || is_behind
     }
-}
 
-/// What [`Engine::expire_some`] did.
-struct Expired {
-    /// Records of expiry.
-    looked_at: usize,
-    /// Keys.
-    removed: usize,
-}
-
-/// Takes up to about `most` steps, a few at a time, as long as there are some to take. `step` is told how many, and tells how many there were.
-fn paced(most: usize, turns: &mut Turns, mut step: impl FnMut(usize) -> usize) -> usize {
-    let mut taken = 0;
-    while taken < most {
-        let some = step(PACE);
-        taken += some;
-        turns.step();
-        if some < PACE {
-            break;
+    /// Reclaims what can be, unless there is just what was `left` the last time. Whether there may be more.
+    fn reclaim(&self, left: &mut u64, slice: &mut TimeSlice) -> bool {
+        let before = self.collector.stats();
+        if before.unreclaimed == *left {
+            return false;
         }
+        let mut reclaimed = 0;
+        while reclaimed < RECLAIMED_IN_A_PASS {
+            let some = self.collector.reclaim(RECLAIMED);
+            reclaimed += some;
+            slice.yield_if_over();
+            if some < RECLAIMED {
+                let after = self.collector.stats();
+                // What went may have retired more, and a reader may be about to let go of some.
+                let is_certain = some == 0 && before.pinned + after.pinned == 0;
+                *left = if is_certain { after.unreclaimed } else { u64::MAX };
+                return false;
+            }
+        }
+        *left = u64::MAX;
+        true
     }
-    taken
 }
 
 impl<O: Send + Sync + 'static> Store<O> {
@@ -185,7 +158,7 @@ impl<O: Send + Sync + 'static> Store<O> {
     /// Cuts out old versions that no snapshot needs any more, spending at most about `budget` steps; returns how many entries were looked at.
     /// Needed only where neither writers nor a maintenance thread do it.
     pub fn collect(&self, budget: usize) -> usize {
-        self.engine.collect(budget)
+        self.engine.collect(budget, || ())
     }
 
     /// Starts the maintenance thread; it ends soon after the last handle of the store. `now_ms` is asked once a pass;

@@ -208,20 +208,20 @@ impl<O: Send + Sync + 'static> Engine<O> {
     /// Looks again at up to `most` versions of the calling thread's that wait for no lease any more. How many.
     pub(crate) fn tidy_own(&self, most: usize) -> usize {
         let entries = self.limbo.take_own(most, |lease| self.leases.is_live(lease));
-        self.tidy_entries(&entries);
+        self.tidy_entries(&entries, || ());
         entries.len()
     }
 
-    /// As [`tidy_own`](Self::tidy_own), of all threads.
-    pub(crate) fn tidy_all(&self, most: usize) -> usize {
+    /// As [`tidy_own`](Self::tidy_own), of all threads; `between` is called between some and the next.
+    pub(crate) fn tidy_all(&self, most: usize, between: impl FnMut()) -> usize {
         let live = self.leases.live();
         let entries = self.limbo.take_all(most, |lease| live.binary_search(&lease).is_ok());
-        self.tidy_entries(&entries);
+        self.tidy_entries(&entries, between);
         entries.len()
     }
 
     /// Fetches the bins of some entries together, then their versions, then looks at them: the memory's latency is waited for once.
-    fn tidy_entries(&self, entries: &[Waiting]) {
+    fn tidy_entries(&self, entries: &[Waiting], mut between: impl FnMut()) {
         for some in entries.chunks(TOGETHER) {
             let view = LeaseView::take(&self.leases, &self.clock);
             let guard = self.collector.pin();
@@ -229,6 +229,8 @@ impl<O: Send + Sync + 'static> Engine<O> {
             some.iter()
                 .for_each(|entry| self.space(entry.space).prefetch_version(&guard, entry.hash));
             some.iter().for_each(|entry| self.tidy_entry(*entry, &view));
+            drop(guard);
+            between();
         }
     }
 

@@ -193,11 +193,11 @@ impl Collector {
     /// Pins the calling thread: what is loaded through the guard stays allocated while the guard lives. Guards nest.
     ///
     /// # Progress
-    /// Wait-free after the thread's first pin; no processor fence where `membarrier` is at hand. On a thread whose thread-locals are gone each
+    /// Wait-free after the thread's first pin; no processor fence where `membarrier` is at hand, else one. On a thread whose thread-locals are gone each
     /// outermost pin takes the registry's lock.
     ///
     /// # Cost
-    /// Two stores to the thread's own line.
+    /// Two stores to the thread's own line; where there is no `membarrier`, the second is an exchange (x86-64), or a fence follows.
     #[inline]
     pub fn pin(&self) -> Guard<'_> {
         self.inner.pin()
@@ -268,7 +268,7 @@ impl Collector {
     /// fence, if there are none. What is ready beyond that is left to whoever sweeps next. How many went.
     ///
     /// # Progress
-    /// Blocking: a heavy fence and destructors. What readers have held back is looked at whole, whatever `nodes` is.
+    /// Blocking: a heavy fence and destructors. Of what readers have held back, all that may have been let go is looked at, whatever `nodes` is.
     pub fn reclaim(&self, nodes: usize) -> usize {
         let mut reclaimed = 0;
         self.inner.with_own_local(|local| {

@@ -56,7 +56,7 @@ impl Anteroom {
         }
         let this = self.clone();
         let spawned = std::thread::Builder::new().name("handshakes".into()).spawn(move || {
-            // A loop has started this thread, whose turns are short.
+            // A loop has started this thread, and wakes as one that others wait for.
             scheduling::stand_back();
             if let Err(error) = Room::new(&this).and_then(Room::serve) {
                 this.server.log.warning(&format!("There is no TLS any more: {error}"));

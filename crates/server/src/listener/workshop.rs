@@ -73,7 +73,7 @@ impl Workshop {
     }
 
     fn work(&self) {
-        // A loop has started this thread, whose turns are short.
+        // A loop has started this thread, and wakes as one that others wait for.
         scheduling::stand_back();
         let mut env = Env::new(self.server.clone(), clock::now_ms());
         while let Some(mut connection) = self.next() {

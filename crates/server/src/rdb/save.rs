@@ -19,7 +19,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use stillpoint_primitive::scheduling::Turns;
+use stillpoint_primitive::scheduling::TimeSlice;
 use stillpoint_store::{Snapshot, SnapshotExpired, Store, Value};
 
 /// Keys a page. Between two pages the walk holds nothing, and looks whether it shall end, and whether others shall have the core.
@@ -197,9 +197,9 @@ fn write_database(
     writer: &mut Writer,
 ) -> Result<u64, SaveError> {
     let (mut keys, mut cursor) = (0, 0);
-    let mut turns = Turns::begin();
+    let mut slice = TimeSlice::begin();
     loop {
-        turns.step();
+        slice.yield_if_over();
         if (job.is_cancelled)() {
             return Err(SaveError::Cancelled);
         }
