@@ -30,6 +30,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use stillpoint_primitive::scheduling::TimeSlice;
 
 /// What the functions inside Lua share with the interpreter.
 pub(super) struct Shared {
@@ -133,7 +134,13 @@ impl Interpreter {
         })?;
         let own = shared.clone();
         let triggers = HookTriggers::new().every_nth_instruction(LOOK_EVERY);
-        lua.set_global_hook(triggers, move |_, _| look(&own))?;
+        let slice = Mutex::new(TimeSlice::begin());
+        lua.set_global_hook(triggers, move |_, _| {
+            if !own.watch.may_move() {
+                slice.lock().unwrap_or_else(PoisonError::into_inner).yield_if_over();
+            }
+            look(&own)
+        })?;
         Ok(Interpreter {
             lua,
             shared,

@@ -23,7 +23,7 @@ pub(crate) enum Kind {
 /// Instructions between two looks at the clock.
 pub(super) const LOOK_EVERY: u32 = 10_000;
 /// What a script may take on its event loop before it is moved to a thread of its own.
-const PATIENCE_MS: u64 = 2;
+const PATIENCE_MS: u64 = 1;
 /// Bytes that are handled in one step, where nothing can interrupt it, on an event loop.
 pub(super) const HEAVY_BYTES: usize = 1 << 20;
 /// What loading a library may take.
@@ -94,6 +94,10 @@ impl Watch {
     pub(super) fn note_bytes(&self, bytes: usize) {
         self.bytes.set(bytes as u64);
     }
+    /// Whether the script is on an event loop, and may leave that.
+    pub(super) fn may_move(&self) -> bool {
+        self.may_move.get() != 0
+    }
     /// Notes that the script has written.
     pub(super) fn write(&self) {
         self.wrote.set(1);
@@ -104,7 +108,7 @@ impl Watch {
 
     /// Has the script leave its loop before so many bytes are handled at once.
     pub(super) fn weigh(&self, bytes: usize) -> Result<(), Fault> {
-        match bytes > HEAVY_BYTES && self.may_move.get() != 0 && self.kind().is_some() {
+        match bytes > HEAVY_BYTES && self.may_move() && self.kind().is_some() {
             true => Err(Fault::Ended(End::Moved)),
             false => Ok(()),
         }
@@ -125,7 +129,7 @@ impl Watch {
         if kind == Kind::Load && elapsed_ms > LOAD_LIMIT_MS {
             return Err(Fault::Ended(End::LoadTimeout));
         }
-        if self.may_move.get() != 0 && elapsed_ms > PATIENCE_MS {
+        if self.may_move() && elapsed_ms > PATIENCE_MS {
             return Err(Fault::Ended(End::Moved));
         }
         let limit_ms = self.limit_ms.get();
