@@ -222,4 +222,27 @@ mod tests {
         store.engine.pass(1, &mut 0);
         assert_eq!(pool.stats().mapped_bytes, before + (2 << 20));
     }
+
+    #[test]
+    fn what_a_reader_held_back_goes_when_the_reader_is_gone() {
+        let store: Store = Store::new(Config::default());
+        let at = At { space: 0, now_ms: 1 };
+        let snapshot = store.snapshot(1);
+        let keys = || 0..500u32;
+        keys().for_each(|n| store.set(at, &n.to_le_bytes(), 0, b"old", None).unwrap());
+        let second = store.snapshot(1);
+        keys().for_each(|n| store.set(at, &n.to_le_bytes(), 0, b"new", None).unwrap());
+        drop((snapshot, second));
+        let unreclaimed = || store.engine.collector.stats().unreclaimed;
+        let mut left = 0;
+        store.get_with(at, &0u32.to_le_bytes(), |_| {
+            std::thread::scope(|scope| scope.spawn(|| store.engine.pass(1, &mut left)).join())
+                .unwrap();
+            assert!(unreclaimed() > 0, "held back by this reader");
+        });
+        let before = unreclaimed();
+        store.engine.pass(1, &mut left);
+        store.engine.pass(1, &mut left);
+        assert_eq!(unreclaimed(), 0, "{before} before the passes");
+    }
 }
