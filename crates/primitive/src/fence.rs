@@ -49,7 +49,7 @@ impl Fences {
     /// Wait-free.
     ///
     /// # Cost
-    /// `Strict` on x86-64: one exchange, half a fence's time.
+    /// `Strict`: one exchange on x86-64, a store and a fence elsewhere.
     #[inline(always)]
     pub fn publish(self, word: &AtomicU64, value: u64) {
         match self {
@@ -84,8 +84,7 @@ impl Fences {
     }
 }
 
-/// On x86-64 an exchange is a full barrier, and cheaper than a store and `mfence`. The language does not promise it, hence the compiler fence; and
-/// checkers get what it does promise.
+/// On x86-64 an exchange is a full barrier by itself. The language does not promise that, hence the compiler fence; and checkers get what it does promise.
 #[cfg(all(
     target_arch = "x86_64",
     not(any(stillpoint_loom, stillpoint_shuttle, stillpoint_tsan, miri))
