@@ -160,6 +160,13 @@ fn a_share_is_reclaimed_at_a_time_whoever_held_it_back() {
     for (reclaimed, left) in [(40, 60), (40, 20), (20, 0), (0, 0)] {
         assert_eq!((collector.reclaim(40), collector.stats().unreclaimed), (reclaimed, left));
     }
+    // In steps, behind one fence.
+    retire(&collector.pin(), 50);
+    let (fences, mut seen) = (collector.stats().barriers, Vec::new());
+    let between = || seen.push(collector.stats().unreclaimed);
+    assert_eq!(collector.reclaim_in_steps(40, 15, between), 40);
+    assert_eq!((seen, collector.stats().barriers - fences), (vec![35, 20, 10], 1));
+    collector.flush();
     // Of one's own as well.
     retire(&collector.pin(), 50);
     collector.reclaim(40);

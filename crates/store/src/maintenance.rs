@@ -28,10 +28,10 @@ const SPARE_RECORDS: u64 = 1 << 17;
 const EVICTIONS: usize = 256;
 /// Collections of a pass, as long as there is something to collect; what they retire is reclaimed together.
 const COLLECTIONS: usize = 8;
-/// Versions that are reclaimed at a time, in some tenths of a millisecond.
-const RECLAIMED: usize = 2048;
-/// Versions that a pass reclaims.
-const RECLAIMED_IN_A_PASS: usize = 64 * RECLAIMED;
+/// Versions that are reclaimed between two looks at the clock.
+const RECLAIMED: usize = 256;
+/// Versions that a pass reclaims at most.
+const MOST_RECLAIMED: usize = 1 << 17;
 /// The longest pause when there is nothing to do.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
@@ -127,18 +127,15 @@ impl<O: Send + Sync + 'static> Engine<O> {
         if before.unreclaimed == *left {
             return false;
         }
-        let mut reclaimed = 0;
-        while reclaimed < RECLAIMED_IN_A_PASS {
-            let some = self.collector.reclaim(RECLAIMED);
-            reclaimed += some;
-            slice.yield_if_over();
-            if some < RECLAIMED {
-                let after = self.collector.stats();
-                // What went may have retired more, and a reader may be about to let go of some.
-                let is_certain = some == 0 && before.pinned + after.pinned == 0;
-                *left = if is_certain { after.unreclaimed } else { u64::MAX };
-                return false;
-            }
+        // All behind one fence, and kept by this thread meanwhile: what it gave back would go through every writer's hands.
+        let reclaimed =
+            self.collector.reclaim_in_steps(MOST_RECLAIMED, RECLAIMED, || slice.yield_if_over());
+        if reclaimed < MOST_RECLAIMED {
+            let after = self.collector.stats();
+            // What went may have retired more, and a reader may be about to let go of some.
+            let is_certain = reclaimed == 0 && before.pinned + after.pinned == 0;
+            *left = if is_certain { after.unreclaimed } else { u64::MAX };
+            return false;
         }
         *left = u64::MAX;
         true

@@ -270,10 +270,16 @@ impl Collector {
     /// # Progress
     /// Blocking: a heavy fence and destructors. Of what readers have held back, all that may have been let go is looked at, whatever `nodes` is.
     pub fn reclaim(&self, nodes: usize) -> usize {
+        self.reclaim_in_steps(nodes, nodes, || ())
+    }
+
+    /// As [`reclaim`](Collector::reclaim), behind one fence; `between` is called after each `step` nodes: for a thread that has much to reclaim and shares its core.
+    /// While it is called, what is still to go lies with this thread.
+    pub fn reclaim_in_steps(&self, nodes: usize, step: usize, between: impl FnMut()) -> usize {
         let mut reclaimed = 0;
         self.inner.with_own_local(|local| {
             let before = local.reclaimed.get();
-            self.inner.maintain(local, nodes);
+            self.inner.maintain(local, nodes, step, between);
             reclaimed = local.reclaimed.get() - before;
         });
         reclaimed as usize

@@ -290,8 +290,14 @@ impl Inner {
         self.reclaim_ready(local, usize::MAX);
     }
 
-    /// A background thread's round: up to `budget` nodes.
-    pub(crate) fn maintain(&self, local: &Local, budget: usize) {
+    /// A background thread's round: up to `budget` nodes, behind one fence; `between` is called after each `step` of them.
+    pub(crate) fn maintain(
+        &self,
+        local: &Local,
+        budget: usize,
+        step: usize,
+        mut between: impl FnMut(),
+    ) {
         if self.backlogs.seems_empty() && local.bags.borrow().is_empty() {
             return;
         }
@@ -299,7 +305,13 @@ impl Inner {
             self.seal(local, Effort::Whole);
         }
         self.sweep(local, Effort::Share(budget));
-        self.reclaim_ready(local, budget);
+        let mut left = budget.min(local.bags.borrow().ready.len());
+        while left > 0 {
+            let some = left.min(step.max(1));
+            self.reclaim_ready(local, some);
+            left -= some;
+            between();
+        }
         self.check_limits(local);
     }
 
