@@ -10,10 +10,14 @@
 //!
 //! A thread begins as the one that started it is. A sandbox that ends a process for `sched_setattr` has to let it pass. Source: Linux `sched_setattr(2)`; a turn of one's own length since version 6.12.
 
-/// Nanoseconds of a short turn: longer than most of what is done before the next sleep.
-const SHORT_TURN: u64 = 200_000;
+/// Nanoseconds of the turns of who is waited for: the shortest there are, and shorter than [`BACK_TURN`], for who wakes gets a core at once only from who
+/// takes longer ones.
+#[cfg(all(target_os = "linux", not(miri)))]
+const SHORT_TURN: u64 = 100_000;
+/// Nanoseconds of the turns of who stands back.
+const BACK_TURN: u64 = 200_000;
 
-/// Has the calling thread take turns of a fifth of a millisecond, and so, when it wakes, a core from who takes longer ones. Its share of the
+/// Has the calling thread take turns of a tenth of a millisecond, and so, when it wakes, a core from who takes longer ones. Its share of the
 /// cores is as before.
 ///
 /// # Cost
@@ -32,7 +36,7 @@ pub fn stand_back() {
     #[cfg(all(target_os = "linux", not(miri)))]
     let _asked = change(|asked| {
         asked.sched_policy = libc::SCHED_BATCH as u32;
-        asked.sched_runtime = SHORT_TURN;
+        asked.sched_runtime = BACK_TURN;
     });
 }
 
@@ -49,7 +53,7 @@ pub struct TimeSlice {
 #[cfg(feature = "std")]
 impl TimeSlice {
     /// How long one is, as long as [`yield_if_over`](TimeSlice::yield_if_over) is called often enough.
-    pub const LENGTH: std::time::Duration = std::time::Duration::from_nanos(SHORT_TURN);
+    pub const LENGTH: std::time::Duration = std::time::Duration::from_nanos(BACK_TURN);
 
     /// The first one begins.
     pub fn begin() -> TimeSlice {
@@ -120,7 +124,7 @@ mod tests {
                 stand_back();
                 let back = current().unwrap();
                 assert_eq!(back.sched_policy, libc::SCHED_BATCH as u32);
-                assert!(!knows_turns || back.sched_runtime == SHORT_TURN);
+                assert!(!knows_turns || back.sched_runtime == BACK_TURN);
             })
             .join()
             .unwrap();
