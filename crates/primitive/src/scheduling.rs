@@ -4,11 +4,16 @@
 //! |---|---|---|
 //! | a thread that others wait for, and that sleeps as soon as it can | [`take_short_turns`] | a core at once when it wakes, as long as it has had less than its share |
 //! | a thread whose work can wait a little | [`stand_back`] | its share, in short turns, but nobody's core when it wakes |
-//! | the same, while it has much to do | [`TimeSlice`] | a core for a fifth of a millisecond, and again when nobody else wants it more |
+//! | the same, while it has much to do | [`TimeSlice`], or [`yield_point`]s | a core for a fifth of a millisecond, and again when nobody else wants it more |
+//!
+//! A `TimeSlice` is for a loop of some microseconds a step; a yield point for short steps, and for code that runs on threads of both kinds, such as dropping a node.
 //!
 //! Without the last, a thread whose turn was over in the middle of what others wait for gets its core back at the system's next tick, which is up to 10 ms off.
 //!
 //! A thread begins as the one that started it is. A sandbox that ends a process for `sched_setattr` has to let it pass. Source: Linux `sched_setattr(2)`; a turn of one's own length since version 6.12.
+
+#[cfg(feature = "std")]
+use std::cell::Cell;
 
 /// Nanoseconds of the turns of who is waited for: the shortest there are, and shorter than [`BACK_TURN`], for who wakes gets a core at once only from who
 /// takes longer ones.
@@ -33,6 +38,8 @@ pub fn take_short_turns() {
 /// # Cost
 /// Two system calls.
 pub fn stand_back() {
+    #[cfg(feature = "std")]
+    YIELDS.with(|yields| yields.stands_back.set(true));
     #[cfg(all(target_os = "linux", not(miri)))]
     let _asked = change(|asked| {
         asked.sched_policy = libc::SCHED_BATCH as u32;
@@ -72,6 +79,55 @@ impl TimeSlice {
     }
 }
 
+/// Yield points passed between two looks at the clock.
+#[cfg(feature = "std")]
+const POINTS_A_LOOK: u32 = 64;
+
+/// What yield points know of their thread.
+#[cfg(feature = "std")]
+struct Yields {
+    stands_back: Cell<bool>,
+    /// Points until the next look at the clock.
+    left: Cell<u32>,
+    slice: Cell<Option<TimeSlice>>,
+}
+
+#[cfg(feature = "std")]
+std::thread_local! {
+    static YIELDS: Yields = const {
+        Yields { stands_back: Cell::new(false), left: Cell::new(0), slice: Cell::new(None) }
+    };
+}
+
+#[cfg(feature = "std")]
+impl Yields {
+    #[cold]
+    fn look(&self) {
+        self.left.set(POINTS_A_LOOK);
+        let mut slice = self.slice.take().unwrap_or_else(TimeSlice::begin);
+        slice.yield_if_over();
+        self.slice.set(Some(slice));
+    }
+}
+
+/// Between two steps of less than some microseconds: on a thread that [stands back](stand_back), offers the core to others if the thread has had it for a
+/// [`TimeSlice`]; on any other, does nothing. Not while holding a lock that others wait for.
+///
+/// # Cost
+/// A thread's own variable is read; of a thread that stands back another one is counted down, and with every 64th point there is a look at the clock.
+#[cfg(feature = "std")]
+#[inline]
+pub fn yield_point() {
+    YIELDS.with(|yields| {
+        if yields.stands_back.get() {
+            match yields.left.get() {
+                0 => yields.look(),
+                left => yields.left.set(left - 1),
+            }
+        }
+    });
+}
+
 /// Changes what the system has written down for the calling thread, unless somebody has asked for something else than the usual already.
 /// Tells whether the system agreed.
 #[cfg(all(target_os = "linux", not(miri)))]
@@ -106,6 +162,40 @@ fn current() -> Option<libc::sched_attr> {
 #[cfg(all(test, target_os = "linux", not(any(miri, stillpoint_loom, stillpoint_shuttle))))]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(feature = "std")]
+    fn yield_points_look_at_the_clock_now_and_then_on_a_thread_that_stands_back() {
+        let pass = |points: u32| (0..points).for_each(|_| yield_point());
+        let left = || YIELDS.with(|yields| yields.left.get());
+        let has_slice = || {
+            YIELDS.with(|yields| {
+                let slice = yields.slice.take();
+                let has_slice = slice.is_some();
+                yields.slice.set(slice);
+                has_slice
+            })
+        };
+        let of_its_own = std::thread::spawn(move || {
+            pass(2 * POINTS_A_LOOK);
+            assert!(!has_slice(), "who is waited for does not look");
+            stand_back();
+            pass(1);
+            assert_eq!((left(), has_slice()), (POINTS_A_LOOK, true));
+            pass(POINTS_A_LOOK);
+            assert_eq!(left(), 0);
+            std::thread::sleep(2 * TimeSlice::LENGTH);
+            let begun = YIELDS.with(|yields| yields.slice.take()).unwrap().begun;
+            YIELDS.with(|yields| yields.slice.set(Some(TimeSlice { begun })));
+            pass(1);
+            let next = YIELDS.with(|yields| yields.slice.take()).unwrap().begun;
+            assert!(
+                next - begun >= 2 * TimeSlice::LENGTH,
+                "the slice was over: the next one has begun"
+            );
+        });
+        of_its_own.join().unwrap();
+    }
 
     #[test]
     fn who_stands_back_is_of_the_batch_kind_and_takes_short_turns() {

@@ -10,7 +10,7 @@
 use crate::value::Object;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use stillpoint_primitive::scheduling::{self, TimeSlice};
+use stillpoint_primitive::scheduling;
 
 /// How often the thread looks whether others have let go.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -66,19 +66,19 @@ impl Disposal {
                 state.doomed = Vec::new();
                 state.has_thread = false;
                 drop(state);
-                return drop_in_slices(free);
+                return dismantle(free);
             }
             drop(state);
-            drop_in_slices(free);
+            dismantle(free);
         }
     }
 }
 
-fn drop_in_slices(free: Vec<Arc<Object>>) {
-    let mut slice = TimeSlice::begin();
-    for object in free {
-        drop(object);
-        slice.yield_if_over();
+/// Drops one after the other, with a yield point after each.
+pub(crate) fn dismantle<T>(all: impl IntoIterator<Item = T>) {
+    for one in all {
+        drop(one);
+        scheduling::yield_point();
     }
 }
 

@@ -26,6 +26,7 @@ use crate::step::Step;
 use crate::transaction::{Isolation, KeySet, Merges, Order, Touched, Write};
 use crate::write::{Place, Target, raced};
 use smallvec::SmallVec;
+use stillpoint_primitive::scheduling;
 use stillpoint_structures::{Batch, Guard, NewVersion};
 
 /// What a merged value takes beside its key, about.
@@ -175,6 +176,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 let own = self.counters.own();
                 for write in &installed {
                     self.written(&guard, &write.place, write.version, stamp, write.base, own);
+                    scheduling::yield_point();
                 }
                 own.add(Figure::Commits, 1);
             }
@@ -231,6 +233,7 @@ impl<O: Send + Sync + 'static> Engine<O> {
                 }
             }
             self.at_step(Step::Installed(installed.len()));
+            scheduling::yield_point();
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::walk::walk;
 use crate::write::Expiring;
 use crate::{Draft, Snapshot};
 use std::sync::Arc;
+use stillpoint_primitive::scheduling;
 
 /// Draws before `random_with` looks for the next key instead.
 const DRAWS: u64 = 1000;
@@ -371,6 +372,7 @@ impl<O: Send + Sync + 'static> Store<O> {
             }
             for key in keys.drain(..) {
                 engine.update(at, &key, |_, draft| draft.remove())?;
+                scheduling::yield_point();
             }
             if cursor == 0 {
                 return engine.settled();

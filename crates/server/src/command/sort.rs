@@ -4,10 +4,12 @@ use super::row::{Command, Group, Keys, acl, flag::*};
 use super::{CommandError, Context, Outcome, by_id};
 use crate::acl::may_read_every_key;
 use crate::data::{Data, at_one_cut, atomically};
+use crate::disposal::dismantle;
 use crate::event::class;
 use crate::resp::{Args, strict_integer};
 use crate::value::{Hash, List, ListEdit, ListLimits, Set, SortedSet, parse_bound, string_of};
 use std::cmp::Ordering;
+use stillpoint_primitive::scheduling;
 
 const ACL: u32 = acl::SET | acl::SORTED_SET | acl::LIST | acl::DANGEROUS;
 
@@ -130,6 +132,7 @@ fn answer(ctx: &mut Context<'_>, query: &Query<'_>) -> Outcome {
     let results = results(&mut data, key, query)?;
     out.array(results.len());
     for result in results {
+        scheduling::yield_point();
         match result {
             Some(text) => out.bulk(&text),
             None => out.null(),
@@ -164,7 +167,7 @@ fn elements(data: &mut Data<'_>, key: &[u8]) -> Result<(Vec<Vec<u8>>, bool), Com
     data.read_whole(key, |entry| {
         let Some(entry) = entry else { return Ok((Vec::new(), false)) };
         if let Ok(list) = List::of(entry) {
-            return Ok((list.iter_from(0).map(<[u8]>::to_vec).collect(), false));
+            return Ok((list.iter_from(0).map(copy).collect(), false));
         }
         if let Ok(set) = Set::of(entry) {
             return Ok((
@@ -173,9 +176,14 @@ fn elements(data: &mut Data<'_>, key: &[u8]) -> Result<(Vec<Vec<u8>>, bool), Com
             ));
         }
         let mut members = Vec::new();
-        SortedSet::of(entry)?.for_each(|member, _| members.push(member.to_vec()));
+        SortedSet::of(entry)?.for_each(|member, _| members.push(copy(member)));
         Ok((members, false))
     })?
+}
+
+fn copy(element: &[u8]) -> Vec<u8> {
+    scheduling::yield_point();
+    element.to_vec()
 }
 
 /// What is answered or stored, element by element.
@@ -196,12 +204,14 @@ fn results(
     let len = elements.len();
     let start = query.offset.clamp(0, len as i64) as usize;
     let count = if query.limit < 0 { len } else { query.limit.min(len as i64) as usize };
-    let wanted = elements.into_iter().skip(start).take(count);
+    dismantle(elements.drain(start + count.min(len - start)..));
+    dismantle(elements.drain(..start));
     if query.get.is_empty() {
-        return Ok(wanted.map(Some).collect());
+        return Ok(elements.into_iter().map(Some).collect());
     }
     let mut results = Vec::new();
-    for element in wanted {
+    for element in elements {
+        scheduling::yield_point();
         for pattern in &query.get {
             results.push(look_up(data, pattern, &element)?);
         }
@@ -219,6 +229,7 @@ fn in_order(
     let mut items = Vec::with_capacity(elements.len());
     let mut is_numeric = true;
     for element in elements {
+        scheduling::yield_point();
         let text = match by {
             Some(pattern) => look_up(data, pattern, &element)?,
             None => Some(element.clone()),
@@ -239,6 +250,7 @@ fn in_order(
         return Err(CommandError::other("One or more scores can't be converted into double"));
     }
     items.sort_by(|a, b| {
+        scheduling::yield_point();
         let order = match by_text {
             true => a.text.cmp(&b.text),
             false => a
@@ -249,7 +261,11 @@ fn in_order(
         };
         if query.descending { order.reverse() } else { order }
     });
-    Ok(items.into_iter().map(|item| item.element).collect())
+    let bare = |item: Item| {
+        scheduling::yield_point();
+        item.element
+    };
+    Ok(items.into_iter().map(bare).collect())
 }
 
 /// Whether the number that the text says is neither too large nor too small for what it was read as.

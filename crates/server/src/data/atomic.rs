@@ -7,6 +7,7 @@ use crate::hold::Hold;
 use crate::resp::Args;
 use crate::session::{Mobility, Queue, rights, run, show};
 use std::time::{Duration, Instant};
+use stillpoint_primitive::scheduling;
 use stillpoint_store::CommitError;
 
 /// Conflicts after which a transaction asks for priority.
@@ -246,5 +247,6 @@ fn run_queue(ctx: &mut Context<'_>, queue: &Queue) {
         if ctx.session.mobility == Mobility::Moving {
             return;
         }
+        scheduling::yield_point();
     }
 }

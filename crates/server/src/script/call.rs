@@ -16,6 +16,7 @@ use crate::env::Env;
 use crate::resp::{ArgRange, Args, Protocol, Reply};
 use crate::session::{self, Mobility, rights};
 use mlua::{Lua, MultiValue, Value};
+use stillpoint_primitive::scheduling;
 
 /// Under which name the script calls: texts differ, as Redis's and Valkey's do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +108,7 @@ impl Caller<'_, '_> {
         let mark = reply.mark();
         let (session, env) = (&mut *ctx.session, &mut *ctx.env);
         session::run(&mut Context { args, session, out: reply, env, id });
+        scheduling::yield_point();
         if ctx.session.mobility == Mobility::Moving {
             return Err(Fault::Ended(End::Moved));
         }

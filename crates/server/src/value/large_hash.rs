@@ -1,7 +1,6 @@
 //! A large hash: numbered rows of field and value.
 
 use super::numbered::{Bytes, Numbered};
-use std::sync::Arc;
 
 /// Fields and values; a clone costs two reference counts, a change O(log n).
 #[derive(Clone)]
@@ -44,7 +43,7 @@ impl LargeHash {
     /// Sets a field; whether it is new.
     pub(crate) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
         let value = Bytes::from(value);
-        let place = self.table.find(field).map(|(number, row)| (number, Arc::clone(&row.0)));
+        let place = self.table.find(field).map(|(number, row)| (number, row.0.clone()));
         let is_new = place.is_none();
         match place {
             Some((number, field)) => self.table.replace(number, (field, value)),

@@ -14,9 +14,40 @@
 
 use foldhash::quality::RandomState;
 use rpds::{HashTrieMapSync, VectorSync};
+use std::borrow::Borrow;
+use std::ops::Deref;
 use std::sync::Arc;
+use stillpoint_primitive::scheduling;
 
-pub(crate) type Bytes = Arc<[u8]>;
+/// A part of a row, shared. Dropping one is a yield point: who frees a large table, however its nodes are made, offers its core in between.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Bytes(Arc<[u8]>);
+
+impl From<&[u8]> for Bytes {
+    fn from(bytes: &[u8]) -> Self {
+        Bytes(Arc::from(bytes))
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Borrow<[u8]> for Bytes {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        scheduling::yield_point();
+    }
+}
+
 /// By name, hashed with seeds of each table's own, as the store hashes keys: no reply tells a client where names meet.
 pub(super) type Index<V> = HashTrieMapSync<Bytes, V, RandomState>;
 
@@ -100,15 +131,16 @@ impl<R: Row> Numbered<R> {
         self.rows.get(number)
     }
 
+    /// All rows; each is a yield point.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &R> {
-        self.rows.iter()
+        self.rows.iter().inspect(|_| scheduling::yield_point())
     }
 
     /// Adds a row of a name that is not there.
     pub(crate) fn push(&mut self, row: R) {
         debug_assert!(!self.contains(row.name()), "a row of that name is there");
         self.content_bytes += row.bytes();
-        self.index.insert_mut(Arc::clone(row.name()), self.rows.len() as u32);
+        self.index.insert_mut(row.name().clone(), self.rows.len() as u32);
         self.rows.push_back_mut(row);
     }
 
@@ -134,7 +166,7 @@ impl<R: Row> Numbered<R> {
         if let Some(last) = self.rows.last().cloned()
             && number as usize + 1 != self.rows.len()
         {
-            self.index.insert_mut(Arc::clone(last.name()), number);
+            self.index.insert_mut(last.name().clone(), number);
             self.rows.set_mut(number as usize, last);
         }
         self.rows.drop_last_mut();

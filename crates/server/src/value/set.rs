@@ -189,9 +189,7 @@ impl SetEdit {
     pub(crate) fn add_all(&mut self, other: Set<'_>, limits: SetLimits) {
         match (self, other) {
             (SetEdit::Large(set), Set::Large(other)) => {
-                for member in other.rows() {
-                    set.push_new(member);
-                }
+                other.rows().for_each(|member| set.push_new(member));
             }
             (set, other) => other.for_each(|member| {
                 set.add(member, limits);

@@ -65,12 +65,12 @@ impl LargeSortedSet {
         let member = match place {
             Some((number, (member, present))) => {
                 self.tree.remove(present, &member);
-                self.scores.replace(number, (Arc::clone(&member), score));
+                self.scores.replace(number, (member.clone(), score));
                 member
             }
             None => {
                 let member = Bytes::from(member);
-                self.scores.push((Arc::clone(&member), score));
+                self.scores.push((member.clone(), score));
                 member
             }
         };

@@ -7,6 +7,7 @@ use crate::resp::strict_integer;
 use crate::value::{SetEdit, SetLimits};
 use std::borrow::Cow;
 use std::collections::HashSet;
+use stillpoint_primitive::scheduling;
 
 /// How sets are put together.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,7 +91,8 @@ fn any(sets: &[SetEdit]) -> Members<'_> {
     }
     let members: Members<'_> = sets.iter().flat_map(|set| set.view().members()).collect();
     let mut seen = HashSet::with_capacity(members.len());
-    let is_first: Vec<bool> = members.iter().map(|member| seen.insert(&**member)).collect();
+    let is_first = members.iter().map(|member| seen.insert(&**member));
+    let is_first: Vec<bool> = is_first.inspect(|_| scheduling::yield_point()).collect();
     let mut is_first = is_first.into_iter();
     members.into_iter().filter(|_| is_first.next().unwrap_or(false)).collect()
 }
@@ -108,7 +110,10 @@ fn answer(ctx: &mut Context<'_>, rule: Rule) -> Outcome {
         let sets = sets(&mut data, args.iter_from(1))?;
         let members = combine(rule, &sets);
         out.set(members.len());
-        members.iter().for_each(|member| out.bulk(member));
+        for member in &members {
+            out.bulk(member);
+            scheduling::yield_point();
+        }
         Ok(())
     })
 }
@@ -125,6 +130,7 @@ fn store(ctx: &mut Context<'_>, rule: Rule, name: &'static str) -> Outcome {
                 let mut result = SetEdit::new();
                 for member in &combine(rule, &sets) {
                     result.add(member, limits);
+                    scheduling::yield_point();
                 }
                 result
             }
