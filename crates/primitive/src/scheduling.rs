@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | a thread that others wait for, and that sleeps as soon as it can | [`take_short_turns`] | a core at once when it wakes, as long as it has had less than its share |
 //! | a thread whose work can wait a little | [`stand_back`] | its share, in short turns, but nobody's core when it wakes |
+//! | one whose work can wait long | [`give_way`] | the same, and a tenth of a share: what others leave |
 //! | the same, while it has much to do | [`TimeSlice`], or [`yield_point`]s | a core for a fifth of a millisecond, and again when nobody else wants it more |
 //!
 //! A `TimeSlice` is for a loop of some microseconds a step; a yield point for short steps, and for code that runs on threads of both kinds, such as dropping a node.
@@ -21,6 +22,12 @@ use std::cell::Cell;
 const SHORT_TURN: u64 = 100_000;
 /// Nanoseconds of the turns of who stands back.
 const BACK_TURN: u64 = 200_000;
+/// How much nicer who gives way is than before: its weight is about a ninth.
+#[cfg(all(target_os = "linux", not(miri)))]
+const NICER: i32 = 10;
+/// The nicest that there is.
+#[cfg(all(target_os = "linux", not(miri)))]
+const NICEST: i32 = 19;
 
 /// Has the calling thread take turns of a tenth of a millisecond, and so, when it wakes, a core from who takes longer ones. Its share of the
 /// cores is as before.
@@ -38,13 +45,35 @@ pub fn take_short_turns() {
 /// # Cost
 /// Two system calls.
 pub fn stand_back() {
-    #[cfg(feature = "std")]
-    YIELDS.with(|yields| yields.stands_back.set(true));
+    begin_yielding();
+    #[cfg(all(target_os = "linux", not(miri)))]
+    let _asked = change(batch_in_short_turns);
+}
+
+/// Has the calling thread [`stand_back`], and take about a ninth of the share that it had where others want the same core. Whoever wakes with much less than
+/// its own share used up, and takes [short turns](take_short_turns), then gets the core at once: with equal shares a thread that is waited for, and is busy for half of the time,
+/// would wait for this one again and again. There is no way back.
+///
+/// # Cost
+/// Two system calls.
+pub fn give_way() {
+    begin_yielding();
     #[cfg(all(target_os = "linux", not(miri)))]
     let _asked = change(|asked| {
-        asked.sched_policy = libc::SCHED_BATCH as u32;
-        asked.sched_runtime = BACK_TURN;
+        batch_in_short_turns(asked);
+        asked.sched_nice = NICEST.min(asked.sched_nice + NICER);
     });
+}
+
+fn begin_yielding() {
+    #[cfg(feature = "std")]
+    YIELDS.with(|yields| yields.stands_back.set(true));
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+fn batch_in_short_turns(asked: &mut libc::sched_attr) {
+    asked.sched_policy = libc::SCHED_BATCH as u32;
+    asked.sched_runtime = BACK_TURN;
 }
 
 /// What a thread that has much to do may use of a core before it offers that to others.
@@ -215,6 +244,15 @@ mod tests {
                 let back = current().unwrap();
                 assert_eq!(back.sched_policy, libc::SCHED_BATCH as u32);
                 assert!(!knows_turns || back.sched_runtime == BACK_TURN);
+                assert_eq!(back.sched_nice, before.sched_nice);
+            })
+            .join()
+            .unwrap();
+            std::thread::spawn(move || {
+                give_way();
+                let back = current().unwrap();
+                assert_eq!(back.sched_policy, libc::SCHED_BATCH as u32);
+                assert_eq!(back.sched_nice, NICEST.min(before.sched_nice + NICER));
             })
             .join()
             .unwrap();

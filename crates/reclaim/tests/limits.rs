@@ -163,9 +163,19 @@ fn a_share_is_reclaimed_at_a_time_whoever_held_it_back() {
     // In steps, behind one fence.
     retire(&collector.pin(), 50);
     let (fences, mut seen) = (collector.stats().barriers, Vec::new());
-    let between = || seen.push(collector.stats().unreclaimed);
-    assert_eq!(collector.reclaim_in_steps(40, 15, between), 40);
+    let between = || {
+        seen.push(collector.stats().unreclaimed);
+        true
+    };
+    assert_eq!(collector.reclaim_while(40, 15, between), 40);
     assert_eq!((seen, collector.stats().barriers - fences), (vec![35, 20, 10], 1));
+    // Only as far as it may; what is ready then goes without another fence.
+    collector.flush();
+    retire(&collector.pin(), 50);
+    let fences = collector.stats().barriers;
+    assert_eq!(collector.reclaim_while(50, 15, || false), 15);
+    assert_eq!(collector.reclaim_while(30, 20, || true), 30);
+    assert_eq!((collector.stats().unreclaimed, collector.stats().barriers - fences), (5, 1));
     collector.flush();
     // Of one's own as well.
     retire(&collector.pin(), 50);

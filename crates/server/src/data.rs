@@ -30,7 +30,7 @@ use crate::event::{Effect, class};
 use crate::resp::Reply;
 use crate::stats::LoopStats;
 use crate::value::{LONG_STRING, Object, put_string, steps_through};
-use stillpoint_primitive::scheduling::TimeSlice;
+use stillpoint_primitive::scheduling;
 use stillpoint_store::{
     At, Draft, Entry, Snapshot, SnapshotExpired, Store, Transaction, VersionStamp, WriteError,
 };
@@ -333,13 +333,16 @@ impl<'c> Data<'c> {
     /// Visits every key, at least once.
     pub(crate) fn for_each(&mut self, mut f: impl FnMut(Item<'_>)) -> Result<(), CommandError> {
         self.patience.bear(self.store.len(self.db) as usize)?;
-        let (mut cursor, mut slice) = (0, TimeSlice::begin());
+        let mut f = |item: Item<'_>| {
+            scheduling::yield_point();
+            f(item);
+        };
+        let mut cursor = 0;
         loop {
             cursor = self.scan(cursor, 512, |_| true, &mut f)?;
             if cursor == 0 {
                 return Ok(());
             }
-            slice.yield_if_over();
         }
     }
 

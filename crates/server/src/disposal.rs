@@ -53,7 +53,7 @@ impl Disposal {
     }
 
     fn work(&self) {
-        scheduling::stand_back();
+        scheduling::give_way();
         loop {
             std::thread::sleep(LOOK_EVERY);
             let mut state = self.lock();

@@ -128,8 +128,10 @@ impl<O: Send + Sync + 'static> Engine<O> {
             return false;
         }
         // All behind one fence, and kept by this thread meanwhile: what it gave back would go through every writer's hands.
-        let reclaimed =
-            self.collector.reclaim_in_steps(MOST_RECLAIMED, RECLAIMED, || slice.yield_if_over());
+        let reclaimed = self.collector.reclaim_while(MOST_RECLAIMED, RECLAIMED, || {
+            slice.yield_if_over();
+            true
+        });
         if reclaimed < MOST_RECLAIMED {
             let after = self.collector.stats();
             // What went may have retired more, and a reader may be about to let go of some.

@@ -3,9 +3,12 @@
 use crate::Store;
 use crate::config::PressurePolicy;
 use crate::counters::Figure;
+use stillpoint_primitive::scheduling;
 
-/// Versions that one call of `reclaim` frees at most, so that a loop goes on soon.
+/// Versions that one call of `reclaim` frees at most.
 const RECLAIMED: usize = 4096;
+/// After how many of them a caller is asked whether it goes on: an object may be freed in no time, or in a hundred microseconds.
+const RECLAIM_STEP: usize = 8;
 
 /// Figures of one moment; sums of per-thread counters, so not one atomic cut.
 #[non_exhaustive]
@@ -131,12 +134,21 @@ impl<O: Send + Sync + 'static> Store<O> {
 
     /// Reclaims what the calling thread has replaced and removed, and what readers have held back until now, as far as no reader is at it, up to
     /// 4,096 versions. For a thread that may not write again for a while, or whose values are large: by itself it keeps up to 2,560 versions
-    /// until it writes more.
+    /// until it writes more. With yield points in between ([`scheduling::yield_point`]).
     ///
     /// # Cost
     /// Nothing if there is nothing; else a `membarrier` (some microseconds, on some hosts milliseconds), and what it takes to free what is reclaimed.
     pub fn reclaim(&self) {
-        self.engine.collector.reclaim(RECLAIMED);
+        self.reclaim_while(RECLAIMED, || {
+            scheduling::yield_point();
+            true
+        });
+    }
+
+    /// As [`reclaim`](Store::reclaim) up to `versions`, for a thread that is waited for: after every eight of them it asks `may_go_on`, and ends if it may not. How many
+    /// versions went. The rest stays with this thread; a call for no more than that goes on with it without another `membarrier`.
+    pub fn reclaim_while(&self, versions: usize, may_go_on: impl FnMut() -> bool) -> usize {
+        self.engine.collector.reclaim_while(versions, RECLAIM_STEP, may_go_on)
     }
 
     /// Gives memory that is not used back to the system; how many bytes.

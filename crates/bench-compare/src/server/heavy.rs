@@ -2,6 +2,8 @@
 //!
 //! Four connections ask for a key each, one after the other, all the time; another sends the command. `worst_ms` is the longest that any of the four waited
 //! from then until the reply was there (and 300 ms at least); `took_ms` how long that was. Case `heavy_nothing` is the same without a command.
+//!
+//! They share a core with whoever reads a reply of tens of megabytes, and shall not wait for that: those who watch take short turns, and who reads stands back.
 
 use super::process::Server;
 use super::wire::{Wire, push};
@@ -10,6 +12,7 @@ use crate::plan::Figure;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use stillpoint_primitive::scheduling;
 use stillpoint_testkit::Histogram;
 
 /// The least time that is watched.
@@ -123,10 +126,13 @@ pub(crate) fn run(server: &Server, case: &str, scale: &Scale) -> Outcome<Vec<Fig
             (0..WATCHERS).map(|_| scope.spawn(|| watch(server.port(), &over))).collect();
         thread::sleep(Duration::from_millis(50));
         let begun = Instant::now();
-        let done = Wire::connect(server.port()).and_then(|mut wire| {
+        let sender = scope.spawn(|| {
+            scheduling::give_way();
+            let mut wire = Wire::connect(server.port())?;
             wire.send(&bytes)?;
             wire.skip(replies)
         });
+        let done = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let took = begun.elapsed();
         thread::sleep(AT_LEAST.saturating_sub(took));
         over.store(true, Ordering::Relaxed);
@@ -144,6 +150,7 @@ pub(crate) fn run(server: &Server, case: &str, scale: &Scale) -> Outcome<Vec<Fig
 }
 
 fn watch(port: u16, over: &AtomicBool) -> Outcome<Histogram> {
+    scheduling::take_short_turns();
     let mut wire = Wire::connect(port)?;
     let mut waits = Histogram::new();
     while !over.load(Ordering::Relaxed) {

@@ -118,7 +118,7 @@ impl BackgroundBuilder {
                 Order::Wait => self.budget,
             };
             let inner = &self.collector.inner;
-            inner.with_own_local(|local| inner.maintain(local, budget, budget, || ()));
+            inner.with_own_local(|local| inner.maintain(local, budget, budget, || true));
         }
     }
 }

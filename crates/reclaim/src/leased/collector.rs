@@ -270,16 +270,24 @@ impl Collector {
     /// # Progress
     /// Blocking: a heavy fence and destructors. Of what readers have held back, all that may have been let go is looked at, whatever `nodes` is.
     pub fn reclaim(&self, nodes: usize) -> usize {
-        self.reclaim_in_steps(nodes, nodes, || ())
+        self.reclaim_while(nodes, nodes, || true)
     }
 
-    /// As [`reclaim`](Collector::reclaim), behind one fence; `between` is called after each `step` nodes: for a thread that has much to reclaim and shares its core.
-    /// While it is called, what is still to go lies with this thread.
-    pub fn reclaim_in_steps(&self, nodes: usize, step: usize, between: impl FnMut()) -> usize {
+    /// As [`reclaim`](Collector::reclaim), behind one fence, for a thread that shares its core or is waited for: after each `step` nodes it asks `may_go_on`. What is
+    /// left if it may not lies ready with this thread, which goes on with it, without another fence, when it calls again for no more than that or retires more.
+    ///
+    /// # Progress
+    /// As [`reclaim`](Collector::reclaim).
+    pub fn reclaim_while(
+        &self,
+        nodes: usize,
+        step: usize,
+        may_go_on: impl FnMut() -> bool,
+    ) -> usize {
         let mut reclaimed = 0;
         self.inner.with_own_local(|local| {
             let before = local.reclaimed.get();
-            self.inner.maintain(local, nodes, step, between);
+            self.inner.maintain(local, nodes, step, may_go_on);
             reclaimed = local.reclaimed.get() - before;
         });
         reclaimed as usize

@@ -290,27 +290,31 @@ impl Inner {
         self.reclaim_ready(local, usize::MAX);
     }
 
-    /// A background thread's round: up to `budget` nodes, behind one fence; `between` is called after each `step` of them.
+    /// A background thread's round: up to `budget` nodes, behind one fence, or none if so many are ready; after each `step` of them it asks `may_go_on`.
     pub(crate) fn maintain(
         &self,
         local: &Local,
         budget: usize,
         step: usize,
-        mut between: impl FnMut(),
+        mut may_go_on: impl FnMut() -> bool,
     ) {
         if self.backlogs.seems_empty() && local.bags.borrow().is_empty() {
             return;
         }
-        if !local.bags.borrow().open.is_empty() {
-            self.seal(local, Effort::Whole);
+        if local.bags.borrow().ready.len() < budget {
+            if !local.bags.borrow().open.is_empty() {
+                self.seal(local, Effort::Whole);
+            }
+            self.sweep(local, Effort::Share(budget));
         }
-        self.sweep(local, Effort::Share(budget));
         let mut left = budget.min(local.bags.borrow().ready.len());
         while left > 0 {
             let some = left.min(step.max(1));
             self.reclaim_ready(local, some);
             left -= some;
-            between();
+            if !may_go_on() {
+                break;
+            }
         }
         self.check_limits(local);
     }

@@ -30,6 +30,11 @@ const BELL: u64 = LISTENING - 1;
 const TICK_MS: u64 = 100;
 /// Bytes received after which what they have replaced is reclaimed at once.
 const RECLAIM_BYTES: u64 = 16 << 20;
+/// Versions to begin reclaiming with, and to go on with in the next pass.
+const RECLAIMED: usize = 4096;
+const RECLAIMED_ON: usize = 64;
+/// How long a pass may reclaim: what a large collection's versions held takes long to free.
+const RECLAIM_TURN: Duration = Duration::from_micros(200);
 /// How long a stopping loop tries to send what is written.
 const LAST_WORDS_MS: u64 = 1000;
 
@@ -68,6 +73,8 @@ pub(crate) struct EventLoop {
     processed_at_tick: (u64, u64),
     /// Bytes received when it last reclaimed what it had replaced.
     received_at_reclaim: u64,
+    /// Whether the last turn was too short for that.
+    is_reclaiming: bool,
 }
 
 fn split(token: u64) -> (usize, u32) {
@@ -110,6 +117,7 @@ impl EventLoop {
             next_overdue_ms: 0,
             processed_at_tick: (0, 0),
             received_at_reclaim: 0,
+            is_reclaiming: false,
         };
         if let Some(acceptor) = &mut this.acceptor {
             acceptor.listen(&this.poller)?;
@@ -134,7 +142,7 @@ impl EventLoop {
     }
 
     fn timeout_ms(&self) -> Option<u64> {
-        if !self.listed.is_empty() {
+        if !self.listed.is_empty() || self.is_reclaiming {
             return Some(0);
         }
         let idle = self.acceptor.is_none() && self.home().connections.get() == 0;
@@ -185,7 +193,8 @@ impl EventLoop {
         }
         served.clear();
         self.served = served;
-        if self.env.stats.net_input_bytes.get() - self.received_at_reclaim >= RECLAIM_BYTES {
+        let received = self.env.stats.net_input_bytes.get() - self.received_at_reclaim;
+        if received >= RECLAIM_BYTES || self.is_reclaiming {
             self.reclaim();
         }
         if self.env.now_ms >= self.next_tick_ms {
@@ -200,10 +209,24 @@ impl EventLoop {
         }
     }
 
-    /// Lets go of what this thread has replaced: by itself it would keep up to 2,560 values, however large, until it writes again.
+    /// Lets go of what this thread has replaced: by itself it would keep up to 2,560 values, however large, until it writes again. Goes on in the
+    /// next pass if that takes longer than a turn.
     fn reclaim(&mut self) {
         self.received_at_reclaim = self.env.stats.net_input_bytes.get();
-        self.env.server.store.reclaim();
+        let begun = Instant::now();
+        let mut versions = if self.is_reclaiming { RECLAIMED_ON } else { RECLAIMED };
+        loop {
+            let mut is_over = false;
+            let reclaimed = self.env.server.store.reclaim_while(versions, || {
+                is_over = begun.elapsed() >= RECLAIM_TURN;
+                !is_over
+            });
+            self.is_reclaiming = is_over;
+            if is_over || reclaimed < versions {
+                return;
+            }
+            versions = RECLAIMED_ON;
+        }
     }
 
     fn at(&mut self, token: u64) -> Option<&mut Connection> {
@@ -444,7 +467,9 @@ impl EventLoop {
     fn tick(&mut self) {
         let now_ms = self.env.now_ms;
         self.next_tick_ms = now_ms + TICK_MS;
-        self.reclaim();
+        if !self.is_reclaiming {
+            self.reclaim();
+        }
         self.balance_load();
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.tick(&self.poller);

@@ -74,7 +74,7 @@ impl Workshop {
 
     fn work(&self) {
         // A loop has started this thread, and wakes as one that others wait for.
-        scheduling::stand_back();
+        scheduling::give_way();
         let mut env = Env::new(self.server.clone(), clock::now_ms());
         while let Some(mut connection) = self.next() {
             env.begin_pass(clock::now_ms());

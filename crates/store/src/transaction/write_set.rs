@@ -16,6 +16,7 @@ use crate::entry::{Entry, VersionStamp};
 use crate::transaction::merge::Merges;
 use smallvec::SmallVec;
 use std::ops::Range;
+use stillpoint_primitive::scheduling;
 use stillpoint_structures::NewVersion;
 
 /// Entries up to which a walk over them is as fast as a table.
@@ -103,7 +104,10 @@ impl<O: Send + Sync + 'static> KeySet<O> {
                     std::mem::swap(one, other);
                 }
             }
-            all => all.sort_unstable_by(order_of),
+            all => all.sort_unstable_by(|one, other| {
+                scheduling::yield_point();
+                order_of(one, other)
+            }),
         }
     }
 
