@@ -215,6 +215,7 @@ impl Connection {
             Progress::NeedsInput(n) => self.wanted = n,
             _ => {}
         }
+        self.output.lay_into_pages();
         self.session.state.update_card(&self.output, env);
     }
     /// When its waiting ends.

@@ -2,6 +2,7 @@
 
 mod args;
 mod inline;
+mod pages;
 mod parser;
 mod piece;
 mod reply;

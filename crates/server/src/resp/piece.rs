@@ -113,6 +113,11 @@ impl<'r> Piece<'r> {
         true
     }
 
+    /// Writes a page of bytes that are encoded.
+    pub(super) fn page(&mut self, bytes: &[u8]) {
+        self.text.raw(bytes);
+    }
+
     /// Writes something short, but for what earlier pieces have of it.
     #[inline]
     fn put(&mut self, write: impl FnOnce(&mut Reply)) {

@@ -17,6 +17,7 @@
 //!
 //! A connection's reply may hold values in the place of bytes ([`Streamed`]): what is written of them is written as it is sent. Any other is bytes only.
 
+use super::pages::Pages;
 use super::piece::{Piece, Room};
 use super::streamed::{Source, Streamed};
 
@@ -114,6 +115,14 @@ impl Reply {
         self.streamed
             .get_or_insert_with(|| Box::new(Streamed::new(room)))
             .push(at, protocol, begun, source);
+    }
+    /// Lays a long reply into pages, if it can stream. For a thread that others do not wait for: it is copied, and the memory it had is freed.
+    pub(crate) fn lay_into_pages(&mut self) {
+        if self.can_stream() && !self.holds_values() && self.len() > LONG_BYTES {
+            let bytes = std::mem::take(&mut self.bytes);
+            let pages = Pages::of(&bytes[std::mem::take(&mut self.taken)..]);
+            self.stream(Box::new(pages), 0);
+        }
     }
     /// The bytes to send next, writing a piece if it is to be written before they are there and there are `pieces` left to write.
     pub(crate) fn front(&mut self, pieces: &mut usize) -> &[u8] {

@@ -117,8 +117,11 @@ impl Streamed {
         let mut piece = Piece::new(&mut self.piece, self.room, first.begun);
         let more = first.source.write(&mut piece);
         first.begun = piece.begun();
-        if !more {
-            self.source_bytes -= first.bytes;
+        self.source_bytes -= first.bytes;
+        if more {
+            first.bytes = SOURCE_BYTES + first.source.own_bytes();
+            self.source_bytes += first.bytes;
+        } else {
             self.sources.pop_front();
         }
     }

@@ -185,3 +185,31 @@ fn a_long_reply_gives_its_memory_back_as_it_is_sent() {
     }
     assert!(out.capacity() <= 1 << 20);
 }
+
+#[test]
+fn a_long_reply_laid_into_pages_is_sent_as_it_was_written() {
+    let mut reply = Reply::streaming(Room { bytes: 64 * 1024, rows: 1024 });
+    for number in 0..300_000 {
+        reply.integer(number);
+    }
+    reply.take_front(1000);
+    let (wanted, held) = (reply.as_bytes().to_vec(), reply.len());
+    reply.lay_into_pages();
+    assert!(reply.holds_values() && reply.len() >= held && reply.capacity() == 0);
+    reply.simple("behind it");
+    let (mut sent, mut longest, mut before) = (Vec::new(), 0, usize::MAX);
+    loop {
+        let front = reply.front(&mut 1);
+        if front.is_empty() {
+            break;
+        }
+        let n = front.len().min(10_000);
+        longest = longest.max(front.len());
+        sent.extend_from_slice(&front[..n]);
+        reply.take_front(n);
+        assert!(reply.len() < before, "what has been sent is let go");
+        before = reply.len();
+    }
+    assert_eq!(sent, [&wanted, &b"+behind it\r\n"[..]].concat());
+    assert!(longest <= 128 * 1024 && reply.len() == 0 && !reply.holds_values());
+}
