@@ -52,7 +52,8 @@ pub fn stand_back() {
 
 /// Has the calling thread [`stand_back`], and take about a ninth of the share that it had where others want the same core. Whoever wakes with much less than
 /// its own share used up, and takes [short turns](take_short_turns), then gets the core at once: with equal shares a thread that is waited for, and is busy for half of the time,
-/// would wait for this one again and again. There is no way back.
+/// would wait for this one again and again. There is no way back. Not for work of many seconds: a thread of so little weight counts for little where the system spreads
+/// threads over cores, and can stay beside a busy one while another core idles half of the time (a save took 8.4 s so, and 6.6 without).
 ///
 /// # Cost
 /// Two system calls.

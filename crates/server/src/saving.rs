@@ -173,7 +173,7 @@ pub(crate) fn save_in_background(server: &Arc<Server>) -> Result<(), SavingError
     server.log.notice("Background saving started");
     let saved = server.clone();
     let body = move || {
-        scheduling::give_way();
+        scheduling::stand_back();
         // The log has told what became of it.
         let _logged = run(&saved, cut);
     };

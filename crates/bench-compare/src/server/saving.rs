@@ -5,11 +5,12 @@
 //! | `steady_p999_ms`, `steady_max_ms` | waits of paced SETs before the save, counted from when each was due |
 //! | `saving_p999_ms`, `saving_max_ms` | the same while it goes on; the longest one holds the freeze |
 //! | `save_s` | from BGSAVE until INFO says that it is over |
-//! | `growth_percent` | most memory while saving, shared pages counted once (`Pss` of the server and its children), beyond that before |
+//! | `memory_mb` | the server's resident memory before |
+//! | `growth_percent` | by how much the machine's anonymous memory grew while saving, pages that processes share counted once, of the server's before |
 //! | `load_keys_per_s` | keys by the time from the start of a new process until it answers |
 
 use super::load;
-use super::process::{Cores, Server};
+use super::process::{Cores, Server, anonymous_bytes};
 use super::wire::{Wire, push};
 use crate::Outcome;
 use crate::plan::Figure;
@@ -103,14 +104,14 @@ fn save(server: &Server, keys: u64, value_bytes: usize) -> Outcome<Vec<Figure>> 
 
 fn watch(server: &Server, saving: &AtomicBool) -> Outcome<Vec<Figure>> {
     let mut wire = Wire::connect(server.port())?;
-    let before = server.pss_bytes()?;
+    let (resident, before) = (server.rss_bytes()?, anonymous_bytes()?);
     saving.store(true, Ordering::Relaxed);
     let begun = Instant::now();
     wire.run(&["BGSAVE"])?;
     let mut most = before;
     loop {
         thread::sleep(Duration::from_millis(200));
-        most = most.max(server.pss_bytes()?);
+        most = most.max(anonymous_bytes()?);
         if wire.ask(&["INFO", "persistence"])?.contains("rdb_bgsave_in_progress:0") {
             break;
         }
@@ -120,11 +121,11 @@ fn watch(server: &Server, saving: &AtomicBool) -> Outcome<Vec<Figure>> {
     if !wire.ask(&["INFO", "persistence"])?.contains("rdb_last_bgsave_status:ok") {
         return Err(format!("{} could not save", server.name()));
     }
-    let growth = (most - before) as f64 / before as f64 * 100.0;
+    let growth = (most - before) as f64 / resident as f64 * 100.0;
     Ok(vec![
         Figure::new("save_s", "s", took.as_secs_f64()),
         Figure::new("growth_percent", "%", growth),
-        Figure::new("memory_mb", "MB", before as f64 / 1e6),
+        Figure::new("memory_mb", "MB", resident as f64 / 1e6),
     ])
 }
 

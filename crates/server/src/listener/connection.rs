@@ -39,7 +39,7 @@ const SEND_BYTES: usize = 256 * 1024;
 const SENT_AT_ONCE_BYTES: usize = 8 * 1024;
 
 /// How much of a large value is written at a time: rows that take about as long to write as a command may without going elsewhere.
-const PIECE: Room = Room { bytes: 64 * 1024, rows: 2048 };
+const PIECE: Room = Room { bytes: 64 * 1024, rows: 512 };
 
 /// What the loop is to do about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
