@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | a thread that others wait for, and that sleeps as soon as it can | [`take_short_turns`] | a core at once when it wakes, as long as it has had less than its share |
 //! | a thread whose work can wait a little | [`stand_back`] | its share, in short turns, but nobody's core when it wakes |
-//! | one whose work can wait long | [`give_way`] | the same, and a tenth of a share: what others leave |
+//! | one whose work can wait long | [`give_way`] | the same, and a third of a share |
 //! | the same, while it has much to do | [`TimeSlice`], or [`yield_point`]s | a core for a fifth of a millisecond, and again when nobody else wants it more |
 //!
 //! A `TimeSlice` is for a loop of some microseconds a step; a yield point for short steps, and for code that runs on threads of both kinds, such as dropping a node.
@@ -22,9 +22,9 @@ use std::cell::Cell;
 const SHORT_TURN: u64 = 100_000;
 /// Nanoseconds of the turns of who stands back.
 const BACK_TURN: u64 = 200_000;
-/// How much nicer who gives way is than before: its weight is about a ninth.
+/// How much nicer who gives way is than before: its weight is about a third.
 #[cfg(all(target_os = "linux", not(miri)))]
-const NICER: i32 = 10;
+const NICER: i32 = 5;
 /// The nicest that there is.
 #[cfg(all(target_os = "linux", not(miri)))]
 const NICEST: i32 = 19;
@@ -50,7 +50,7 @@ pub fn stand_back() {
     let _asked = change(batch_in_short_turns);
 }
 
-/// Has the calling thread [`stand_back`], and take about a ninth of the share that it had where others want the same core. Whoever wakes with much less than
+/// Has the calling thread [`stand_back`], and take about a third of the share that it had where others want the same core. Whoever wakes with much less than
 /// its own share used up, and takes [short turns](take_short_turns), then gets the core at once: with equal shares a thread that is waited for, and is busy for half of the time,
 /// would wait for this one again and again. There is no way back. Not for work of many seconds: a thread of so little weight counts for little where the system spreads
 /// threads over cores, and can stay beside a busy one while another core idles half of the time (a save took 8.4 s so, and 6.6 without).
