@@ -4,7 +4,7 @@
 #[path = "../../reclaim/tests/forked/mod.rs"]
 mod forked;
 
-use forked::forked;
+use forked::{forked, on_a_thread};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Mutex;
@@ -70,7 +70,7 @@ fn play(config: PoolConfig) {
                 forked(|| {
                     churn(&pool, 100);
                     pool.trim();
-                    thread::scope(|scope| _ = scope.spawn(|| churn(&pool, 100)));
+                    on_a_thread(|| churn(&pool, 100));
                     mine.take().into_iter().for_each(Block::free);
                 });
                 mine.take().into_iter().for_each(Block::free);
@@ -138,7 +138,7 @@ fn a_child_may_free_blocks_of_a_pool_that_has_ended() {
             let mut block = mine.pop();
             forked(|| {
                 let block = block.take();
-                thread::scope(|scope| _ = scope.spawn(|| block.into_iter().for_each(Block::free)));
+                on_a_thread(|| block.into_iter().for_each(Block::free));
             });
             block.into_iter().for_each(Block::free);
         }

@@ -7,7 +7,7 @@
 #[path = "../../reclaim/tests/forked/mod.rs"]
 mod forked;
 
-use forked::forked;
+use forked::{forked, on_a_thread};
 use std::collections::BTreeSet;
 use std::ptr::NonNull;
 use stillpoint_pool::{Pool, PoolConfig};
@@ -62,10 +62,8 @@ fn blocks_come_and_go_without_magazines() {
         assert_eq!(pool.stats().blocks, 150);
         // What another thread has been given finds its way too.
         set_limit(before);
-        std::thread::scope(|scope| {
-            // Joined, so that its magazines are back.
-            scope.spawn(|| free(alloc(&pool, 1_000, 10))).join().unwrap();
-        });
+        // It is over, so its magazines are back.
+        on_a_thread(|| free(alloc(&pool, 1_000, 10)));
         free(stay.iter().copied().collect());
         assert!(pool.trim() > 0);
         assert_eq!((pool.stats().blocks, pool.stats().slab_bytes), (0, 0));

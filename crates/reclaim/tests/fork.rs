@@ -3,7 +3,7 @@
 
 mod forked;
 
-use forked::forked;
+use forked::{forked, on_a_thread};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -91,7 +91,7 @@ fn a_child_goes_on_by_the_handler() {
             forked(|| {
                 use_in_child(&collector, cell);
                 // New threads take and give back numbers.
-                thread::scope(|scope| _ = scope.spawn(|| drop(collector.pin())));
+                on_a_thread(|| drop(collector.pin()));
             });
         }
     });
@@ -214,15 +214,12 @@ fn a_thread_forks_when_its_thread_locals_have_gone() {
         forked(|| {
             let stats = inside.stats();
             assert_eq!(stats.pinned, 1, "its own guard, and no other: {stats:?}");
-            thread::scope(|scope| {
-                let other = scope.spawn(|| {
-                    let guard = inside.pin_classic();
-                    // SAFETY: unlinked by the take.
-                    unsafe { guarded.take(Ordering::AcqRel).retire(&guard) };
-                    drop(guard);
-                    inside.flush();
-                });
-                other.join().unwrap();
+            on_a_thread(|| {
+                let guard = inside.pin_classic();
+                // SAFETY: unlinked by the take.
+                unsafe { guarded.take(Ordering::AcqRel).retire(&guard) };
+                drop(guard);
+                inside.flush();
             });
             assert_eq!(inside.stats().unreclaimed, 1);
             // SAFETY: protected.
