@@ -36,8 +36,8 @@ use stillpoint_primitive::{prefetch, prefetch_lines};
 /// Bytes of free blocks that one magazine may hold, at most (never fewer than two blocks).
 const MAGAZINE_BYTES: usize = 8 * 1024;
 const MAGAZINE_BLOCKS: usize = 64;
-/// Lines of a block to come that are fetched; of what is behind them the processor sees that it is written in order.
-const FETCHED_LINES: usize = 4;
+/// Lines of a block to come that are fetched, a kilobyte's and some; of what is behind them the processor sees that it is written in order.
+const FETCHED_LINES: usize = 20;
 
 pub(crate) struct Core {
     pub(crate) locals: Locals,

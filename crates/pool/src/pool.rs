@@ -2,12 +2,13 @@
 
 use crate::class;
 use crate::core::Core;
-use crate::slab::Slab;
+use crate::slab::{SLAB_BYTES, Slab};
 use crate::stats::{ClassTable, PoolStats};
 use crate::trim::Patience;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
+use stillpoint_primitive::prefetch;
 use stillpoint_primitive::thread_slot::ExitHook;
 
 /// The memory was not to be had.
@@ -220,6 +221,16 @@ impl Pool {
     pub unsafe fn birth(block: NonNull<u8>) -> u64 {
         // SAFETY: every block lies in a slab or behind a large header.
         unsafe { Slab::of(block).as_ref() }.birth(block)
+    }
+
+    /// Asks the processor to fetch what [`free`](Pool::free), [`birth`](Pool::birth) and [`prefetch_birth`](Pool::prefetch_birth) look at first, ahead of its use. A
+    /// hint: any address will do, nothing is read.
+    ///
+    /// # Progress
+    /// Wait-free.
+    #[inline]
+    pub fn prefetch_header(block: *const u8) {
+        prefetch(block.wrapping_byte_sub(block.addr() & (SLAB_BYTES - 1)));
     }
 
     /// Asks the processor to fetch the birth of a block ahead of its use.

@@ -89,6 +89,59 @@ fn large_nodes_fill_a_bag_of_their_own() {
     }
 }
 
+/// Nor do nodes of a few kilobytes: a bag is full by its bytes, too.
+#[test]
+fn nodes_of_kilobytes_hold_back_no_more_than_large_ones() {
+    let collector = Collector::new();
+    let mut most = 0;
+    for _ in 0..4_000 {
+        let guard = collector.pin();
+        let node = Box::into_raw(Box::new([0u8; 4 << 10]));
+        // SAFETY: never published.
+        unsafe { guard.retire_box(node, guard.birth()) };
+        drop(guard);
+        most = most.max(collector.stats().unreclaimed_bytes);
+    }
+    assert!(most <= 1 << 20, "{most} bytes; 256 nodes a bag would be a megabyte each");
+}
+
+/// Who reclaims is told of a node some nodes ahead, so that memory can be asked for; of each once, and never of one that is gone.
+#[test]
+fn nodes_are_announced_before_they_are_reclaimed() {
+    thread_local! {
+        static LOG: RefCell<Vec<(usize, bool)>> = const { RefCell::new(Vec::new()) };
+    }
+    struct Logged(#[expect(dead_code, reason = "a node has an address of its own")] u64);
+    impl Drop for Logged {
+        fn drop(&mut self) {
+            LOG.with_borrow_mut(|log| log.push((std::ptr::from_ref(self).addr(), true)));
+        }
+    }
+    let collector = Collector::builder()
+        .ask_ahead(|node| LOG.with_borrow_mut(|log| log.push((node.addr(), false))))
+        .build();
+    for n in 0..5_000 {
+        let guard = collector.pin();
+        let node = Box::into_raw(Box::new(Logged(n)));
+        // SAFETY: never published.
+        unsafe { guard.retire_box(node, guard.birth()) };
+    }
+    collector.flush();
+    let (mut announced, mut asked, mut gone) = (HashSet::new(), 0, 0);
+    for (node, is_end) in LOG.take() {
+        if is_end {
+            gone += 1;
+            announced.remove(&node);
+        } else {
+            asked += 1;
+            assert!(announced.insert(node), "announced twice before its end");
+        }
+    }
+    assert!(announced.is_empty(), "announced and not reclaimed: {}", announced.len());
+    assert_eq!(gone, 5_000);
+    assert!(asked > 4_500, "{asked} of 5,000 were announced");
+}
+
 #[test]
 fn nodes_may_refer_to_what_outlives_only_the_collector() {
     for _ in 0..200 {

@@ -71,7 +71,8 @@ pub(crate) fn uncapped<T>(result: Result<T, Expired>) -> T {
 
 impl<O: Send + Sync + 'static> Engine<O> {
     pub(crate) fn new(config: &Config, object_bytes: fn(&O) -> usize) -> Self {
-        let collector = Collector::builder().max_lease_ticks(None).build();
+        let collector =
+            Collector::builder().max_lease_ticks(None).ask_ahead(Pool::prefetch_header).build();
         let of_pool = PoolConfig::default();
         let huge = of_pool.huge_pages_after_bytes.filter(|_| config.huge_pages);
         let pool = Pool::with_config(PoolConfig { huge_pages_after_bytes: huge, ..of_pool });

@@ -24,6 +24,7 @@ pub struct Builder {
     pub(crate) fences: Option<Fences>,
     pub(crate) limits: Vec<Watch>,
     pub(crate) reclaim_on_retire: bool,
+    pub(crate) ask_ahead: Option<fn(*const u8)>,
     #[cfg(feature = "std")]
     pub(crate) survive_fork: bool,
     #[cfg(stillpoint_loom)]
@@ -40,6 +41,7 @@ impl Default for Builder {
             fences: None,
             limits: Vec::new(),
             reclaim_on_retire: true,
+            ask_ahead: None,
             #[cfg(feature = "std")]
             survive_fork: false,
             #[cfg(stillpoint_loom)]
@@ -74,7 +76,8 @@ impl Builder {
         self
     }
 
-    /// `R`: how many births a thread may make in one epoch, and how many retired nodes make a bag (default 256, at least 1, at most 2^20).
+    /// `R`: how many births a thread may make in one epoch, and how many retired nodes make a bag (default 256, at least 1, at most 2^20). A bag is
+    /// full with 96 KiB, too, however few nodes they are.
     pub fn batch_len(mut self, nodes: usize) -> Self {
         self.batch_len = nodes.clamp(1, MAX_BATCH_LEN);
         self
@@ -89,7 +92,7 @@ impl Builder {
     /// When `limit` is reached, tries once to reclaim what can go; calls `callback` if that was not enough. Then not again before the
     /// figures have been an eighth below. May be given several times.
     ///
-    /// Limits are looked at by whoever fills a bag, once in [`batch_len`](Builder::batch_len) retirements; the attempt and the callback
+    /// Limits are looked at by whoever fills a bag, at least once in [`batch_len`](Builder::batch_len) retirements; the attempt and the callback
     /// take as long as they take, so a thread that retires is wait-free only as long as no limit is reached. A callback may
     /// pin, retire and flush; its panics are contained. It must not hold a [`Collector`] of its own, which would keep itself alive: a
     /// [`WeakCollector`](crate::WeakCollector) will do.
@@ -118,6 +121,13 @@ impl Builder {
     /// and what the background thread has not come round to yet adds to the bound.
     pub fn reclaim_on_retire(mut self, reclaim: bool) -> Self {
         self.reclaim_on_retire = reclaim;
+        self
+    }
+
+    /// Called with a node's address some reclamations before the node's own, to [ask the processor](stillpoint_primitive::prefetch) for what that will look at
+    /// (default: nothing is asked for). A hint: it gets nodes of every kind that the collector has, and reads none.
+    pub fn ask_ahead(mut self, ask: fn(*const u8)) -> Self {
+        self.ask_ahead = Some(ask);
         self
     }
 

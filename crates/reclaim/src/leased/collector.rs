@@ -95,6 +95,7 @@ pub(crate) struct Inner {
     pub(crate) backlogs: BacklogStack,
     pub(crate) limits: Vec<Watch>,
     pub(crate) reclaim_on_retire: bool,
+    pub(crate) ask_ahead: Option<fn(*const u8)>,
     /// Of the background threads.
     #[cfg(feature = "std")]
     pub(crate) signals: std::sync::Mutex<Vec<Weak<Signal>>>,
@@ -172,6 +173,7 @@ impl Collector {
             backlogs: BacklogStack::new(),
             limits: builder.limits,
             reclaim_on_retire: builder.reclaim_on_retire,
+            ask_ahead: builder.ask_ahead,
             #[cfg(feature = "std")]
             signals: std::sync::Mutex::default(),
             closed: Mutex::new(false),

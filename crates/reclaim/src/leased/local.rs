@@ -39,6 +39,8 @@ pub(crate) const NESTING: u32 = NAMED - 1;
 #[derive(Default)]
 pub(crate) struct Bags {
     pub(crate) open: Vec<Retired>,
+    /// Bytes of the open bag's nodes.
+    pub(crate) open_bytes: usize,
     /// Oldest first.
     pub(crate) sealed: Vec<SealedBag>,
     pub(crate) ready: Vec<Retired>,
@@ -56,7 +58,20 @@ const FIRST_ROOM: usize = 256;
 /// Bags that a sweep frees at once, commonly: those that one fence covers, and one.
 const READY_BAGS: usize = 4;
 
+/// How many nodes before its own turn a node is asked for.
+const AHEAD: usize = 4;
+
 impl Bags {
+    /// The node to be reclaimed next. `ask` is told of one that will be soon.
+    #[inline]
+    pub(crate) fn next_ready(&mut self, ask: Option<fn(*const u8)>) -> Option<Retired> {
+        let node = self.ready.pop()?;
+        if let (Some(ask), Some(later)) = (ask, self.ready.len().checked_sub(AHEAD)) {
+            ask(self.ready[later].ptr);
+        }
+        Some(node)
+    }
+
     /// Makes room in the open bag, which is full: for a whole one at once, unless that is large.
     #[cold]
     pub(crate) fn widen_open(&mut self, batch_len: usize) {

@@ -13,7 +13,8 @@
 //! 3. Every retirement reclaims up to [`RECLAIMS_PER_RETIRE`] nodes. Let `U` count a thread's open, sealed and ready nodes. A sweep
 //!    leaves `6R` or fewer sealed, and takes ready ones from the backlog up to `U = 10R`. Until the next sweep `R` nodes come, and `4R`
 //!    go as far as there are ready ones; without any, `U ≤ 7R`. So `U ≤ 10R` always, and the backlog's ready nodes are taken at up to
-//!    `4R` a sweep even if some reader covers every bag there is: what a preempted reader held back is gone soon after.
+//!    `4R` a sweep even if some reader covers every bag there is: what a preempted reader held back is gone soon after. (A bag that is
+//!    full by its bytes has fewer than `R` nodes: sweeps come sooner, and take as much a retirement.)
 //!
 //! Tags:
 //! - `[seal]`: SeqCst fence in `seal`, between the unlinking of the bag's nodes and the read of its epoch.
@@ -40,8 +41,9 @@ const FENCE_BAGS: usize = SEALED_BAGS / 2;
 pub(crate) const OWN_BAGS: usize = SEALED_BAGS + 4;
 /// Nodes reclaimed a retirement: more than one, so that the ready list drains; few, so that no operation pays for many.
 const RECLAIMS_PER_RETIRE: usize = 4;
-/// A node of so many bytes is a full bag of its own: hundreds of such would be much memory.
-const LARGE_BYTES: usize = 256 << 10;
+/// With so many bytes a bag is full, however few nodes they are: hundreds of large nodes would be much memory, and what comes back to an
+/// allocator soon is still in a cache when it is written to again.
+const BAG_BYTES: usize = 96 << 10;
 /// Aged nodes looked at a sweep, in bags.
 const LOOKS_PER_SWEEP: usize = 8;
 
@@ -82,7 +84,8 @@ impl Inner {
                 bags.widen_open(self.batch_len);
             }
             bags.open.push(Retired { ptr, reclaim, birth, bytes });
-            bags.open.len() >= self.batch_len || bytes >= LARGE_BYTES
+            bags.open_bytes = bags.open_bytes.saturating_add(bytes);
+            bags.open.len() >= self.batch_len || bags.open_bytes >= BAG_BYTES
         };
         if full {
             self.bag_is_full(local);
@@ -111,6 +114,7 @@ impl Inner {
         if !bags.open.is_empty() {
             let fresh = bags.spare.pop().unwrap_or_else(|| Vec::with_capacity(self.batch_len));
             let entries = core::mem::replace(&mut bags.open, fresh);
+            bags.open_bytes = 0;
             bags.sealed.push(SealedBag { entries, retired_at: epoch });
         }
         drop(bags);
@@ -263,7 +267,7 @@ impl Inner {
             return;
         }
         for _ in 0..budget {
-            let Some(node) = local.bags.borrow_mut().ready.pop() else { return };
+            let Some(node) = local.bags.borrow_mut().next_ready(self.ask_ahead) else { return };
             let _reclaiming = Raised::new(&local.reclaiming);
             local.reclaimed.add(1);
             local.reclaimed_bytes.add(node.bytes as u64);
