@@ -77,34 +77,42 @@ pub(crate) struct Mix {
 }
 
 impl Mix {
-    /// Runs the load over so many connections: a pipeline to each, then the replies of each; operations done, and operations a second.
+    /// Runs the load over so many connections: to each its next pipeline as soon as the one before is answered, so that the server always has some to
+    /// serve; operations done, and operations a second.
     pub(crate) fn run(&self, port: u16) -> Outcome<(u64, f64)> {
         let mut wires =
             (0..CONNECTIONS).map(|_| Wire::connect(port)).collect::<Outcome<Vec<_>>>()?;
         let value = "x".repeat(self.value_bytes);
-        let (mut done, mut random, mut requests) = (0, 1u64, Vec::new());
+        let (mut random, mut requests) = (1u64, Vec::new());
+        let rounds = self.ops.div_ceil(self.pipeline * CONNECTIONS as u64);
         let begun = Instant::now();
-        while done < self.ops {
+        for round in 0..rounds {
             for wire in &mut wires {
                 requests.clear();
                 for _ in 0..self.pipeline {
-                    random = random
-                        .wrapping_mul(6_364_136_223_846_793_005)
-                        .wrapping_add(1_442_695_040_888_963_407);
-                    let key = format!("key:{:012}", (random >> 33) % self.keys);
-                    match (random >> 24) % 100 < self.get_percent {
-                        true => push(&mut requests, &["GET", &key]),
-                        false => push(&mut requests, &["SET", &key, &value]),
-                    }
+                    self.push_next(&mut random, &value, &mut requests);
+                }
+                if round > 0 {
+                    wire.skip(self.pipeline as usize)?;
                 }
                 wire.send(&requests)?;
             }
-            for wire in &mut wires {
-                wire.skip(self.pipeline as usize)?;
-            }
-            done += self.pipeline * CONNECTIONS as u64;
         }
+        for wire in &mut wires {
+            wire.skip(self.pipeline as usize)?;
+        }
+        let done = rounds * self.pipeline * CONNECTIONS as u64;
         Ok((done, done as f64 / begun.elapsed().as_secs_f64()))
+    }
+
+    fn push_next(&self, random: &mut u64, value: &str, requests: &mut Vec<u8>) {
+        *random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let key = format!("key:{:012}", (*random >> 33) % self.keys);
+        match (*random >> 24) % 100 < self.get_percent {
+            true => push(requests, &["GET", &key]),
+            false => push(requests, &["SET", &key, value]),
+        }
     }
 }
 
