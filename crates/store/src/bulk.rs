@@ -153,7 +153,7 @@ impl<O: Send + Sync + 'static> BulkLoad<'_, O> {
             self.engine.space(each.space).prefetch(&guard, each.hash);
         }
         for each in &self.waiting {
-            self.engine.space(each.space).prefetch_version(&guard, each.hash);
+            self.engine.space(each.space).prefetch_version(&guard, each.hash, false);
         }
         for Waiting { space, hash, key, new } in self.waiting.drain(..) {
             let index = self.engine.space(space);

@@ -226,8 +226,9 @@ impl<O: Send + Sync + 'static> Engine<O> {
             let view = LeaseView::take(&self.leases, &self.clock);
             let guard = self.collector.pin();
             some.iter().for_each(|entry| self.space(entry.space).prefetch(&guard, entry.hash));
-            some.iter()
-                .for_each(|entry| self.space(entry.space).prefetch_version(&guard, entry.hash));
+            some.iter().for_each(|entry| {
+                self.space(entry.space).prefetch_version(&guard, entry.hash, false)
+            });
             some.iter().for_each(|entry| self.tidy_entry(*entry, &view));
             drop(guard);
             between();

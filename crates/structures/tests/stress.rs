@@ -90,6 +90,52 @@ fn put(index: &Index, key: &[u8], value: u64, live: &Arc<AtomicI64>) -> bool {
     }
 }
 
+/// What is fetched ahead is looked at, to know how long it is: while others replace it, remove it and move it to a larger table.
+#[test]
+fn what_is_fetched_ahead_may_go_at_any_time() {
+    for collector in collectors() {
+        let live = Arc::new(AtomicI64::new(0));
+        let index = Index::new(collector.clone(), Pool::new());
+        let keys = steps(60_000);
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let (index, live, done) = (&index, &live, &done);
+            scope.spawn(move || {
+                for n in 0..keys {
+                    // New keys, so that it grows, and every other time one of eight that all look at.
+                    put(index, &n.to_le_bytes(), n, live);
+                    put(index, &(n % 8).to_le_bytes(), n, live);
+                    if n % 5 == 0 {
+                        let key = (n / 2).to_le_bytes();
+                        let (hash, guard) = (index.hash(&key), index.collector().pin());
+                        if let Some(head) = index.find(&guard, hash, &key).unwrap() {
+                            index.remove(&head).unwrap();
+                        }
+                    }
+                }
+                done.store(true, Ordering::Release);
+            });
+            scope.spawn(move || {
+                let mut rng = Rng(7);
+                while !done.load(Ordering::Acquire) {
+                    let guard = index.collector().pin();
+                    for _ in 0..16 {
+                        let most = if rng.next().is_multiple_of(2) { 8 } else { keys };
+                        let hash = index.hash(&(rng.next() % most).to_le_bytes());
+                        index.prefetch(&guard, hash);
+                        index.prefetch_version(&guard, hash, true);
+                        index.prefetch_births(&guard, hash);
+                        index.prefetch_rest(&guard, hash);
+                    }
+                }
+            });
+        });
+        drop(index);
+        collector.flush();
+        assert_eq!(live.load(Ordering::Relaxed), 0);
+    }
+}
+
 #[test]
 fn growth_under_load_loses_no_key_and_no_update() {
     for collector in collectors() {

@@ -107,8 +107,11 @@ impl Session {
                 (&env.settings.renames, &env.server.store),
             )
         {
+            let before = out.len();
             answer(next.args, next.named, &mut self.state, out, env)?;
-            input.consume(next.bytes);
+            let bytes = next.bytes;
+            scout.saw_reply(out.len().saturating_sub(before));
+            input.consume(bytes);
             return Ok(Step::Answered);
         }
         let step = match self.parser.parse(bytes, limits) {

@@ -24,6 +24,9 @@ use stillpoint_store::{KeyHint, Store};
 /// Requests found at a time, and keys fetched at a time: what is fetched should still be there when it is used.
 const MAX_REQUESTS: usize = 16;
 const MAX_KEYS: usize = 32;
+/// A reply of so many bytes is a long value's, or several values'; so many requests after one it is worth while to fetch values whole.
+const LONG_REPLY: usize = 256;
+const AFTER_LONG: u8 = 16;
 /// Arguments after which no further request is looked for, and for how many the memory is kept.
 const MAX_RANGES: usize = 256;
 
@@ -52,7 +55,10 @@ pub(crate) struct Scout {
     /// The request that comes next, and its first range.
     next: usize,
     next_range: usize,
+    /// The keys to be fetched.
     hints: Vec<KeyHint>,
+    /// For so many requests replies may be expected to be long.
+    long: u8,
 }
 
 impl Scout {
@@ -76,6 +82,9 @@ impl Scout {
         let ranges = &self.ranges[self.next_range..found.ranges_end];
         self.next += 1;
         self.next_range = found.ranges_end;
+        if self.long > 0 {
+            self.fetch_rest(store);
+        }
         Some(Next { args: Args::new(bytes, ranges), named: found.named, bytes: found.bytes })
     }
 
@@ -83,10 +92,26 @@ impl Scout {
     pub(crate) fn forget(&mut self) {
         self.requests.clear();
         self.ranges.clear();
+        self.hints.clear();
         if self.ranges.capacity() > MAX_RANGES {
             self.ranges.shrink_to(MAX_RANGES);
         }
         (self.next, self.next_range) = (0, 0);
+    }
+
+    /// The last request's reply has so many bytes.
+    #[inline]
+    pub(crate) fn saw_reply(&mut self, bytes: usize) {
+        self.long = if bytes >= LONG_REPLY { AFTER_LONG } else { self.long.saturating_sub(1) };
+    }
+
+    /// Of requests with a key each: fetches all of the one's value that comes after the next.
+    fn fetch_rest(&self, store: &Store<Object>) {
+        if self.hints.len() == self.requests.len()
+            && let Some(&hint) = self.hints.get(self.next)
+        {
+            store.prefetch_rest(hint);
+        }
     }
 
     fn look(&mut self, mut bytes: &[u8], limits: ParseLimits, most: usize, renames: &Renames) {
@@ -116,7 +141,6 @@ impl Scout {
     }
 
     fn fetch(&mut self, mut bytes: &[u8], db: u8, store: &Store<Object>) {
-        self.hints.clear();
         let mut from = 0;
         for found in &self.requests {
             if let Some((_, command)) = found.named {

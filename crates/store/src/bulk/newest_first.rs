@@ -137,7 +137,7 @@ impl<O: Send + Sync + 'static> NewestFirst<'_, O> {
             place.index.prefetch(&guard, place.hash);
         }
         for (_, place) in &*mine {
-            place.index.prefetch_version(&guard, place.hash);
+            place.index.prefetch_version(&guard, place.hash, false);
         }
         for (change, place) in mine.drain(..) {
             let target = self.engine.target(&guard, &place);

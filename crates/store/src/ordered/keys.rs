@@ -116,7 +116,7 @@ impl KeyCursor {
         }
         // The bins of the first have come by now.
         for found in self.own(side) {
-            index.prefetch_version(&guard, found.hash);
+            index.prefetch_version(&guard, found.hash, false);
         }
         self.is_over = seen < most;
         let last = match side {

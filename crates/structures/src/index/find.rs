@@ -18,7 +18,7 @@ use crate::index::VersionIndex;
 use crate::index::bin::{BIN_SLOTS, Bin, FROZEN, MOVED, VALID};
 use crate::index::slot;
 use crate::index::table::Table;
-use crate::index::version::{self, VersionRef};
+use crate::index::version::{self, Header, VersionRef};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -194,12 +194,13 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
         prefetch(std::ptr::from_ref(self.table(guard).bin_of(hash)).cast());
     }
 
-    /// Fetches the versions that may be the key's into the cache; best called when [`prefetch`](Self::prefetch) has had time.
+    /// Fetches the versions that may be the key's into the cache, and if they are to be replaced what [`prefetch_births`](Self::prefetch_births) looks at; best
+    /// called when [`prefetch`](Self::prefetch) has had time.
     ///
     /// # Progress
     /// Wait-free.
     #[inline]
-    pub fn prefetch_version(&self, guard: &Guard<'_>, hash: u64) {
+    pub fn prefetch_version(&self, guard: &Guard<'_>, hash: u64, replaces: bool) {
         self.check(guard);
         let tag = slot::tag(hash);
         for slot in &self.table(guard).bin_of(hash).slots {
@@ -208,17 +209,45 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
             if slot::has_tag(word, tag) {
                 let version: *const u8 = version::at(slot::address(word)).cast();
                 prefetch_lines(version, FETCHED_LINES);
+                if replaces {
+                    Pool::prefetch_header(version);
+                }
             }
         }
     }
 
     /// Fetches what it takes to retire the versions that may be the key's, for who is about to replace them; best called when
-    /// [`prefetch`](Self::prefetch) has had time.
+    /// [`prefetch_version`](Self::prefetch_version) has had time.
     ///
     /// # Progress
     /// Wait-free.
     #[inline]
     pub fn prefetch_births(&self, guard: &Guard<'_>, hash: u64) {
+        self.each_tagged(guard, hash, |version| {
+            // SAFETY: a block of the pool's, protected as in a find (invariant 1).
+            unsafe { Pool::prefetch_birth(version.cast()) };
+        });
+    }
+
+    /// Fetches what [`prefetch_version`](Self::prefetch_version) left of long versions that may be the key's, for who is about to read one; best called
+    /// when that has had time.
+    ///
+    /// # Progress
+    /// Wait-free.
+    #[inline]
+    pub fn prefetch_rest(&self, guard: &Guard<'_>, hash: u64) {
+        self.each_tagged(guard, hash, |version| {
+            // SAFETY: an initialised version, protected as in a find (invariant 1).
+            let bytes = unsafe { version::block_bytes(version.as_ptr()) };
+            let lines = (bytes / LINE_BYTES).min(MOST_LINES);
+            let from = version.as_ptr().cast::<u8>().wrapping_add(FETCHED_LINES * LINE_BYTES);
+            prefetch_lines(from, lines.saturating_sub(FETCHED_LINES));
+        });
+    }
+
+    /// The versions that may be the key's, unless they may have been retired before the pin.
+    #[inline]
+    fn each_tagged(&self, guard: &Guard<'_>, hash: u64, mut visit: impl FnMut(NonNull<Header>)) {
         self.check(guard);
         let (tag, bin) = (slot::tag(hash), self.table(guard).bin_of(hash));
         // SeqCst [publish]: as for a find
@@ -231,10 +260,12 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
             // SeqCst [replace]: as for a find
             let word = slot.load(Ordering::SeqCst);
             let is_live = header & 1 << bit != 0 && word & (slot::DEAD | slot::TENTATIVE) == 0;
-            if slot::has_tag(word, tag) && is_live && guard.still_valid().is_ok() {
-                let block = NonNull::new(version::at(slot::address(word)).cast());
-                // SAFETY: a block of the pool's, protected as in a find (invariant 1).
-                block.inspect(|block| unsafe { Pool::prefetch_birth(*block) });
+            if slot::has_tag(word, tag)
+                && is_live
+                && guard.still_valid().is_ok()
+                && let Some(version) = NonNull::new(version::at(slot::address(word)))
+            {
+                visit(version);
             }
         }
     }
@@ -242,6 +273,9 @@ impl<O: Send + Sync + 'static, D: Send + Sync + 'static> VersionIndex<O, D> {
 
 /// Lines of a version that are fetched: what a key and a value of a few dozen bytes take. Of longer values the processor sees that they are read in order.
 const FETCHED_LINES: usize = 3;
+/// Lines of a long version that are fetched, those included: before the last of them the processor has seen that they are read in order.
+const MOST_LINES: usize = 24;
+const LINE_BYTES: usize = 64;
 
 /// One look into one bin.
 struct Probe<'p, 'g> {

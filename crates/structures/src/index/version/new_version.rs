@@ -74,7 +74,7 @@ impl<O: Send + Sync + 'static> NewVersion<O> {
                 }
             }
         }
-        Ok(Self { block: fill.finish(), owns: PhantomData })
+        Ok(Self { block: fill.finish(pool), owns: PhantomData })
     }
 
     /// As `build`, of bytes, as most are: nothing is asked that is known.
@@ -91,7 +91,7 @@ impl<O: Send + Sync + 'static> NewVersion<O> {
         unsafe { fill.put_bytes(key) };
         // SAFETY: as above.
         unsafe { fill.put_bytes(bytes) };
-        Ok(Self { block: fill.finish(), owns: PhantomData })
+        Ok(Self { block: fill.finish(pool), owns: PhantomData })
     }
 
     fn header(&self) -> &Header {
@@ -222,8 +222,6 @@ impl Filler {
         let header = Header { stamp: AtomicU64::new(stamp::UNSET), next: AtomicU64::new(0), lens };
         let bytes = header.key_offset() + key_len + value_len;
         let block = pool.alloc(bytes).map_err(|_| AllocError::OutOfMemory(bytes))?.cast::<Header>();
-        // Whoever writes many versions writes the next one there.
-        pool.prefetch_next(bytes);
         let mut fill = Self { block: block.cast(), offset: 0, bytes };
         // SAFETY: the block is at least `bytes` long, 8-byte aligned and ours; the parts written here and by the caller are header (its size), the words
         // counted by `key_offset`, key and value, in this order, hence `bytes` in all.
@@ -240,13 +238,17 @@ impl Filler {
     }
 
     /// The version, into which everything was put.
-    fn finish(self) -> NonNull<Header> {
+    #[inline(always)]
+    fn finish(&self, pool: &Pool) -> NonNull<Header> {
+        // Whoever writes many versions writes the next one there.
+        pool.prefetch_next(self.bytes);
         debug_assert_eq!(self.offset, self.bytes, "layout and writes disagree");
         self.block.cast()
     }
 
     /// # Safety
     /// The block must be ours, aligned for `T` at the offset, and long enough.
+    #[inline(always)]
     unsafe fn put<T>(&mut self, value: T) {
         // SAFETY: within the block, by contract.
         let to = unsafe { self.block.add(self.offset) };
@@ -257,6 +259,7 @@ impl Filler {
 
     /// # Safety
     /// The block must be ours and long enough.
+    #[inline(always)]
     unsafe fn put_bytes(&mut self, bytes: &[u8]) {
         // SAFETY: within the block, by contract.
         let to = unsafe { self.block.add(self.offset) };
