@@ -219,6 +219,53 @@ fn a_client_that_does_not_read_holds_only_itself_up() {
 }
 
 #[test]
+fn a_command_that_waits_counts_when_it_is_served() {
+    let server = start(&[]);
+    let (mut c, mut waiter) = (connect(&server), raw(&server));
+    let mut replies = BufReader::new(waiter.try_clone().unwrap());
+    let mut line = || {
+        let mut line = String::new();
+        replies.read_line(&mut line).unwrap();
+        line
+    };
+    waiter.write_all(b"CLIENT ID\r\n").unwrap();
+    let id = line()[1..].trim_end().to_owned();
+    let mut await_count = |count: u32| {
+        let wanted = format!("tot-cmds={count}\n");
+        let begun = std::time::Instant::now();
+        loop {
+            let list: String =
+                redis::cmd("CLIENT").arg(&["LIST", "ID", &id]).query(&mut c).unwrap();
+            let waits = list.contains("flags=b ");
+            if list.ends_with(&wanted) {
+                return waits;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{count} commands: {list}");
+        }
+    };
+    await_count(1);
+    waiter.write_all(b"BLPOP k 0\r\n").unwrap();
+    let begun = std::time::Instant::now();
+    while !await_count(1) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not wait");
+    }
+    let () = connect(&server).rpush("k", "a").unwrap();
+    (0..5).for_each(|_| drop(line()));
+    assert!(!await_count(2));
+    // What a script calls counts, too; what MULTI queues when it is run.
+    waiter.write_all(b"EVAL \"return redis.call('PING')\" 0\r\n").unwrap();
+    line();
+    await_count(4);
+    waiter.write_all(b"MULTI\r\nPING\r\n").unwrap();
+    (0..2).for_each(|_| drop(line()));
+    await_count(5);
+    waiter.write_all(b"EXEC\r\n").unwrap();
+    (0..2).for_each(|_| drop(line()));
+    await_count(7);
+    server.stop().unwrap();
+}
+
+#[test]
 fn idle_clients_are_ended_by_timeout_and_killed_by_hand() {
     let server = start(&[("timeout", "1")]);
     let mut idle = raw(&server);

@@ -78,6 +78,14 @@ impl Waiter {
         }
     }
 
+    /// Runs `f` unless the reply is there; it does not come meanwhile.
+    pub(crate) fn unless_answered(&self, f: impl FnOnce()) {
+        let place = self.place();
+        if place.bytes.is_none() {
+            f();
+        }
+    }
+
     /// Takes the reply if it is there.
     pub(crate) fn take_reply(&self) -> Option<Vec<u8>> {
         self.place().bytes.take()

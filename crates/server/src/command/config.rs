@@ -78,6 +78,8 @@ fn set(ctx: &mut Context<'_>) -> Outcome {
         )),
     })?;
     ctx.env.refresh();
+    // With a lower limit keys are forgotten before anybody's next command.
+    ctx.env.server.tracking.tick(ctx.env);
     ctx.out.ok();
     Ok(())
 }

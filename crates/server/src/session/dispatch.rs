@@ -38,7 +38,6 @@ pub(crate) fn reply_to(
     out: &mut Reply,
     env: &mut Env,
 ) {
-    session.commands += 1;
     if session.data.interactive.is_some() {
         session.data.end_overdue(env.now_ms);
     }
@@ -213,6 +212,7 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
     // Of a command that waits, what it does in the end counts.
     if ctx.session.waiter.is_none() {
         stats.command(id).calls.add(1);
+        ctx.session.commands += 1;
     }
     if let Some(code) = ctx.out.error_since(mark) {
         stats.command(id).failed.add(1);

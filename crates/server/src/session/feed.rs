@@ -148,6 +148,7 @@ impl Session {
             reply = if still_waited { Some(waiter.nothing()) } else { waiter.take_reply() };
         }
         let Some(reply) = reply else { return false };
+        self.state.commands += 1;
         if !std::mem::take(&mut self.state.is_muted) {
             out.raw(&reply);
         }
@@ -157,7 +158,16 @@ impl Session {
 
     /// Moves what others have for this connection to `out`, until that holds `limit` bytes.
     pub(crate) fn take_mail(&self, out: &mut Reply, limit: usize) {
-        self.state.card.inbox.drain(out, limit);
+        take_mail(&self.state, out, limit);
+    }
+}
+
+/// What a reply has caused goes behind it, also behind one that was written elsewhere and has not been taken yet.
+fn take_mail(state: &State, out: &mut Reply, limit: usize) {
+    let inbox = &state.card.inbox;
+    match &state.waiter {
+        Some(waiter) => waiter.unless_answered(|| inbox.drain(out, limit)),
+        None => inbox.drain(out, limit),
     }
 }
 
@@ -193,6 +203,6 @@ fn answer(
         _ => {}
     }
     state.pushes = false;
-    state.card.inbox.drain(out, usize::MAX);
+    take_mail(state, out, usize::MAX);
     Ok(())
 }

@@ -346,3 +346,27 @@ fn a_resp2_client_is_told_through_another_that_subscribes() {
     assert_eq!(ear.received(), expected);
     assert_eq!(client.run(&["CLIENT", "GETREDIR"]), format!(":{id}\r\n"));
 }
+
+#[test]
+fn what_a_served_command_has_changed_is_told_behind_its_reply() {
+    let (mut client, mut other) = tracking(&[]);
+    other.run(&["RPUSH", "to", "a"]);
+    client.run(&["LRANGE", "to", "0", "-1"]);
+    assert_eq!(client.run(&["BLMOVE", "from", "to", "LEFT", "LEFT", "0"]), "");
+    other.run(&["RPUSH", "from", "x"]);
+    // The loop looks for mail before it looks for the reply.
+    assert_eq!(client.received(), "");
+    assert_eq!(String::from_utf8_lossy(&client.send(b"")), "$1\r\nx\r\n");
+    assert_eq!(invalidated(&mut client), ["to"]);
+}
+
+#[test]
+fn a_lower_limit_is_kept_before_the_next_command() {
+    let (mut client, mut other) = tracking(&[]);
+    client.run(&["MGET", "a", "b"]);
+    client.run(&["MULTI"]);
+    assert_eq!(other.run(&["CONFIG", "SET", "tracking-table-max-keys", "1"]), "+OK\r\n");
+    let reply = client.run(&["PING"]);
+    assert!(reply.starts_with(">2\r\n$10\r\ninvalidate\r\n*1\r\n"), "{reply}");
+    assert!(reply.ends_with("+QUEUED\r\n"), "{reply}");
+}
