@@ -5,8 +5,19 @@ mod security;
 use security::{Random, ask, clients_of, command, connect, resident_kib, until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use stillpoint_server::{Running, Server, TestClient};
+
+/// Whose memory is looked at is the process's: then no other test runs.
+static TURN: RwLock<()> = RwLock::new(());
+
+fn beside_others() -> RwLockReadGuard<'static, ()> {
+    TURN.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    TURN.write().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Rows of a value that is certainly large, and of those that are compared with every room.
 const MANY: usize = 3000;
@@ -143,6 +154,7 @@ const REQUESTS: &[&str] = &[
 
 #[test]
 fn a_reply_in_pieces_is_the_whole_one() {
+    let _turn = beside_others();
     let server = Arc::new(Server::new());
     let mut whole = TestClient::connect(&server);
     fill(&mut whole);
@@ -172,6 +184,7 @@ fn a_reply_in_pieces_is_the_whole_one() {
 /// Where a string lies is nobody's business.
 #[test]
 fn a_long_string_is_a_string() {
+    let _turn = beside_others();
     let mut client = TestClient::new();
     let mut text = vec![b'x'; 262_143];
     client.run_bytes(&[b"SET", b"s", &text]);
@@ -280,6 +293,7 @@ fn say(client: &mut TcpStream, line: &str) {
 
 #[test]
 fn many_slow_readers_cost_a_piece_each() {
+    let _turn = alone();
     let server = serve(&["hash", "list", "set", "zset", "stream"], &[]);
     let text = vec![b'x'; 12_000_000];
     assert_eq!(ask(&mut connect(server.port()), &[b"SET", b"string", &text]), b"+OK\r\n");
@@ -319,6 +333,7 @@ fn many_slow_readers_cost_a_piece_each() {
 
 #[test]
 fn the_list_of_pending_entries_counts_as_output() {
+    let _turn = beside_others();
     let server = serve(&["stream"], &[]);
     let (mut reader, mut other) = (connect(server.port()), connect(server.port()));
     assert_eq!(ask(&mut other, &[b"XGROUP", b"CREATE", b"stream", b"g", b"0"]), b"+OK\r\n");
@@ -342,6 +357,7 @@ fn the_list_of_pending_entries_counts_as_output() {
 
 #[test]
 fn a_reply_shows_what_was_there_whatever_becomes_of_the_value() {
+    let _turn = beside_others();
     let server = serve(&["hash"], &[]);
     let mut other = connect(server.port());
     let mut run =
@@ -364,6 +380,7 @@ fn a_reply_shows_what_was_there_whatever_becomes_of_the_value() {
 
 #[test]
 fn who_leaves_in_the_midst_of_a_reply_lets_go_of_the_value() {
+    let _turn = beside_others();
     let server = serve(&["hash"], &[]);
     let mut other = connect(server.port());
     let mut readers: Vec<TcpStream> = (0..3).map(|_| connect(server.port())).collect();
@@ -392,6 +409,7 @@ fn who_leaves_in_the_midst_of_a_reply_lets_go_of_the_value() {
 
 #[test]
 fn an_output_limit_counts_what_is_held_and_not_what_is_shared() {
+    let _turn = beside_others();
     let limits = [("client-output-buffer-limit", "normal 1mb 0 0")];
     let server = serve(&["hash", "list"], &limits);
     let mut client = connect(server.port());
