@@ -3,7 +3,8 @@
 //! | metric | what |
 //! |---|---|
 //! | `steady_p999_ms`, `steady_max_ms` | waits of paced SETs before the save, counted from when each was due |
-//! | `saving_p999_ms`, `saving_max_ms` | the same while it goes on; the longest one holds the freeze |
+//! | `saving_p999_ms`, `saving_max_ms` | the same while it goes on |
+//! | `freeze_ms` | for how long BGSAVE itself keeps its loop, as `INFO commandstats` tells: of a server that forks, the fork |
 //! | `save_s` | from BGSAVE until INFO says that it is over |
 //! | `memory_mb` | the server's resident memory before |
 //! | `growth_percent` | by how much the machine's anonymous memory grew while saving, pages that processes share counted once, of the server's before |
@@ -121,12 +122,21 @@ fn watch(server: &Server, saving: &AtomicBool) -> Outcome<Vec<Figure>> {
     if !wire.ask(&["INFO", "persistence"])?.contains("rdb_last_bgsave_status:ok") {
         return Err(format!("{} could not save", server.name()));
     }
+    let freeze = time_of_bgsave_us(&wire.ask(&["INFO", "commandstats"])?)
+        .ok_or_else(|| format!("{} does not tell what BGSAVE took", server.name()))?;
     let growth = (most - before) as f64 / resident as f64 * 100.0;
     Ok(vec![
         Figure::new("save_s", "s", took.as_secs_f64()),
+        Figure::new("freeze_ms", "ms", freeze / 1e3),
         Figure::new("growth_percent", "%", growth),
         Figure::new("memory_mb", "MB", resident as f64 / 1e6),
     ])
+}
+
+/// Microseconds.
+fn time_of_bgsave_us(command_stats: &str) -> Option<f64> {
+    let row = command_stats.lines().find_map(|line| line.strip_prefix("cmdstat_bgsave:"))?;
+    row.split(',').find_map(|field| field.strip_prefix("usec="))?.parse().ok()
 }
 
 /// Sets keys at an even pace until it is over; the waits before the save and during it.
