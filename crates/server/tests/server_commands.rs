@@ -211,6 +211,11 @@ fn resp3_has_its_own_types() {
     assert!(c.run(&["INFO", "cpu"]).starts_with('='));
     assert_eq!(c.run(&["GET", "nothing"]), "_\r\n");
     assert!(c.run(&["HELLO", "2"]).starts_with("*14\r\n"));
+    c.run(&["CONFIG", "SET", "availability-zone", "east"]);
+    let welcome = c.run(&["HELLO", "2"]);
+    assert!(welcome.starts_with("*16\r\n"), "{welcome}");
+    assert!(welcome.ends_with("$17\r\navailability_zone\r\n$4\r\neast\r\n"), "{welcome}");
+    assert_eq!(info(&mut c, "server", "availability_zone"), "east");
 }
 
 #[test]

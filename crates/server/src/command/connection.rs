@@ -162,7 +162,8 @@ pub(crate) const REDIS_VERSION: &str = "7.2.4";
 
 fn welcome(ctx: &mut Context<'_>) {
     let out = &mut *ctx.out;
-    out.map(7);
+    let zone = ctx.env.settings.text("availability-zone");
+    out.map(7 + usize::from(!zone.is_empty()));
     for (field, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
         out.bulk(field.as_bytes());
         out.bulk(value.as_bytes());
@@ -177,6 +178,10 @@ fn welcome(ctx: &mut Context<'_>) {
     }
     out.bulk(b"modules");
     out.array(0);
+    if !zone.is_empty() {
+        out.bulk(b"availability_zone");
+        out.bulk(zone.as_bytes());
+    }
 }
 
 fn quit(ctx: &mut Context<'_>) -> Outcome {

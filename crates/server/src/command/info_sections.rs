@@ -49,6 +49,7 @@ pub(super) fn server(ctx: &Context<'_>, text: &mut String) {
     line(text, "lru_clock", (ctx.env.now_ms / 1000) & 0xff_ffff);
     line(text, "executable", path(std::env::current_exe().ok()));
     line(text, "config_file", path(server.config_file.clone()));
+    line(text, "availability_zone", settings.text("availability-zone"));
     line(text, "io_threads_active", u8::from(settings.number("io-threads") > 1));
 }
 
@@ -241,7 +242,7 @@ pub(super) fn replication(ctx: &Context<'_>, text: &mut String) {
     line(text, "repl_backlog_histlen", 0);
 }
 
-pub(super) fn cpu(_ctx: &Context<'_>, text: &mut String) {
+pub(super) fn cpu(ctx: &Context<'_>, text: &mut String) {
     // Fields 14 and 15 of proc(5)'s stat, behind the command's name in brackets, are user and system time in ticks.
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or("");
@@ -253,6 +254,9 @@ pub(super) fn cpu(_ctx: &Context<'_>, text: &mut String) {
     line(text, "used_cpu_user", format!("{:.6}", seconds(11)));
     line(text, "used_cpu_sys_children", "0.000000");
     line(text, "used_cpu_user_children", "0.000000");
+    // Valkey's name; of all loops here.
+    let active = ctx.env.server.totals().pass_nanoseconds as f64 / 1e9;
+    line(text, "used_active_time_main_thread", format!("{active:.6}"));
 }
 
 pub(super) fn commandstats(ctx: &Context<'_>, text: &mut String) {

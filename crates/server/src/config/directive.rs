@@ -171,6 +171,7 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     text("proc-title-template", "{title} {listen-addr} {server-mode}"),
     yes_no("always-show-logo", "no").at_start(),
     yes_no("set-proc-title", "yes").at_start(),
+    text("availability-zone", ""),
     number("hz", 1, 500, "10"),
     yes_no("dynamic-hz", "yes"),
     number("databases", 1, 16, "16").at_start(),
