@@ -33,7 +33,7 @@ impl Context<'_> {
     }
 
     /// The keys of the selected database, and where the reply goes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parts(&mut self) -> (Data<'_>, &mut Reply) {
         let (events, patience) = (self.events(), self.patience());
         // TOUCH is what it says, whatever the client wished.

@@ -81,13 +81,13 @@ fn get(ctx: &mut Context<'_>) -> Outcome {
     let key = ctx.args.at(1);
     let (mut data, out) = ctx.parts();
     let disposal = data.disposal();
+    // An outcome within an outcome would be copied from one place in memory to another for each of the commonest of commands.
+    let mut outcome = Ok(());
     data.read(key, |entry| match entry {
-        Some(entry) => write_string(entry, out, disposal),
-        None => {
-            out.null();
-            Ok(())
-        }
-    })?
+        Some(entry) => outcome = write_string(entry, out, disposal),
+        None => out.null(),
+    })?;
+    outcome
 }
 
 fn strlen(ctx: &mut Context<'_>) -> Outcome {
