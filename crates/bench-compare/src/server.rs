@@ -3,7 +3,7 @@
 //! | case | server on | metric |
 //! |---|---|---|
 //! | `memory_64`, `memory_64_ttl`, `memory_1024` | first core | `bytes_per_key`: growth of resident memory by the keys |
-//! | `set_p1` … `get_p64_1k` | first core | `cpu_us_per_op`: user and system time of the process an operation; `ops_per_s` by redis-benchmark |
+//! | `set_p1` … `get_p64_1k` | first core | `cpu_us_per_op`: user and system time of the process an operation; `ops_per_s` by the peer's benchmark, if that lies beside it (valkey-benchmark), else by redis-benchmark |
 //! | `mix70_p16`, `mix95_p16` | first core | the same, reads and writes mixed, by a load of our own |
 //! | `threads_p16` | one core, two cores | our server's time an operation with one thread and with two |
 //! | `heavy_…` | all | see `heavy` |
@@ -44,6 +44,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         ours,
         peer: options.peer.clone(),
         peer_name: peer_name(&options.peer),
+        benchmark: benchmark_of(&options.peer),
         keys,
     };
     bench.memory()?;
@@ -72,11 +73,18 @@ fn peer_name(peer: &Path) -> &'static str {
     name.split('-').next().unwrap_or("peer").to_owned().leak()
 }
 
+/// What comes with the peer keeps a server busy that is as fast as the peer.
+fn benchmark_of(peer: &Path) -> PathBuf {
+    let beside = peer.with_file_name(format!("{}-benchmark", peer_name(peer)));
+    if beside.exists() { beside } else { "redis-benchmark".into() }
+}
+
 struct Bench<'o> {
     options: &'o Options,
     ours: PathBuf,
     peer: PathBuf,
     peer_name: &'static str,
+    benchmark: PathBuf,
     keys: u64,
 }
 
@@ -164,7 +172,9 @@ impl Bench<'_> {
                     let ops = self.ops(pipeline);
                     let load = Load { command, pipeline, ops, keys: self.keys, value_bytes };
                     let case = format!("{}_p{pipeline}{suffix}", command.word());
-                    self.in_rounds(&servers, &case, |server| under_load(server, &load))?;
+                    self.in_rounds(&servers, &case, |server| {
+                        under_load(server, &load, &self.benchmark)
+                    })?;
                 }
             }
             for (get_percent, case) in [70, 95].into_iter().zip(&mixes) {
@@ -251,9 +261,9 @@ impl Bench<'_> {
     }
 }
 
-fn under_load(server: &Server, load: &Load) -> Outcome<Vec<Figure>> {
+fn under_load(server: &Server, load: &Load, benchmark: &Path) -> Outcome<Vec<Figure>> {
     let before = server.cpu()?;
-    let ops_per_s = load.run(server.port())?;
+    let ops_per_s = load.run(benchmark, server.port())?;
     let spent = server.cpu()? - before;
     let per_op = spent.as_secs_f64() * 1e6 / load.ops as f64;
     Ok(vec![Figure::new("cpu_us_per_op", "us", per_op), Figure::new("ops_per_s", "1/s", ops_per_s)])

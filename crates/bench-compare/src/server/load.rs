@@ -1,7 +1,8 @@
-//! Loads: [`Load`], what `redis-benchmark` is told to do and what it says; [`Mix`], reads and writes of our own; [`fill`], every key once.
+//! Loads: [`Load`], what the peer's benchmark, or `redis-benchmark`, is told to do and what it says; [`Mix`], reads and writes of our own; [`fill`], every key once.
 
 use super::wire::{Wire, push};
 use crate::Outcome;
+use std::path::Path;
 use std::process;
 use std::thread;
 use std::time::Instant;
@@ -47,22 +48,25 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Runs the load; operations a second.
-    pub(crate) fn run(&self, port: u16) -> Outcome<f64> {
+    /// Has `benchmark` run the load; operations a second.
+    pub(crate) fn run(&self, benchmark: &Path, port: u16) -> Outcome<f64> {
         let output = process::Command::new("taskset")
-            .args(["-c", &client_cores(), "redis-benchmark", "--csv"])
+            .args(["-c", &client_cores()])
+            .arg(benchmark)
+            .arg("--csv")
             .args(["-p", &port.to_string(), "-t", self.command.word()])
             .args(["-c", &CONNECTIONS.to_string()])
             .args(["-d", &self.value_bytes.to_string(), "-P", &self.pipeline.to_string()])
             .args(["-n", &self.ops.to_string(), "-r", &self.keys.to_string()])
             .output()
-            .map_err(|error| format!("starting redis-benchmark: {error}"))?;
+            .map_err(|error| format!("starting {}: {error}", benchmark.display()))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let row = format!("\"{}\",\"", self.command.word().to_uppercase());
         let rate = text.lines().find_map(|line| line.strip_prefix(&row));
         let rate = rate.and_then(|rest| rest.split('"').next()?.parse().ok());
         rate.ok_or_else(|| {
-            format!("redis-benchmark said {text:?} {:?}", String::from_utf8_lossy(&output.stderr))
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            format!("{} said {text:?} {complaint:?}", benchmark.display())
         })
     }
 }
