@@ -10,6 +10,8 @@ use stillpoint_store::{At, Config, PressurePolicy, SnapshotExpired, Store};
 
 const AT: At = At { space: 0, now_ms: 1 };
 const KEYS: u64 = 2_000;
+/// What two writers who meet may leave to one another: no more than each writes between two looks at what waits (16), and one it is at.
+const MET: u64 = 2 * (16 + 1);
 
 fn key(number: u64) -> [u8; 8] {
     number.to_be_bytes()
@@ -46,7 +48,7 @@ fn a_held_snapshot_keeps_one_version_of_each_key_and_its_end_frees_them_within_a
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(hold) {
             thread::sleep(Duration::from_millis(20));
-            // A count of a moment: the writers may be in the middle of two writes.
+            // A count of a moment.
             most = most.max(store.stats().old_versions);
         }
         for number in (0..KEYS).step_by(97) {
@@ -58,9 +60,10 @@ fn a_held_snapshot_keeps_one_version_of_each_key_and_its_end_frees_them_within_a
         }
         stop.store(true, Ordering::Relaxed);
     });
-    let settled = store.stats();
+    // Where two writers met at a key, a version may wait for the next look of either, or of the maintenance.
+    let settled = settle(&store, KEYS);
     assert!(settled.old_versions <= KEYS, "more than one old version a key: {settled:?}");
-    assert!(most <= KEYS + 2, "{most} old versions of {KEYS} keys at the most");
+    assert!(most <= KEYS + MET, "{most} old versions of {KEYS} keys at the most");
     drop(snapshot);
     let begun = Instant::now();
     let after = settle(&store, 0);
