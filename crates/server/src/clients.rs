@@ -6,6 +6,7 @@
 use crate::acl::Account;
 use crate::command;
 use crate::counter::{Counter, Gauge};
+use crate::env::Env;
 use crate::pubsub::Inbox;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -47,6 +48,10 @@ pub(crate) struct Card {
     pub(crate) input_bytes: Counter,
     pub(crate) input_spare_bytes: Counter,
     pub(crate) output_bytes: Counter,
+    /// What its watched keys, its subscriptions and the prefixes that it tracks take.
+    pub(crate) watched_bytes: Counter,
+    pub(crate) subscribed_bytes: Counter,
+    pub(crate) tracking_bytes: Gauge,
     pub(crate) resp3: Counter,
     pub(crate) no_evict: Counter,
     pub(crate) no_touch: Counter,
@@ -113,13 +118,26 @@ impl Card {
     fn output_held(&self) -> u64 {
         self.output_bytes.get() + self.inbox.waiting() as u64
     }
-    /// Bytes that the client takes beside the data: what it has sent and where that lies, what MULTI has queued, what waits to be sent.
+    /// Bytes that the client takes beside the data: what it has sent and where that lies, what MULTI has queued, what waits to be sent; what it
+    /// watches, listens to and tracks.
     pub(crate) fn held_bytes(&self) -> u64 {
         let input = self.input_bytes.get() + self.input_spare_bytes.get();
-        input + self.queued_bytes.get() + self.output_held()
+        let told = self.subscribed_bytes.get() + self.tracking_bytes.get();
+        input + self.queued_bytes.get() + self.output_held() + self.watched_bytes.get() + told
     }
     /// The line of CLIENT LIST and CLIENT INFO, without its end.
     pub(crate) fn line(&self, now_ms: u64) -> String {
+        let (name, user) = (self.names().client.clone(), self.user_name());
+        self.line_as(now_ms, &name, &String::from_utf8_lossy(&user))
+    }
+    /// The same for the log, where names are hidden if `hide-user-data-from-log` says so.
+    pub(crate) fn line_for_log(&self, env: &Env) -> String {
+        if env.settings.hides_user_data {
+            return self.line_as(env.now_ms, "*redacted*", "*redacted*");
+        }
+        self.line(env.now_ms)
+    }
+    fn line_as(&self, now_ms: u64, name: &str, user: &str) -> String {
         let names = self.names().clone();
         let command = match self.last_command.get() {
             0 => "NULL",
@@ -134,7 +152,7 @@ impl Card {
             self.address,
             self.local_address,
             self.descriptor,
-            names.client,
+            name,
             seconds(self.created_ms),
             seconds(self.active_ms.get()),
             if self.redirects.get() > 0 { "r" } else { "" },
@@ -154,7 +172,7 @@ impl Card {
             self.watched.get(),
             self.queued_bytes.get(),
             self.held_bytes(),
-            String::from_utf8_lossy(&self.user_name()),
+            user,
             if self.tracks.get() > 0 { self.redirect.get() as i64 } else { -1 },
             2 + self.resp3.get(),
             names.library,

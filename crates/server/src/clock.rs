@@ -17,16 +17,21 @@ const MONTHS: [&str; 12] =
 
 /// `21 Nov 2026 07:42:28.123`, in UTC.
 pub(crate) fn calendar(now_ms: u64) -> String {
-    let (days, rest) = (now_ms / 86_400_000, now_ms % 86_400_000);
-    let (year, month, day) = civil(days);
-    format!(
-        "{day:02} {} {year} {:02}:{:02}:{:02}.{:03}",
-        MONTHS[month],
-        rest / 3_600_000,
-        rest / 60_000 % 60,
-        rest / 1000 % 60,
-        rest % 1000,
-    )
+    let (year, month, day) = civil(now_ms / 86_400_000);
+    format!("{day:02} {} {year} {}", MONTHS[month], time_of_day(now_ms))
+}
+
+/// `2026-11-21T07:42:28.123Z`.
+pub(crate) fn iso8601(now_ms: u64) -> String {
+    let (year, month, day) = civil(now_ms / 86_400_000);
+    format!("{year}-{:02}-{day:02}T{}Z", month + 1, time_of_day(now_ms))
+}
+
+/// `07:42:28.123`.
+fn time_of_day(now_ms: u64) -> String {
+    let rest = now_ms % 86_400_000;
+    let (hours, minutes, seconds) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60);
+    format!("{hours:02}:{minutes:02}:{seconds:02}.{:03}", rest % 1000)
 }
 
 /// Year, month (from 0) and day of a day number since 1970, by counting in 400-year cycles from a 1st of March
@@ -49,6 +54,7 @@ mod tests {
     fn dates_are_right_around_leap_days() {
         assert_eq!(super::calendar(0), "01 Jan 1970 00:00:00.000");
         assert_eq!(super::calendar(951_782_400_000), "29 Feb 2000 00:00:00.000");
+        assert_eq!(super::iso8601(951_782_400_000), "2000-02-29T00:00:00.000Z");
         assert_eq!(super::calendar(1_709_251_199_999), "29 Feb 2024 23:59:59.999");
         assert_eq!(super::calendar(1_795_247_100_001), "21 Nov 2026 07:45:00.001");
     }

@@ -14,6 +14,7 @@ mod past;
 mod snapshot;
 mod touched;
 mod watched;
+mod watches;
 
 pub(crate) use atomic::{
     Ending, as_transaction, at_one_cut, atomically, commit_interactive, commit_queue, read_keys,
@@ -34,15 +35,9 @@ use stillpoint_primitive::scheduling;
 use stillpoint_store::{
     At, Draft, Entry, Snapshot, SnapshotExpired, Store, Transaction, VersionStamp, WriteError,
 };
+use watches::Watches;
 
 pub(crate) type Item<'g> = Entry<'g, Object>;
-
-/// A watched key and the version it had.
-pub(crate) struct Watched {
-    pub(crate) db: u8,
-    pub(crate) key: Box<[u8]>,
-    pub(crate) stamp: Option<VersionStamp>,
-}
 
 /// How the data commands of a connection work at the moment.
 #[derive(Default)]
@@ -57,7 +52,7 @@ enum Mode {
 #[derive(Default)]
 pub(crate) struct DataState {
     mode: Mode,
-    pub(crate) watched: Vec<Watched>,
+    pub(crate) watched: Watches,
     /// What is to be told once the command has, or its transaction has been committed.
     pub(crate) effects: Vec<Effect>,
     /// SNAPSHOT BEGIN's; while it is there the mode is its cut.

@@ -22,12 +22,13 @@ use crate::listener::{Doors, Mailbox, Tls, TlsError};
 use crate::log::Log;
 use crate::monitors::Monitors;
 use crate::pubsub::{Parcel, Registry};
+use crate::rates::Rates;
 use crate::removed::Removed;
 use crate::saving::Saving;
 use crate::script::{Interpreter, Scripting};
 use crate::session::Scout;
 use crate::slowlog::{CommandLogs, LatencyLog};
-use crate::stats::{LoopStats, Totals};
+use crate::stats::{Activity, LoopStats, Totals};
 use crate::tracking::Tracking;
 use crate::value::Object;
 use std::path::PathBuf;
@@ -42,8 +43,8 @@ const EVICTIONS_PER_COMMAND: usize = 16;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pause {
     pub(crate) until_ms: u64,
-    /// Reads too, or only writes.
-    pub(crate) all: bool,
+    /// Until when reads, too.
+    pub(crate) all_until_ms: u64,
 }
 
 /// The server: one per process, shared by its loops.
@@ -86,8 +87,8 @@ pub struct Server {
     pub(crate) exports: Exports,
     pub(crate) started_ms: u64,
     pub(crate) run_id: String,
-    /// Operations in the last second, by loop 0's cron.
-    pub(crate) ops_per_sec: Gauge,
+    /// What goes on per second, by loop 0's tick.
+    pub(crate) rates: Rates,
     pub(crate) peak_memory: Gauge,
     /// 0: expired keys stay until somebody meets them (DEBUG SET-ACTIVE-EXPIRE 0).
     pub(crate) active_expire: Gauge,
@@ -113,6 +114,7 @@ impl Server {
 
     pub(crate) fn with(settings: Settings, config_file: Option<PathBuf>, log: Log) -> Self {
         log.set_level(settings.loglevel);
+        log.set_form(settings.log_form);
         let store = Store::with_object_bytes(store_config(&settings), Object::bytes);
         let acl = Acl::new(&settings.requirepass);
         let active_expire = Gauge::default();
@@ -152,7 +154,7 @@ impl Server {
             exports: Exports::default(),
             started_ms: clock::now_ms(),
             run_id: new_run_id(),
-            ops_per_sec: Gauge::default(),
+            rates: Rates::default(),
             peak_memory: Gauge::default(),
             active_expire,
             removed,
@@ -186,6 +188,7 @@ impl Server {
         self.store.set_max_versions(next.mvcc_max_versions);
         self.store.set_gc_interval_us(next.mvcc_gc_interval_us);
         self.log.set_level(next.loglevel);
+        self.log.set_form(next.log_form);
         if (next.max_bytes(), &next.eviction) != (settings.max_bytes(), &settings.eviction) {
             self.store.set_limit(next.max_bytes(), &next.eviction);
         }
@@ -298,6 +301,7 @@ impl Server {
         self.all_totals().since(&lock(&self.stats_base))
     }
     pub(crate) fn reset_totals(&self) {
+        lock(&self.loops).iter().for_each(|stats| stats.forget_errors());
         let totals = self.all_totals();
         *lock(&self.stats_base) = totals;
         let stats = self.store.stats();
@@ -317,12 +321,17 @@ impl Server {
     }
     /// The time by which the store's maintenance goes.
     pub(crate) fn maintenance_ms(&self, now_ms: u64) -> u64 {
-        // At the beginning of time nothing is due; nor is it while clients are paused, who may be on their way to another server.
-        if self.active_expire.get() == 0 || self.pause().until_ms > now_ms { 0 } else { now_ms }
+        // At the beginning of time nothing is due; nor is it while clients are paused, who may be on their way to another server, or while a
+        // transaction holds writers up: a key that it has read as expired is not to change under it.
+        let stays = self.active_expire.get() == 0 || self.holds.get() > 0;
+        if stays || self.pause().until_ms > now_ms { 0 } else { now_ms }
     }
-    /// Commands since the start, resets notwithstanding.
-    pub(crate) fn processed(&self) -> u64 {
-        lock(&self.loops).iter().map(|stats| stats.processed.get()).sum()
+    pub(crate) fn most_in_pass(&self) -> u64 {
+        lock(&self.loops).iter().map(|stats| stats.most_in_pass()).max().unwrap_or(0)
+    }
+    /// What all loops have done since the start, resets notwithstanding.
+    pub(crate) fn activity(&self) -> Activity {
+        lock(&self.loops).iter().fold(Activity::default(), |sum, stats| sum + stats.activity())
     }
     fn all_totals(&self) -> Totals {
         Totals::of(lock(&self.loops).iter().map(Arc::as_ref))
@@ -441,6 +450,10 @@ impl Env {
     /// Milliseconds that CLIENT PAUSE still lasts, if it is in force.
     pub(crate) fn pause_left_ms(&self) -> Option<u64> {
         self.pause.until_ms.checked_sub(self.now_ms).filter(|left| *left > 0)
+    }
+    /// The same of the pause of reads.
+    pub(crate) fn all_pause_left_ms(&self) -> Option<u64> {
+        self.pause.all_until_ms.checked_sub(self.now_ms).filter(|left| *left > 0)
     }
     /// Whether some requests have to wait: CLIENT PAUSE is in force, or a transaction holds writers up.
     #[inline]

@@ -41,6 +41,7 @@ mod log;
 mod memory;
 mod monitors;
 mod pubsub;
+mod rates;
 mod rdb;
 mod removed;
 mod resp;

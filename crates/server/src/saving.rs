@@ -67,6 +67,15 @@ pub(crate) enum SavingError {
     Failed(SaveError),
 }
 
+impl fmt::Display for SavingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SavingError::Busy => f.write_str("another save is running"),
+            SavingError::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
 /// A file that cannot be loaded, and why.
 #[derive(Debug)]
 pub(crate) struct LoadingError {
@@ -187,6 +196,13 @@ pub(crate) fn save_in_background(server: &Arc<Server>) -> Result<(), SavingError
             server.saving.finish(0, &outcome);
             outcome.map(drop).map_err(SavingError::Failed)
         }
+    }
+}
+
+/// Lets a save follow a FLUSHALL, if there are save points: what is gone is not to come back with the old file.
+pub(crate) fn follow_flush(server: &Server, settings: &Settings) {
+    if !points(settings).is_empty() {
+        schedule(server);
     }
 }
 

@@ -38,6 +38,9 @@ pub(crate) struct Mode {
     pub(crate) prefixes: BTreeSet<Box<[u8]>>,
 }
 
+/// What a prefix takes beside its bytes.
+const PREFIX_BYTES: usize = 64;
+
 struct Client {
     card: Arc<Card>,
     mode: Mode,
@@ -96,6 +99,8 @@ impl Tracking {
         let mut table = self.lock();
         card.tracks.set(1);
         card.redirect.set(mode.redirect);
+        let bytes = mode.prefixes.iter().map(|prefix| PREFIX_BYTES + prefix.len()).sum::<usize>();
+        card.tracking_bytes.set(bytes as u64);
         if table.clients.insert(card.id, Client { card: card.clone(), mode }).is_none() {
             // Relaxed [tracking]: the heavy fence comes next.
             self.count.fetch_add(1, Ordering::Relaxed);
@@ -110,6 +115,7 @@ impl Tracking {
         }
         let mut table = self.lock();
         card.tracks.set(0);
+        card.tracking_bytes.set(0);
         if table.clients.remove(&card.id).is_some() {
             // Relaxed [tracking]: who reads too much looks into the table in vain.
             self.count.fetch_sub(1, Ordering::Relaxed);

@@ -306,6 +306,27 @@ fn pause_holds_writes_up_until_it_ends() {
 }
 
 #[test]
+fn a_pause_of_all_ends_though_writes_wait_longer() {
+    let server = start(&[]);
+    let mut c = connect(&server);
+    let mut other = connect(&server);
+    let pause = |c: &mut Connection, ms: &str, what: &str| -> RedisResult<()> {
+        redis::cmd("CLIENT").arg(&["PAUSE", ms, what]).query(c)
+    };
+    pause(&mut c, "300", "ALL").unwrap();
+    pause(&mut c, "60000", "WRITE").unwrap();
+    let begun = std::time::Instant::now();
+    let _: Option<String> = other.get("k").unwrap();
+    let waited = begun.elapsed();
+    assert!((Duration::from_millis(250)..Duration::from_secs(20)).contains(&waited), "{waited:?}");
+    let writing = std::thread::spawn(move || other.set::<_, _, ()>("k", 1));
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(c.get::<_, Option<u64>>("k").unwrap(), None);
+    let () = redis::cmd("CLIENT").arg("UNPAUSE").query(&mut c).unwrap();
+    writing.join().unwrap().unwrap();
+}
+
+#[test]
 fn shutdown_ends_the_server() {
     let server = start(&[]);
     let mut c = connect(&server);
@@ -358,4 +379,61 @@ fn renamed_commands_answer_to_their_new_names_only() {
     assert!(ask(&["EXEC"]).unwrap_err().to_string().contains("previous errors"));
     let unknown = ask(&["EVAL", "return redis.call('config','get','port')", "0"]).unwrap_err();
     assert!(unknown.to_string().contains("Unknown Redis command"), "{unknown}");
+}
+
+/// Sends `word key` with many keys, and tells whether the server ends the connection.
+fn is_cut_off(server: &Running, word: &str) -> bool {
+    let mut client = raw(server);
+    let mut replies = client.try_clone().unwrap();
+    let reading = std::thread::spawn(move || std::io::copy(&mut replies, &mut std::io::sink()));
+    for i in 0..20_000 {
+        // What comes after its end is lost.
+        let _lost = client.write_all(format!("{word} key:{i}\r\n").as_bytes());
+    }
+    match reading.join().unwrap() {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+#[test]
+fn what_a_client_watches_or_listens_to_counts_as_its_memory() {
+    let server = start(&[("maxmemory-clients", "200kb")]);
+    for word in ["WATCH", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"] {
+        assert!(is_cut_off(&server, word), "{word} without end");
+    }
+    let mut c = connect(&server);
+    let () = redis::cmd("CONFIG").arg(&["SET", "maxmemory-clients", "0"]).query(&mut c).unwrap();
+    let held = |c: &mut Connection| -> u64 {
+        let line: String = redis::cmd("CLIENT").arg("INFO").query(c).unwrap();
+        let figure = line.split(' ').find_map(|word| word.strip_prefix("tot-mem="));
+        figure.unwrap().parse().unwrap()
+    };
+    let keys: Vec<String> = (0..1_000).map(|i| format!("key:{i}")).collect();
+    let () = redis::cmd("WATCH").arg(&keys).query(&mut c).unwrap();
+    let watching = held(&mut c);
+    assert!((60_000..200_000).contains(&watching), "{watching}");
+    let () = redis::cmd("UNWATCH").query(&mut c).unwrap();
+    assert!(held(&mut c) < 10_000);
+}
+
+#[test]
+fn who_has_seen_the_end_of_a_pause_finds_what_it_held_up_done() {
+    // One loop: what it has seen, all have.
+    let server = start(&[("io-threads", "1")]);
+    let mut c = connect(&server);
+    for _ in 0..50 {
+        let mut held = raw(&server);
+        let () = redis::cmd("CLIENT").arg(&["PAUSE", "100000", "WRITE"]).query(&mut c).unwrap();
+        held.write_all(b"INCR n\r\n").unwrap();
+        loop {
+            let info: String = redis::cmd("INFO").arg("clients").query(&mut c).unwrap();
+            if info.contains("blocked_clients:1\r\n") {
+                break;
+            }
+        }
+        let before: u64 = c.get::<_, Option<u64>>("n").unwrap().unwrap_or(0);
+        let () = redis::cmd("CLIENT").arg("UNPAUSE").query(&mut c).unwrap();
+        assert_eq!(c.get::<_, u64>("n").unwrap(), before + 1);
+    }
 }

@@ -55,3 +55,23 @@ fn a_union_of_a_set_that_is_written_without_end_is_stored() {
         assert!(writer.join().unwrap() > 10);
     }
 }
+
+/// A key that a transaction has read may be due before it commits; what acts at once must not act again for that.
+#[test]
+fn keys_that_expire_do_not_make_a_transaction_act_twice() {
+    let directives = [("port", "0"), ("bind", "127.0.0.1"), ("enable-debug-command", "yes")];
+    let server = Running::start(&directives).unwrap();
+    let mut c = connect(&server);
+    for round in 0..20 {
+        redis::cmd("ACL").arg("SETUSER").arg("u").exec(&mut c).unwrap();
+        redis::cmd("SET").arg("k").arg(round).arg("PX").arg(5).exec(&mut c).unwrap();
+        let mut transaction = redis::pipe();
+        transaction.atomic().cmd("GET").arg("k").ignore();
+        transaction.cmd("INCR").arg("n").ignore();
+        transaction.cmd("DEBUG").arg("SLEEP").arg("0.03").ignore();
+        transaction.cmd("ACL").arg("DELUSER").arg("u");
+        let (deleted,): (u64,) = transaction.query(&mut c).unwrap();
+        assert_eq!(deleted, 1, "round {round}");
+    }
+    server.stop().unwrap();
+}

@@ -65,24 +65,43 @@ fn conditions_are_judged_field_by_field() {
 }
 
 #[test]
-fn wrong_arguments_are_told_as_redis_tells_them() {
+fn wrong_arguments_are_told_as_valkey_tells_them() {
     let mut c = client();
     let mut says = |words: &[&str], text: &str| {
         let reply = c.run(words);
         assert!(reply.starts_with(text), "{words:?}: {reply}");
     };
-    says(&["HEXPIRE", "h", "-1", "FIELDS", "1", "a"], "-ERR invalid expire time, must be >= 0");
-    says(
-        &["HEXPIRE", "h", "9223372036854775807", "FIELDS", "1", "a"],
-        "-ERR invalid expire time in 'hexpire'",
-    );
+    for time in ["-1", "9223372036854775807"] {
+        says(
+            &["HEXPIRE", "h", time, "FIELDS", "1", "a"],
+            "-ERR invalid expire time in 'hexpire' command",
+        );
+    }
     says(&["HEXPIRE", "h", "x", "FIELDS", "1", "a"], "-ERR value is not an integer");
-    says(&["HEXPIRE", "h", "1", "FIELD", "1", "a"], "-ERR Mandatory argument FIELDS is missing");
-    says(
-        &["HEXPIRE", "h", "1", "FIELDS", "0", "a"],
-        "-ERR Parameter `numFields` should be greater than 0",
-    );
-    says(&["HEXPIRE", "h", "1", "FIELDS", "2", "a"], "-ERR The `numfields` parameter must match");
+    let unmatched = "-ERR numfields should be greater than 0 and match the provided number";
+    says(&["HEXPIRE", "h", "1", "FIELD", "1", "a"], unmatched);
+    says(&["HEXPIRE", "h", "1", "FIELDS", "0", "a"], unmatched);
+    says(&["HEXPIRE", "h", "1", "FIELDS", "2", "a"], unmatched);
+    says(&["HEXPIRE", "h", "1", "FIELDS", "x", "a"], "-ERR value is not an integer");
+    says(&["HEXPIRE", "h", "1", "ZZ", "FIELDS", "1", "a"], "-ERR Unsupported option ZZ");
+    let conflict = "-ERR NX and XX, GT or LT options at the same time are not compatible";
+    says(&["HEXPIRE", "h", "1", "NX", "LT", "FIELDS", "1", "a"], conflict);
+    let conflict = "-ERR GT and LT options at the same time are not compatible";
+    says(&["HEXPIRE", "h", "1", "LT", "GT", "FIELDS", "1", "a"], conflict);
+    says(&["HTTL", "h", "FIELD", "1", "a"], "-ERR syntax error");
+    says(&["HPERSIST", "h", "FIELDS", "2", "a"], unmatched);
+}
+
+#[test]
+fn conditions_that_go_together_have_both_to_hold() {
+    let mut c = client();
+    let mut answers = |words: &str| c.run(&words.split(' ').collect::<Vec<_>>());
+    assert_eq!(answers("HEXPIRE h 100 XX GT FIELDS 1 a"), "*1\r\n:0\r\n");
+    assert_eq!(answers("HEXPIRE h 100 FIELDS 1 a"), "*1\r\n:1\r\n");
+    assert_eq!(answers("HEXPIRE h 100 XX GT FIELDS 1 a"), "*1\r\n:0\r\n");
+    assert_eq!(answers("HEXPIRE h 200 XX GT FIELDS 1 a"), "*1\r\n:1\r\n");
+    assert_eq!(answers("HEXPIRE h 100 LT XX FIELDS 2 a b"), "*2\r\n:1\r\n:0\r\n");
+    assert_eq!(answers("HEXPIRE h 100 LT FIELDS 1 b"), "*1\r\n:1\r\n");
 }
 
 #[test]

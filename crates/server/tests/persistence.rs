@@ -290,3 +290,25 @@ impl Drop for Peer {
         let _waited = self.process.wait();
     }
 }
+
+#[test]
+fn what_flushall_has_removed_does_not_come_back_from_the_file() {
+    let dir = Dir::new("flushed");
+    let (server, mut c) = start(&dir, &[("save", "3600 1000000")]);
+    let () = run(&mut c, &["SET", "a", "1"]).unwrap();
+    let () = run(&mut c, &["SAVE"]).unwrap();
+    let () = run(&mut c, &["FLUSHALL"]).unwrap();
+    let begun = std::time::Instant::now();
+    let saves = |c: &mut redis::Connection| -> bool {
+        run::<String>(c, &["INFO", "persistence"]).unwrap().contains("rdb_saves:2\r\n")
+    };
+    while !saves(&mut c) {
+        assert!(begun.elapsed().as_secs() < 20, "no save follows");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let _: redis::RedisResult<()> = run(&mut c, &["SHUTDOWN", "NOSAVE"]);
+    server.join().unwrap();
+    let (server, mut c) = start(&dir, &[]);
+    assert_eq!(run::<u64>(&mut c, &["DBSIZE"]), Ok(0));
+    server.stop().unwrap();
+}

@@ -55,6 +55,59 @@ fn latencies_are_told_by_percentiles_and_as_a_histogram() {
 }
 
 #[test]
+fn what_fails_inside_exec_counts_once_and_not_for_exec() {
+    let mut c = TestClient::new();
+    for words in [&["SET", "a", "x"][..], &["MULTI"], &["INCR", "a"], &["EXEC"]] {
+        c.run(words);
+    }
+    assert_eq!(info(&mut c, "errorstats", "errorstat_ERR"), "count=1");
+    assert!(info(&mut c, "commandstats", "cmdstat_incr").ends_with("failed_calls=1"));
+    assert!(info(&mut c, "commandstats", "cmdstat_exec").ends_with("failed_calls=0"));
+    c.run(&["EXEC"]);
+    assert_eq!(info(&mut c, "errorstats", "errorstat_ERR"), "count=2");
+    assert!(info(&mut c, "commandstats", "cmdstat_exec").ends_with("failed_calls=1"));
+}
+
+#[test]
+fn words_that_scripts_make_up_are_counted_together_when_there_are_many() {
+    let mut c = TestClient::new();
+    for i in 0..140 {
+        let word = format!("w{i}");
+        c.run(&["EVAL", "return redis.error_reply(ARGV[1] .. ' of mine')", "0", &word]);
+    }
+    c.run(&["NOSUCHCOMMAND"]);
+    assert_eq!(info(&mut c, "errorstats", "errorstat_w0"), "count=1");
+    assert_eq!(info(&mut c, "errorstats", "errorstat_ERRORSTATS_OVERFLOW"), "count=12");
+    assert_eq!(info(&mut c, "errorstats", "errorstat_ERR"), "count=1");
+    c.run(&["CONFIG", "RESETSTAT"]);
+    c.run(&["EVAL", "return redis.error_reply('other thing')", "0"]);
+    assert_eq!(info(&mut c, "errorstats", "errorstat_other"), "count=1");
+}
+
+#[test]
+fn percentiles_are_told_in_their_shortest_form_and_only_if_they_are_kept() {
+    let mut c = TestClient::new();
+    c.run(&["CONFIG", "SET", "latency-tracking", "no"]);
+    c.run(&["SET", "a", "1"]);
+    assert!(!c.run(&["INFO", "latencystats"]).contains("usec_set"));
+    c.run(&["CONFIG", "SET", "latency-tracking", "yes"]);
+    c.run(&["CONFIG", "SET", "latency-tracking-info-percentiles", "0.0 50.0 99.90"]);
+    let told = c.run(&["CONFIG", "GET", "latency-tracking-info-percentiles"]);
+    assert!(told.ends_with("$9\r\n0 50 99.9\r\n"), "{told}");
+    c.run(&["SET", "a", "1"]);
+    let figures = info(&mut c, "latencystats", "latency_percentiles_usec_set");
+    assert!(figures.starts_with("p0=") && figures.contains(",p50=") && figures.contains(",p99.9="));
+}
+
+#[test]
+fn config_get_tells_names_in_order() {
+    let mut c = TestClient::new();
+    let told = c.run(&["CONFIG", "GET", "*list*", "hash-max-*", "maxmemory"]);
+    let names: Vec<&str> = told.lines().filter(|l| !l.starts_with(['$', '*'])).step_by(2).collect();
+    assert!(names.is_sorted() && names.len() > 8, "{names:?}");
+}
+
+#[test]
 fn latency_latest_tells_sum_and_count_too() {
     let mut c = TestClient::new();
     c.run(&["CONFIG", "SET", "latency-monitor-threshold", "1"]);

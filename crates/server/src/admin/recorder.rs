@@ -28,7 +28,7 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Notes what happened since the last sample.
     pub(super) fn sample(&mut self, server: &Server) {
-        let (now, processed, durations) = (Instant::now(), server.processed(), all(server));
+        let (now, processed, durations) = (Instant::now(), server.activity().commands, all(server));
         let stats = server.store.stats();
         if let Some((then, processed_then, durations_then)) = self.before.take() {
             let mut within = durations.clone();

@@ -111,7 +111,7 @@ fn run_for(waiter: &Waiter, env: &mut Env) -> (Vec<u8>, Touched) {
         if ctx.out.len() > 0 {
             let elapsed = begun.elapsed();
             stats.command(id).calls.add(1);
-            stats.command(id).took(elapsed.as_nanos() as u64, 1);
+            stats.command(id).took(elapsed.as_nanos() as u64, 1, ctx.env.settings.latency_tracking);
             note_if_slow(args, by_id(id), elapsed, &ctx);
         }
         for effect in std::mem::take(&mut session.data.effects) {

@@ -233,11 +233,11 @@ fn pause(ctx: &mut Context<'_>) -> Outcome {
     let left_ms = strict_integer(ctx.args.at(2))
         .ok_or_else(|| CommandError::other("timeout is not an integer or out of range"))?;
     let left_ms = u64::try_from(left_ms).map_err(|_| CommandError::other("timeout is negative"))?;
-    let old = ctx.env.server.pause();
-    let in_force = old.until_ms > ctx.env.now_ms;
+    // What is in force is prolonged, never shortened; each of the two has its own end.
+    let (old, until_ms) = (ctx.env.server.pause(), ctx.env.now_ms.saturating_add(left_ms));
     ctx.env.server.set_pause(Pause {
-        until_ms: (ctx.env.now_ms + left_ms).max(if in_force { old.until_ms } else { 0 }),
-        all: all || (in_force && old.all),
+        until_ms: until_ms.max(old.until_ms),
+        all_until_ms: if all { until_ms.max(old.all_until_ms) } else { old.all_until_ms },
     });
     ctx.env.refresh();
     ctx.out.ok();

@@ -52,6 +52,7 @@ fn get(ctx: &mut Context<'_>) -> Outcome {
             }
         }
     }
+    found.sort_unstable();
     ctx.out.map(found.len());
     for (name, value) in found {
         ctx.out.bulk(name.as_bytes());

@@ -5,6 +5,7 @@ use super::row::{Command, Group, Keys, acl, flag::*};
 use super::{CommandError, Context, Outcome};
 use crate::data::atomically;
 use crate::resp::strict_integer;
+use crate::saving;
 
 pub(crate) static ROWS: &[Command] = &[
     Command::new("dbsize", 1, READONLY | FAST, Keys::NONE, Group::Server, dbsize)
@@ -49,6 +50,7 @@ fn flushall(ctx: &mut Context<'_>) -> Outcome {
     for db in 0..ctx.env.settings.databases {
         ctx.data().in_db(db).clear()?;
     }
+    saving::follow_flush(&ctx.env.server, &ctx.env.settings);
     ctx.out.ok();
     Ok(())
 }

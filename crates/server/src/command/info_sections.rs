@@ -63,6 +63,8 @@ pub(super) fn clients(ctx: &Context<'_>, text: &mut String) {
     line(text, "client_recent_max_input_buffer", most(|c| c.input_bytes.get()));
     line(text, "client_recent_max_output_buffer", most(|c| c.output_bytes.get()));
     line(text, "blocked_clients", ctx.env.server.blocking.count() + ctx.env.server.held_up.get());
+    line(text, "watching_clients", cards.iter().filter(|card| card.watched.get() > 0).count());
+    line(text, "total_watched_keys", cards.iter().map(|card| card.watched.get()).sum::<u64>());
     line(text, "tracking_clients", ctx.env.server.tracking.count());
     line(text, "pubsub_clients", cards.iter().filter(|card| card.is_subscriber()).count());
     line(text, "clients_in_timeout_table", 0);
@@ -70,7 +72,7 @@ pub(super) fn clients(ctx: &Context<'_>, text: &mut String) {
     line(text, "total_blocking_keys", keys);
     line(text, "total_blocking_keys_on_nokey", keys_to_their_end);
     let left_ms = ctx.env.pause_left_ms();
-    let (reason, actions) = match (left_ms, ctx.env.pause.all) {
+    let (reason, actions) = match (left_ms, ctx.env.all_pause_left_ms().is_some()) {
         (None, _) => ("none", "none"),
         (Some(_), true) => ("client_pause", "all"),
         (Some(_), false) => ("client_pause", "write"),
@@ -80,6 +82,24 @@ pub(super) fn clients(ctx: &Context<'_>, text: &mut String) {
     line(text, "paused_timeout_milliseconds", left_ms.unwrap_or(0));
 }
 
+fn ratio(whole: u64, part: u64) -> String {
+    format!("{:.2}", whole as f64 / part.max(1) as f64)
+}
+
+/// What is in use, what the allocators have for it, and what of that is in memory.
+fn allocator(text: &mut String, used: u64, active: u64, resident: u64) {
+    line(text, "allocator_allocated", used);
+    line(text, "allocator_active", active);
+    line(text, "allocator_resident", resident);
+    line(text, "allocator_frag_ratio", ratio(active, used));
+    line(text, "allocator_frag_bytes", active - used);
+    line(text, "allocator_rss_ratio", ratio(resident, active));
+    line(text, "allocator_rss_bytes", resident as i64 - active as i64);
+    // What the process has is what the allocators have.
+    line(text, "rss_overhead_ratio", "1.00");
+    line(text, "rss_overhead_bytes", 0);
+}
+
 pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
     let server = &ctx.env.server;
     let (used, resident) = (memory::used_bytes(server), memory::resident_bytes());
@@ -87,6 +107,7 @@ pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
     let (peak, system) = (server.peak_memory.get(), memory::system_bytes());
     let maxmemory = ctx.env.settings.number("maxmemory") as u64;
     let stats = server.store.stats();
+    let active = stats.pool_bytes.max(used);
     let dataset = (stats.live_bytes + stats.object_bytes).min(used);
     let both = |text: &mut String, field: &str, bytes: u64| {
         line(text, field, bytes);
@@ -102,14 +123,15 @@ pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
     line(text, "used_memory_startup", 0);
     line(text, "used_memory_dataset", dataset);
     line(text, "used_memory_dataset_perc", percent(dataset, used));
-    line(text, "allocator_allocated", used);
-    line(text, "allocator_active", stats.pool_bytes.max(used));
-    line(text, "allocator_resident", resident);
+    allocator(text, used, active, resident);
     both(text, "total_system_memory", system);
     let scripting = &server.scripting;
     let (in_lua, scripts) = (scripting.watches.bytes(), scripting.scripts.bytes() as u64);
     both(text, "used_memory_lua", in_lua);
     both(text, "used_memory_vm_eval", in_lua);
+    // Functions run in the interpreters of scripts.
+    line(text, "used_memory_vm_functions", 0);
+    both(text, "used_memory_vm_total", in_lua);
     both(text, "used_memory_scripts", scripts);
     line(text, "used_memory_scripts_eval", scripts);
     line(text, "number_of_cached_scripts", scripting.scripts.count());
@@ -118,10 +140,13 @@ pub(super) fn memory(ctx: &Context<'_>, text: &mut String) {
     line(text, "number_of_libraries", libraries.all().len());
     both(text, "maxmemory", maxmemory);
     line(text, "maxmemory_policy", ctx.env.settings.text("maxmemory-policy"));
-    line(text, "mem_fragmentation_ratio", format!("{:.2}", resident as f64 / used.max(1) as f64));
+    line(text, "mem_fragmentation_ratio", ratio(resident, used));
     line(text, "mem_fragmentation_bytes", resident as i64 - used as i64);
     line(text, "mem_not_counted_for_evict", stats.old_version_bytes);
     line(text, "mem_replication_backlog", 0);
+    line(text, "mem_total_replication_buffers", 0);
+    line(text, "mem_cluster_links", 0);
+    line(text, "mem_aof_buffer", 0);
     line(text, "mem_clients_slaves", 0);
     let clients: u64 = server.clients.all().iter().map(|card| card.held_bytes()).sum();
     line(text, "mem_clients_normal", clients);
@@ -148,14 +173,47 @@ pub(super) fn persistence(ctx: &Context<'_>, text: &mut String) {
     let running_ms = running_since_ms.map(|since_ms| now_ms.saturating_sub(since_ms));
     line(text, "rdb_current_bgsave_time_sec", seconds(running_ms));
     line(text, "rdb_saves", state.saves);
+    // Nothing is copied on write: a save reads a snapshot.
+    line(text, "current_cow_size", 0);
     line(text, "rdb_last_cow_size", 0);
     line(text, "rdb_last_load_keys_expired", state.loaded.1);
     line(text, "rdb_last_load_keys_loaded", state.loaded.0);
     line(text, "aof_enabled", 0);
     line(text, "aof_rewrite_in_progress", 0);
     line(text, "aof_rewrite_scheduled", 0);
+    line(text, "aof_last_rewrite_time_sec", -1);
+    line(text, "aof_current_rewrite_time_sec", -1);
+    line(text, "aof_rewrites", 0);
+    line(text, "aof_last_cow_size", 0);
     line(text, "aof_last_bgrewrite_status", "ok");
     line(text, "aof_last_write_status", "ok");
+}
+
+/// Figures that tools look for of what this server has not: replicas, forks, cached sockets, defragmentation, overshoot of `maxmemory`.
+fn not_there(text: &mut String) {
+    for field in [
+        "total_net_repl_input_bytes",
+        "total_net_repl_output_bytes",
+        "sync_full",
+        "sync_partial_ok",
+        "sync_partial_err",
+        "slave_expires_tracked_keys",
+        "latest_fork_usec",
+        "total_forks",
+        "migrate_cached_sockets",
+        "total_eviction_exceeded_time",
+        "current_eviction_exceeded_time",
+        "active_defrag_hits",
+        "active_defrag_misses",
+        "active_defrag_key_hits",
+        "active_defrag_key_misses",
+        "total_active_defrag_time",
+        "current_active_defrag_time",
+    ] {
+        line(text, field, 0);
+    }
+    line(text, "instantaneous_input_repl_kbps", "0.00");
+    line(text, "instantaneous_output_repl_kbps", "0.00");
 }
 
 pub(super) fn stats(ctx: &Context<'_>, text: &mut String) {
@@ -163,13 +221,19 @@ pub(super) fn stats(ctx: &Context<'_>, text: &mut String) {
     let totals = server.totals();
     line(text, "total_connections_received", server.clients.accepted.get());
     line(text, "total_commands_processed", totals.processed);
-    line(text, "instantaneous_ops_per_sec", server.ops_per_sec.get());
+    let rates = &server.rates;
+    let kilobytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
+    line(text, "instantaneous_ops_per_sec", rates.commands.get());
     line(text, "total_net_input_bytes", totals.net_input_bytes);
     line(text, "total_net_output_bytes", totals.net_output_bytes);
+    line(text, "instantaneous_input_kbps", kilobytes(rates.input_bytes.get()));
+    line(text, "instantaneous_output_kbps", kilobytes(rates.output_bytes.get()));
     line(text, "rejected_connections", server.clients.refused.get());
-    line(text, "sync_full", 0);
     let (expired, evicted) = server.removed_keys();
     line(text, "expired_keys", expired);
+    // All that is due goes at once: none of it is stale, and no pass is cut short.
+    line(text, "expired_stale_perc", "0.00");
+    line(text, "expired_time_cap_reached_count", 0);
     line(text, "expired_fields", server.field_expiry.expired.get());
     line(text, "evicted_keys", evicted);
     line(text, "evicted_clients", server.evicted_clients.get());
@@ -179,9 +243,7 @@ pub(super) fn stats(ctx: &Context<'_>, text: &mut String) {
     line(text, "pubsub_channels", server.pubsub.count(Kind::Channel));
     line(text, "pubsub_patterns", server.pubsub.count(Kind::Pattern));
     line(text, "pubsubshard_channels", server.pubsub.count(Kind::Shard));
-    line(text, "latest_fork_usec", 0);
-    line(text, "total_forks", 0);
-    line(text, "migrate_cached_sockets", 0);
+    not_there(text);
     line(text, "tracking_total_keys", server.tracking.keys.get());
     line(text, "tracking_total_items", server.tracking.items.get());
     line(text, "tracking_total_prefixes", server.tracking.prefixes());
@@ -197,13 +259,21 @@ pub(super) fn stats(ctx: &Context<'_>, text: &mut String) {
     ] {
         line(text, &format!("acl_access_denied_{name}"), server.acl.log.denied(reason));
     }
+    line(text, "client_query_buffer_limit_disconnections", totals.query_limit_disconnections);
     line(text, "client_output_buffer_limit_disconnections", totals.output_limit_disconnections);
     line(text, "eventloop_cycles", totals.passes);
     line(text, "eventloop_duration_sum", totals.pass_nanoseconds / 1000);
+    line(text, "eventloop_duration_cmd_sum", totals.command_nanoseconds() / 1000);
+    line(text, "instantaneous_eventloop_cycles_per_sec", rates.passes.get());
+    line(text, "instantaneous_eventloop_duration_usec", rates.pass_us.get());
 }
 
 pub(super) fn debug(ctx: &Context<'_>, text: &mut String) {
-    line(text, "eventloop_duration_max", ctx.env.server.longest_pass_us());
+    let server = &ctx.env.server;
+    line(text, "eventloop_duration_aof_sum", 0);
+    line(text, "eventloop_duration_cron_sum", server.totals().tick_nanoseconds / 1000);
+    line(text, "eventloop_duration_max", server.longest_pass_us());
+    line(text, "eventloop_cmd_per_cycle_max", server.most_in_pass());
 }
 
 pub(super) fn mvcc(ctx: &Context<'_>, text: &mut String) {

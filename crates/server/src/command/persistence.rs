@@ -93,7 +93,7 @@ fn shutdown(ctx: &mut Context<'_>) -> Outcome {
     if let Err(error) = saving::before_the_end(&server, choice)
         && !force
     {
-        server.log.warning(&format!("The data are not saved ({error:?}): the server goes on"));
+        server.log.warning(&format!("The data are not saved ({error}): the server goes on"));
         return Err(CommandError::other("Errors trying to SHUTDOWN. Check logs."));
     }
     ctx.session.close_after_reply = true;

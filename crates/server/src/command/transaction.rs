@@ -2,9 +2,8 @@
 
 use super::row::{Command, Group, Keys, flag::*};
 use super::{BYTES_A_STEP, CommandError, Context, Outcome};
-use crate::data::{Watched, commit_queue};
+use crate::data::commit_queue;
 use crate::session::{Mobility, Queue};
-use std::collections::HashSet;
 
 const HERE: u32 = NOSCRIPT | LOADING | STALE | FAST | NOT_QUEUED | ALLOW_BUSY;
 
@@ -69,15 +68,12 @@ fn discard(ctx: &mut Context<'_>) -> Outcome {
 
 fn watch(ctx: &mut Context<'_>) -> Outcome {
     let (args, db) = (ctx.args, ctx.session.db);
-    let before = std::mem::take(&mut ctx.session.data.watched);
-    let mut known: HashSet<(u8, &[u8])> =
-        before.iter().map(|watched| (watched.db, &*watched.key)).collect();
-    let new: Vec<&[u8]> = args.iter_from(1).filter(|key| known.insert((db, key))).collect();
-    let stamps: Vec<_> = new.iter().map(|key| ctx.data().present_stamp(key)).collect();
-    drop(known);
-    let new =
-        new.into_iter().zip(stamps).map(|(key, stamp)| Watched { db, key: key.into(), stamp });
-    ctx.session.data.watched = before.into_iter().chain(new).collect();
+    for key in args.iter_from(1) {
+        if !ctx.session.data.watched.has(db, key) {
+            let stamp = ctx.data().present_stamp(key);
+            ctx.session.data.watched.add(db, key, stamp);
+        }
+    }
     ctx.out.ok();
     Ok(())
 }

@@ -123,6 +123,14 @@ const DISKLESS_LOADS: &[&str] = &["disabled", "on-empty-db", "swapdb", "flush-be
 const NO_AOF: &str = "there is no append-only file here, only 'no' is possible: the data are kept by saving, see 'save'";
 const NO_REPLICA: &str = "this server cannot be a replica of another one, replication is not there";
 const NO_CLUSTER: &str = "this server cannot be a node of a cluster, only 'no' is possible";
+const NO_FUTURE_RDB: &str =
+    "files of a version that is not known are not guessed at, only 'strict' is possible";
+const NO_CERTIFICATE_USERS: &str =
+    "a certificate does not log its bearer in, only 'off' is possible: clients send AUTH";
+const NO_RELOAD: &str =
+    "certificates are read again when CONFIG SET names them, only 0 is possible";
+const NO_SOCKET_GROUP: &str = "the socket belongs to the group that the server runs as";
+const NO_MPTCP: &str = "multipath TCP is not there, only 'no' is possible";
 const INT_MAX: i64 = i32::MAX as i64;
 
 /// All directives, by family.
@@ -141,10 +149,13 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     text("tls-ciphersuites", ""),
     yes_no("tls-prefer-server-ciphers", "no"),
     only("tls-key-file-pass", "", "a key with a password cannot be read: give one that has none"),
+    only("tls-auth-clients-user", "off", NO_CERTIFICATE_USERS),
+    only("tls-auto-reload-interval", "0", NO_RELOAD),
     yes_no("tls-session-caching", "yes"),
     number("tls-session-cache-size", 0, INT_MAX, "20480"),
     text("bind-source-addr", ""),
     text("unixsocket", "").at_start(),
+    row("unixsocketgroup", Kind::Only("", NO_SOCKET_GROUP), "", Change::Start),
     row("unixsocketperm", Kind::Permissions, "0", Change::Start),
     // The port of figures and the admin page; 0: none.
     number("admin-port", 0, 65_535, "0").at_start(),
@@ -167,6 +178,9 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     row("dbfilename", Kind::FileName, "dump.rdb", Change::Protected),
     text("logfile", "").at_start(),
     one_of("loglevel", &["debug", "verbose", "notice", "warning", "nothing"], "notice"),
+    one_of("log-format", &["legacy", "logfmt", "json"], "legacy"),
+    one_of("log-timestamp-format", &["legacy", "iso8601", "milliseconds"], "legacy"),
+    yes_no("hide-user-data-from-log", "yes"),
     one_of("supervised", &["upstart", "systemd", "auto", "no"], "no").at_start(),
     text("proc-title-template", "{title} {listen-addr} {server-mode}"),
     yes_no("always-show-logo", "no").at_start(),
@@ -204,6 +218,7 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     yes_no("aof-timestamp-enabled", "no"),
     yes_no("rdbcompression", "yes"),
     yes_no("rdbchecksum", "yes").at_start(),
+    only("rdb-version-check", "strict", NO_FUTURE_RDB),
     yes_no("rdb-del-sync-files", "no"),
     yes_no("rdb-save-incremental-fsync", "yes"),
     yes_no("aof-rewrite-incremental-fsync", "yes"),
@@ -268,6 +283,7 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     // Known, for the files of Redis and Valkey have them; nothing here follows from their values.
     number("active-defrag-cycle-max", 1, 99, "25"),
     number("active-defrag-cycle-min", 1, 99, "1"),
+    number("active-defrag-cycle-us", 0, 100_000, "500"),
     bytes("active-defrag-ignore-bytes", 1, "104857600"),
     number("active-defrag-max-scan-fields", 1, i64::MAX, "1000"),
     number("active-defrag-threshold-lower", 0, 1000, "10"),
@@ -281,13 +297,21 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     yes_no("cluster-allow-reads-when-down", "no"),
     yes_no("cluster-allow-replica-migration", "yes"),
     number("cluster-announce-bus-port", 0, 65_535, "0"),
+    text("cluster-announce-client-ipv4", ""),
+    text("cluster-announce-client-ipv6", ""),
+    number("cluster-announce-client-port", 0, 65_535, "0"),
+    number("cluster-announce-client-tls-port", 0, 65_535, "0"),
     text("cluster-announce-hostname", ""),
     text("cluster-announce-human-nodename", ""),
     text("cluster-announce-ip", ""),
     number("cluster-announce-port", 0, 65_535, "0"),
     number("cluster-announce-tls-port", 0, 65_535, "0"),
+    number("cluster-blacklist-ttl", 0, i64::MAX, "60"),
     row("cluster-config-file", Kind::FileName, "nodes.conf", Change::Start),
+    one_of("cluster-config-save-behavior", &["sync", "best-effort"], "sync"),
+    number("cluster-databases", 1, INT_MAX, "1").at_start(),
     bytes("cluster-link-sendbuf-limit", 0, "0"),
+    number("cluster-manual-failover-timeout", 1, INT_MAX, "5000"),
     number("cluster-migration-barrier", 0, INT_MAX, "1"),
     number("cluster-node-timeout", 0, i64::MAX, "15000"),
     number("cluster-port", 0, 65_535, "0").at_start(),
@@ -296,16 +320,31 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     number("cluster-replica-validity-factor", 0, INT_MAX, "10")
         .alias("cluster-slave-validity-factor"),
     yes_no("cluster-require-full-coverage", "yes"),
+    number("cluster-slot-migration-log-max-len", 0, i64::MAX, "1000"),
+    yes_no("cluster-slot-stats-enabled", "no"),
     yes_no("crash-memcheck-enabled", "yes"),
+    text("debug-context", "").hidden(),
+    yes_no("dual-channel-replication-enabled", "no"),
+    yes_no("enable-debug-assert", "no").hidden().at_start(),
+    yes_no("extended-redis-compatibility", "no"),
+    text("hash-seed", "").at_start(),
     words("ignore-warnings", ""),
+    yes_no("io-threads-always-active", "no").hidden(),
+    bytes("loading-process-events-interval-bytes", 1024, "2097152").hidden(),
     text("locale-collate", ""),
     number("max-new-connections-per-cycle", 1, 1000, "10"),
     number("max-new-tls-connections-per-cycle", 1, 1000, "1"),
+    number("min-io-threads-avoid-copy-reply", 0, INT_MAX, "7").hidden(),
+    number("min-string-size-avoid-copy-reply", 0, INT_MAX, "16384").hidden(),
+    number("min-string-size-avoid-copy-reply-threaded", 0, INT_MAX, "65536").hidden(),
+    row("mptcp", Kind::Only("no", NO_MPTCP), "no", Change::Start),
     one_of("oom-score-adj", &["no", "yes", "relative", "absolute"], "no"),
     words("oom-score-adj-values", "0 200 800"),
+    number("prefetch-batch-max-size", 0, 128, "16"),
     one_of("propagation-error-behavior", &["ignore", "panic", "panic-on-replicas"], "ignore"),
     number("repl-backlog-ttl", 0, i64::MAX, "3600"),
     yes_no("repl-disable-tcp-nodelay", "no"),
+    row("repl-mptcp", Kind::Only("no", NO_MPTCP), "no", Change::Start),
     one_of("repl-diskless-load", DISKLESS_LOADS, "disabled"),
     number("repl-diskless-sync-max-replicas", 0, INT_MAX, "0"),
     text("replica-announce-ip", "").alias("slave-announce-ip"),
@@ -315,6 +354,7 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     yes_no("replica-ignore-maxmemory", "yes").alias("slave-ignore-maxmemory"),
     yes_no("replica-lazy-flush", "no").alias("slave-lazy-flush"),
     number("replica-priority", 0, INT_MAX, "100").alias("slave-priority"),
+    bytes("slot-migration-max-failover-repl-bytes", 0, "0"),
     number("socket-mark-id", 0, u32::MAX as i64, "0"),
     yes_no("syslog-enabled", "no").at_start(),
     text("syslog-facility", "local0").at_start(),
@@ -326,7 +366,12 @@ pub(crate) static DIRECTIVES: &[Directive] = &[
     text("tls-dh-params-file", ""),
     yes_no("tls-replication", "no"),
     number("tls-session-cache-timeout", 0, INT_MAX, "300"),
+    yes_no("use-exit-on-panic", "no").hidden(),
+    number("watchdog-period", 0, INT_MAX, "0").hidden(),
     // Scripts.
+    only("lua-enable-insecure-api", "no", "what it would allow is not there")
+        .alias("lua-enable-deprecated-api")
+        .hidden(),
     number("busy-reply-threshold", 0, i64::MAX, "5000").alias("lua-time-limit"),
     yes_no("script-busy-reply", "yes"),
     bytes("script-max-memory", 0, "1073741824"),

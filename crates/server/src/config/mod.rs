@@ -12,4 +12,4 @@ mod tests;
 pub(crate) use directive::{DIRECTIVES, find};
 pub(crate) use file::{apply_words, is_rename, is_user, load, rewrite};
 pub(crate) use rename::Renames;
-pub(crate) use settings::{LogLevel, SettingError, Settings, Source};
+pub(crate) use settings::{LogForm, LogFormat, LogLevel, LogTime, SettingError, Settings, Source};

@@ -33,6 +33,31 @@ pub(crate) enum LogLevel {
     Nothing,
 }
 
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogForm {
+    pub(crate) format: LogFormat,
+    pub(crate) time: LogTime,
+}
+
+/// `log-format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    #[default]
+    Legacy,
+    Logfmt,
+    Json,
+}
+
+/// `log-timestamp-format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LogTime {
+    #[default]
+    Legacy,
+    Iso8601,
+    Milliseconds,
+}
+
 /// Values of all directives.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
@@ -79,7 +104,12 @@ pub(crate) struct Settings {
     /// Slow or late is what even a quick command may be: time each one.
     pub(crate) times_all: bool,
     pub(crate) latency_ms: u64,
+    /// Durations of commands are kept for INFO latencystats.
+    pub(crate) latency_tracking: bool,
     pub(crate) loglevel: LogLevel,
+    pub(crate) log_form: LogForm,
+    /// Log lines name clients and users by their numbers only.
+    pub(crate) hides_user_data: bool,
     pub(crate) lfu_policy: bool,
     /// Most bytes of data; 0: no limit.
     pub(crate) maxmemory: u64,
@@ -287,15 +317,12 @@ impl Settings {
             threshold(&self, "commandlog-request-larger-than", self.large_request_max_len);
         self.large_reply_bytes =
             threshold(&self, "commandlog-reply-larger-than", self.large_reply_max_len);
+        self.latency_tracking = yes(&self, "latency-tracking");
         self.latency_ms = self.number("latency-monitor-threshold") as u64;
         self.times_all = (0..1000).contains(&self.slowlog_us);
-        self.loglevel = match self.text("loglevel") {
-            "debug" => LogLevel::Debug,
-            "verbose" => LogLevel::Verbose,
-            "warning" => LogLevel::Warning,
-            "nothing" => LogLevel::Nothing,
-            _ => LogLevel::Notice,
-        };
+        self.loglevel = log_level(&self);
+        self.log_form = log_form(&self);
+        self.hides_user_data = yes(&self, "hide-user-data-from-log");
         self.lfu_policy = self.text("maxmemory-policy").ends_with("lfu");
         self.maxmemory = self.number("maxmemory").max(0) as u64;
         self.maxmemory_clients = self.share_of_maxmemory("maxmemory-clients");
@@ -307,6 +334,31 @@ impl Settings {
         self.mvcc_max_versions = self.number("mvcc.max_versions") as u32;
         self.mvcc_gc_interval_us = self.number("mvcc.gc_interval_us") as u64;
         self
+    }
+}
+
+fn log_level(settings: &Settings) -> LogLevel {
+    match settings.text("loglevel") {
+        "debug" => LogLevel::Debug,
+        "verbose" => LogLevel::Verbose,
+        "warning" => LogLevel::Warning,
+        "nothing" => LogLevel::Nothing,
+        _ => LogLevel::Notice,
+    }
+}
+
+fn log_form(settings: &Settings) -> LogForm {
+    LogForm {
+        format: match settings.text("log-format") {
+            "logfmt" => LogFormat::Logfmt,
+            "json" => LogFormat::Json,
+            _ => LogFormat::Legacy,
+        },
+        time: match settings.text("log-timestamp-format") {
+            "iso8601" => LogTime::Iso8601,
+            "milliseconds" => LogTime::Milliseconds,
+            _ => LogTime::Legacy,
+        },
     }
 }
 

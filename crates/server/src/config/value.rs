@@ -32,10 +32,10 @@ pub(crate) fn normalise(directive: &Directive, text: &str) -> Result<String, Str
             let given = text.split_ascii_whitespace().map(|word| one_of(words, word));
             let given: Vec<&str> = given.collect::<Result<_, _>>()?;
             if given.is_empty() {
-                one_of(words, "").map(str::to_owned)
-            } else {
-                Ok(given.join(" "))
+                return one_of(words, "").map(str::to_owned);
             }
+            let given: Vec<&str> = words.iter().copied().filter(|w| given.contains(w)).collect();
+            Ok(given.join(" "))
         }
         Kind::Percentiles => percentiles(directive.name, text),
         Kind::Only(word, why) => match word.eq_ignore_ascii_case(text) {
@@ -79,13 +79,16 @@ fn bytes_or_percent(text: &str) -> Result<String, String> {
 }
 
 fn percentiles(name: &str, text: &str) -> Result<String, String> {
+    let mut percents = Vec::new();
     for word in text.split_ascii_whitespace() {
         let percent: f64 = word.parse().map_err(|_| format!("Invalid {name} parameters"))?;
         if !(0.0..=100.0).contains(&percent) {
             return Err(format!("{name} parameters should sit between [0.0,100.0]"));
         }
+        // `50` for `50.0`, as INFO names it.
+        percents.push(percent.to_string());
     }
-    Ok(text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
+    Ok(percents.join(" "))
 }
 
 fn permissions(text: &str) -> Result<String, String> {

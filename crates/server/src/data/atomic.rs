@@ -1,6 +1,6 @@
 //! Several keys as one: transactions around commands, and one cut for commands that read several keys.
 
-use super::{Mode, Watched, refused};
+use super::{Mode, Watches, refused};
 use crate::acl::Scene;
 use crate::command::{CommandError, CommandId, Context, Outcome, by_id, flag};
 use crate::hold::Hold;
@@ -149,7 +149,7 @@ fn end(ctx: &mut Context<'_>, commit: bool) -> Result<bool, CommandError> {
 /// A queued command that fails answers with its error and undoes nothing of the others, as in Redis. If a key that a command read has changed
 /// by the time of the commit, all of it is run again; if a watched key has, the answer is a null array. If one of them goes elsewhere, so does EXEC, and
 /// nothing has been done here. With a command that acts at once, writers are held up from the beginning, so that it acts once.
-pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &[Watched]) -> Outcome {
+pub(crate) fn commit_queue(ctx: &mut Context<'_>, queue: &Queue, watched: &Watches) -> Outcome {
     let mark = ctx.out.mark();
     let db = ctx.session.db;
     let effects = ctx.session.data.effects.len();
@@ -206,11 +206,9 @@ pub(crate) fn commit_interactive(ctx: &mut Context<'_>) -> Result<bool, CommandE
 }
 
 /// Whether every watched key has still the version that it had.
-fn expect_all(ctx: &mut Context<'_>, watched: &[Watched]) -> bool {
+fn expect_all(ctx: &mut Context<'_>, watched: &Watches) -> bool {
     let Mode::Transaction(transaction) = &mut ctx.session.data.mode else { return true };
-    watched.iter().all(|watched| {
-        matches!(transaction.expect(watched.db, &watched.key, watched.stamp), Ok(true))
-    })
+    watched.iter().all(|(db, key, stamp)| matches!(transaction.expect(db, key, stamp), Ok(true)))
 }
 
 fn show_queue(ctx: &mut Context<'_>, queue: &Queue) {

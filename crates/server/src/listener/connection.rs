@@ -170,9 +170,10 @@ impl Connection {
         self.session.state.update_card(&self.output, env);
         self.card().input_bytes.set(self.input.unread().len() as u64);
         if self.has_sent_too_much(env) {
+            env.stats.query_limit_disconnections.add(1);
             env.server.log.warning(&format!(
                 "Closing client that reached max query buffer length: {}",
-                self.card().line(env.now_ms)
+                self.card().line_for_log(env)
             ));
             return self.end();
         }
@@ -306,7 +307,7 @@ impl Connection {
         env.stats.output_limit_disconnections.add(1);
         env.server.log.warning(&format!(
             "Client {} closed for overcoming of output buffer limits.",
-            self.card().line(env.now_ms)
+            self.card().line_for_log(env)
         ));
         false
     }

@@ -64,13 +64,14 @@ pub(crate) struct EventLoop {
     listed: Vec<u64>,
     served: Vec<u64>,
     paused: Vec<u64>,
+    /// In the pass before reads were held up, too.
+    pauses_all: bool,
     /// When the waiting of connections ends, and their tokens.
     deadlines: BTreeSet<(u64, u64)>,
     buffers: Buffers,
     next_tick_ms: u64,
     /// When the next look is taken at transactions that clients leave open.
     next_overdue_ms: u64,
-    processed_at_tick: (u64, u64),
     /// Bytes received when it last reclaimed what it had replaced.
     received_at_reclaim: u64,
     /// Whether the last turn was too short for that.
@@ -111,11 +112,11 @@ impl EventLoop {
             listed: Vec::new(),
             served: Vec::new(),
             paused: Vec::new(),
+            pauses_all: false,
             deadlines: BTreeSet::new(),
             buffers: Buffers::default(),
             next_tick_ms: 0,
             next_overdue_ms: 0,
-            processed_at_tick: (0, 0),
             received_at_reclaim: 0,
             is_reclaiming: false,
         };
@@ -147,7 +148,8 @@ impl EventLoop {
         }
         let idle = self.acceptor.is_none() && self.home().connections.get() == 0;
         let tick = (!idle).then(|| self.next_tick_ms.saturating_sub(self.env.now_ms));
-        let pause = self.env.pause_left_ms().filter(|_| !self.paused.is_empty());
+        let ends = [self.env.pause_left_ms(), self.env.all_pause_left_ms()].into_iter().flatten();
+        let pause = ends.min().filter(|_| !self.paused.is_empty());
         let deadline = self.deadlines.first().map(|(at, _)| at.saturating_sub(self.env.now_ms));
         [tick, pause, deadline].into_iter().flatten().min()
     }
@@ -157,10 +159,15 @@ impl EventLoop {
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.refresh(&self.poller, &self.env);
         }
-        if !self.env.holds_up() {
+        let mut served = std::mem::take(&mut self.served);
+        let pauses_all = self.env.all_pause_left_ms().is_some();
+        let may_read = std::mem::replace(&mut self.pauses_all, pauses_all) && !pauses_all;
+        if may_read || !self.env.holds_up() {
+            // Before what has come since: who has seen the end of a pause finds them where they stood.
             for token in std::mem::take(&mut self.paused) {
                 self.env.server.held_up.subtract(1);
-                self.list(token);
+                self.serve(token);
+                served.push(token);
             }
         }
         while let Some(&(at, token)) = self.deadlines.first()
@@ -169,7 +176,6 @@ impl EventLoop {
             self.deadlines.pop_first();
             self.list(token);
         }
-        let mut served = std::mem::take(&mut self.served);
         for i in 0..self.poller.count() {
             let ready = self.poller.ready(i);
             if ready.token == BELL {
@@ -198,7 +204,9 @@ impl EventLoop {
             self.reclaim();
         }
         if self.env.now_ms >= self.next_tick_ms {
+            let begun = Instant::now();
             self.tick();
+            self.env.stats.tick_nanoseconds.add(begun.elapsed().as_nanos() as u64);
         }
     }
 
@@ -508,20 +516,11 @@ impl EventLoop {
         }
     }
 
-    /// Commands per second, and the most memory that was in use.
+    /// What goes on per second, and the most memory that was in use.
     fn measure(&mut self) {
         let server = &self.env.server;
         server.peak_memory.raise_to(crate::memory::used_bytes(server));
-        let (then_ms, then) = self.processed_at_tick;
-        let elapsed_ms = self.env.now_ms.saturating_sub(then_ms);
-        if elapsed_ms < 1000 {
-            return;
-        }
-        let processed = server.processed();
-        if then_ms > 0 {
-            server.ops_per_sec.set((processed - then) * 1000 / elapsed_ms);
-        }
-        self.processed_at_tick = (self.env.now_ms, processed);
+        server.rates.sample(server, self.env.now_ms);
     }
 
     /// Sends what is written, for a moment at most.

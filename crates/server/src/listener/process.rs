@@ -84,7 +84,10 @@ fn run_to_the_end(server: &Arc<Server>, doors: Vec<Arc<Listening>>) -> Result<()
                     watched.log.warning("The data are not saved, but 'force' was said");
                     watched.stop();
                 }
-                Err(_) => watched.log.warning("The data are not saved: the server goes on"),
+                Err(error) => {
+                    let line = format!("The data are not saved ({error}): the server goes on");
+                    watched.log.warning(&line);
+                }
             }
         }
     })?;

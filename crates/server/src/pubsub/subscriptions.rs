@@ -13,6 +13,14 @@ pub(crate) struct Subscriptions {
     channels: Names,
     patterns: Names,
     shards: Names,
+    bytes: usize,
+}
+
+/// What a subscription takes beside its name, here and in the registry.
+const SUBSCRIPTION_BYTES: usize = 160;
+
+fn bytes_of(name: &[u8]) -> usize {
+    SUBSCRIPTION_BYTES + 2 * name.len()
 }
 
 impl Subscriptions {
@@ -37,16 +45,22 @@ impl Subscriptions {
             Kind::Channel | Kind::Pattern => self.channels.len() + self.patterns.len(),
         }
     }
+    /// Bytes of memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
     pub(crate) fn is_empty(&self) -> bool {
         self.count(Kind::Channel) + self.count(Kind::Shard) == 0
     }
     pub(crate) fn add(&mut self, kind: Kind, name: &[u8], registry: &Registry, card: &Arc<Card>) {
         if self.of_mut(kind).insert(name.into()) {
+            self.bytes += bytes_of(name);
             registry.subscribe(kind, name, card);
         }
     }
     pub(crate) fn remove(&mut self, kind: Kind, name: &[u8], registry: &Registry, id: u64) {
         if self.of_mut(kind).remove(name) {
+            self.bytes -= bytes_of(name);
             registry.unsubscribe(kind, name, id);
         }
     }
@@ -57,6 +71,7 @@ impl Subscriptions {
                 registry.unsubscribe(kind, &name, id);
             }
         }
+        self.bytes = 0;
     }
     /// Goes back to what was subscribed to before a transaction that has to be run again.
     pub(crate) fn restore(

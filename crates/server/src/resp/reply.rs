@@ -257,6 +257,11 @@ impl Reply {
         Some(&text[..end])
     }
 
+    /// Whether what was written since `mark` begins with an error.
+    pub(crate) fn is_error(&self, mark: Mark) -> bool {
+        self.errors > mark.errors && self.bytes.get(mark.at) == Some(&b'-')
+    }
+
     /// `+OK`
     pub(crate) fn ok(&mut self) {
         self.bytes.extend_from_slice(b"+OK\r\n");

@@ -134,7 +134,7 @@ pub(crate) fn is_held_up(args: Args<'_>, named: Named, session: &State, env: &En
     }
     let what = (command, args);
     let writes = is_or_runs(what, session, env, flag::WRITE | flag::MAY_REPLICATE);
-    (env.pause.all && env.pause_left_ms().is_some())
+    env.all_pause_left_ms().is_some()
         || (writes && session.queue.as_ref().is_none_or(|_| command.name == "exec"))
 }
 
@@ -207,29 +207,42 @@ pub(crate) fn run(ctx: &mut Context<'_>) {
     {
         show(ctx);
     }
-    let stats = &ctx.env.stats;
+    count(ctx, command, mark);
+    if let Some(begun) = begun
+        && ctx.session.waiter.is_none()
+    {
+        let elapsed = begun.elapsed();
+        ctx.env.stats.command(id).took(
+            elapsed.as_nanos() as u64,
+            weight,
+            ctx.env.settings.latency_tracking,
+        );
+        if !command.has(flag::SKIP_SLOWLOG) {
+            note_if_slow(args, command, elapsed, ctx);
+        }
+    }
+    note_if_large(ctx, command, mark);
+}
+
+/// Counts a command that has been run, and its error.
+#[inline]
+fn count(ctx: &mut Context<'_>, command: &Command, mark: Mark) {
+    let (id, stats) = (ctx.id, &ctx.env.stats);
     stats.processed.add(1);
     // Of a command that waits, what it does in the end counts.
     if ctx.session.waiter.is_none() {
         stats.command(id).calls.add(1);
         ctx.session.commands += 1;
     }
-    if let Some(code) = ctx.out.error_since(mark) {
+    // Those among an EXEC's replies have been counted where they belong.
+    let error =
+        ctx.out.error_since(mark).filter(|_| command.name != "exec" || ctx.out.is_error(mark));
+    if let Some(code) = error {
         stats.command(id).failed.add(1);
         if !std::mem::take(&mut ctx.session.error_is_counted) {
             stats.count_error(code);
         }
     }
-    if let Some(begun) = begun
-        && ctx.session.waiter.is_none()
-    {
-        let elapsed = begun.elapsed();
-        stats.command(id).took(elapsed.as_nanos() as u64, weight);
-        if !command.has(flag::SKIP_SLOWLOG) {
-            note_if_slow(args, command, elapsed, ctx);
-        }
-    }
-    note_if_large(ctx, command, mark);
 }
 
 /// How many runs the time that this one takes stands for; 0: it is not measured.

@@ -137,6 +137,8 @@ impl State {
         card.db.set(u64::from(self.db));
         card.commands.set(self.commands);
         card.watched.set(self.data.watched.len() as u64);
+        card.watched_bytes.set(self.data.watched.bytes() as u64);
+        card.subscribed_bytes.set(self.subscriptions.bytes() as u64);
         card.queued.set(self.queue.as_ref().map_or(0, |q| q.len() as u64 + 1));
         card.queued_bytes.set(self.queue.as_ref().map_or(0, |q| q.bytes() as u64));
         let kinds = [Kind::Channel, Kind::Pattern, Kind::Shard];

@@ -85,10 +85,13 @@ pub(crate) fn is_nearest(request: &Request) -> bool {
 /// Whether replies agree of which one at least is an error.
 fn errors_agree(request: &Request, ours: &Reply, theirs: &Reply) -> bool {
     let texts = [ours.text(), theirs.text()];
-    // Redis 7.4, whose words ours are, and Valkey 9 say it differently.
+    // Ours are the words of Valkey 9; Redis 7.4 says it differently.
     let name = &request[0];
     let about_fields = [&b"expire"[..], b"expireat", b"ttl", b"expiretime", b"persist"];
-    if name.starts_with(b"h") && about_fields.iter().any(|end| name.ends_with(end)) {
+    if !valkey::is_peer()
+        && name.starts_with(b"h")
+        && about_fields.iter().any(|end| name.ends_with(end))
+    {
         return ours.is_error() && theirs.is_error();
     }
     // Redis 7.0 wants an argument more of COMMAND GETKEYS.

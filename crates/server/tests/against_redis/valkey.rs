@@ -13,13 +13,12 @@ pub(crate) fn note(info: &Reply) {
     let _noted = IS_PEER.set(text.contains("valkey_version:9"));
 }
 
-fn is_peer() -> bool {
+pub(crate) fn is_peer() -> bool {
     IS_PEER.get() == Some(&true)
 }
 
 /// The request without what only one of the two takes: fractions that are in hexadecimal, empty or begin with a blank, and offsets below 0 that find
-/// nothing (Redis, and this server); times beyond 46 bits and two conditions for a field's expiry, and the result of a SORT by numbers
-/// kept (an empty text is no number for Valkey).
+/// nothing (Redis, and this server); and the result of a SORT by numbers kept (an empty text is no number for Valkey).
 pub(crate) fn understood(mut request: Request) -> Request {
     if !is_peer() {
         return request;
@@ -48,17 +47,6 @@ pub(crate) fn understood(mut request: Request) -> Request {
     }
     if name == b"sort" && has(&request, b"store") && !has(&request, b"alpha") {
         return vec![b"ping".to_vec()];
-    }
-    if name.starts_with(b"h") && (name.ends_with(b"expire") || name.ends_with(b"expireat")) {
-        if request.get(2).is_some_and(|time| time.len() > 12) {
-            request[2] = b"100".to_vec();
-        }
-        let is_condition = |word: &Vec<u8>| {
-            [&b"nx"[..], b"xx", b"gt", b"lt"].contains(&&word.to_ascii_lowercase()[..])
-        };
-        while request.get(4).is_some_and(is_condition) && is_condition(&request[3]) {
-            request.remove(4);
-        }
     }
     request
 }

@@ -1,10 +1,11 @@
-//! HEXPIRE and its kin: fields that expire by themselves, as Redis 7.4 has them.
+//! HEXPIRE and its kin: fields that expire by themselves, as Valkey 9 has them (Redis 7.2 has none).
 
 use crate::command::expiry::Unit;
 use crate::command::{CommandError, Context, Outcome};
 use crate::event::class;
 use crate::resp::{Args, strict_integer};
 use crate::value::{Hash, HashEdit};
+use std::sync::Arc;
 
 /// There is no such field; nothing was done; done; the time is over, so the field went.
 const NO_FIELD: i64 = -2;
@@ -13,60 +14,78 @@ const NOT_DONE: i64 = 0;
 const DONE: i64 = 1;
 const DELETED: i64 = 2;
 
-/// The latest time: Redis keeps 46 bits.
-const MAX_TIME_MS: i64 = (1 << 46) - 1;
-
 /// When a field's time may change.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Condition {
-    Always,
-    IfNone,
-    IfSome,
-    IfLater,
-    IfEarlier,
+#[derive(Clone, Copy, Default)]
+struct Conditions {
+    if_none: bool,
+    if_some: bool,
+    if_later: bool,
+    if_earlier: bool,
 }
 
-impl Condition {
-    fn of(word: &[u8]) -> Option<Self> {
-        Some(match word.to_ascii_lowercase().as_slice() {
-            b"nx" => Condition::IfNone,
-            b"xx" => Condition::IfSome,
-            b"gt" => Condition::IfLater,
-            b"lt" => Condition::IfEarlier,
-            _ => return None,
-        })
+impl Conditions {
+    /// What the words from `at` up to `end` say.
+    fn of(args: Args<'_>, at: usize, end: usize) -> Result<Self, CommandError> {
+        let mut asked = Conditions::default();
+        for word in (at..end).map(|at| args.at(at)) {
+            match word.to_ascii_lowercase().as_slice() {
+                b"nx" => asked.if_none = true,
+                b"xx" => asked.if_some = true,
+                b"gt" => asked.if_later = true,
+                b"lt" => asked.if_earlier = true,
+                _ => {
+                    let word = String::from_utf8_lossy(word);
+                    return Err(CommandError::other(format!("Unsupported option {word}")));
+                }
+            }
+        }
+        if asked.if_none && (asked.if_some || asked.if_later || asked.if_earlier) {
+            let text = "NX and XX, GT or LT options at the same time are not compatible";
+            return Err(CommandError::other(text));
+        }
+        if asked.if_later && asked.if_earlier {
+            let text = "GT and LT options at the same time are not compatible";
+            return Err(CommandError::other(text));
+        }
+        Ok(asked)
     }
 
     /// Whether `present` may become `next`. No time is later than any.
-    fn allows(self, present: Option<u64>, next: u64) -> bool {
-        match self {
-            Condition::Always => true,
-            Condition::IfNone => present.is_none(),
-            Condition::IfSome => present.is_some(),
-            Condition::IfLater => present.is_some_and(|present| next > present),
-            Condition::IfEarlier => present.is_none_or(|present| next < present),
-        }
+    fn allow(self, present: Option<u64>, next: u64) -> bool {
+        !(self.if_none && present.is_some()
+            || self.if_some && present.is_none()
+            || self.if_later && present.is_none_or(|present| next <= present)
+            || self.if_earlier && present.is_some_and(|present| next >= present))
     }
 }
 
-/// The fields that follow `FIELDS count`, which stands at `at`.
+/// The fields behind `FIELDS count`, where `count` stands at `at`.
 fn fields<'a>(
     args: Args<'a>,
     at: usize,
 ) -> Result<impl ExactSizeIterator<Item = &'a [u8]> + Clone, CommandError> {
-    if !args.get(at).is_some_and(|word| word.eq_ignore_ascii_case(b"FIELDS")) {
-        let text = "Mandatory argument FIELDS is missing or not at the right position";
-        return Err(CommandError::other(text));
-    }
-    let count = args.get(at + 1).and_then(strict_integer).filter(|count| *count > 0);
-    let count = count
-        .ok_or_else(|| CommandError::other("Parameter `numFields` should be greater than 0"))?;
-    let fields = args.iter_from(at + 2);
-    if fields.len() as i64 != count {
-        let text = "The `numfields` parameter must match the number of arguments";
-        return Err(CommandError::other(text));
+    let count = strict_integer(args.at(at)).ok_or(CommandError::NotAnInteger)?;
+    let fields = args.iter_from(at + 1);
+    if count <= 0 || fields.len() as i64 != count {
+        return Err(unmatched());
     }
     Ok(fields)
+}
+
+/// The fields behind `FIELDS count`, which has to stand at argument 2.
+fn fields_at_once<'a>(
+    args: Args<'a>,
+) -> Result<impl ExactSizeIterator<Item = &'a [u8]> + Clone, CommandError> {
+    if !args.is(2, "fields") {
+        return Err(CommandError::Syntax);
+    }
+    fields(args, 3)
+}
+
+fn unmatched() -> CommandError {
+    CommandError::other(
+        "numfields should be greater than 0 and match the provided number of fields",
+    )
 }
 
 pub(crate) fn hexpire(ctx: &mut Context<'_>) -> Outcome {
@@ -86,12 +105,11 @@ pub(crate) fn hpexpireat(ctx: &mut Context<'_>) -> Outcome {
 }
 
 fn time_of(ctx: &Context<'_>, unit: Unit, now_ms: u64, name: &str) -> Result<u64, CommandError> {
+    let invalid = || CommandError::other(format!("invalid expire time in '{name}' command"));
     if ctx.integer(2)? < 0 {
-        return Err(CommandError::other("invalid expire time, must be >= 0"));
+        return Err(invalid());
     }
-    let time = unit.moment(ctx.args.at(2), now_ms, name)?;
-    let time = u64::try_from(time).ok().filter(|time| *time <= MAX_TIME_MS as u64);
-    time.ok_or_else(|| CommandError::other(format!("invalid expire time in '{name}' command")))
+    u64::try_from(unit.moment(ctx.args.at(2), now_ms, name)?).map_err(|_| invalid())
 }
 
 /// What has become of a hash's fields.
@@ -110,14 +128,14 @@ impl Changed {
 fn set_times(ctx: &mut Context<'_>, unit: Unit, name: &str) -> Outcome {
     let args = ctx.args;
     let now_ms = ctx.data().now_ms();
+    let word = (3..args.len() - 1).find(|&at| args.is(at, "fields")).ok_or_else(unmatched)?;
+    let conditions = Conditions::of(args, 3, word)?;
+    let fields = fields(args, word + 1)?;
     let time = time_of(ctx, unit, now_ms, name)?;
-    let condition = Condition::of(args.at(3));
-    let fields = fields(args, if condition.is_some() { 4 } else { 3 })?;
-    let condition = condition.unwrap_or(Condition::Always);
     let changed = change(ctx, fields, |edit, field| {
         if edit.view().get(field).is_none() {
             NO_FIELD
-        } else if !condition.allows(edit.view().time_of(field), time) {
+        } else if !conditions.allow(edit.view().time_of(field), time) {
             NOT_DONE
         } else if time <= now_ms {
             edit.remove(field);
@@ -132,7 +150,7 @@ fn set_times(ctx: &mut Context<'_>, unit: Unit, name: &str) -> Outcome {
 }
 
 pub(crate) fn hpersist(ctx: &mut Context<'_>) -> Outcome {
-    let fields = fields(ctx.args, 2)?;
+    let fields = fields_at_once(ctx.args)?;
     let changed = change(ctx, fields, |edit, field| {
         if edit.view().get(field).is_none() {
             return NO_FIELD;
@@ -172,7 +190,7 @@ fn change<'a>(
 }
 
 fn answer(ctx: &mut Context<'_>, changed: &Changed, event: &'static str) {
-    let key = ctx.args.at(1);
+    let (key, server) = (ctx.args.at(1), Arc::clone(&ctx.env.server));
     let (mut data, out) = ctx.parts();
     if let Some(time) = changed.next_due_ms {
         data.note_field_expiry(key, time);
@@ -181,14 +199,16 @@ fn answer(ctx: &mut Context<'_>, changed: &Changed, event: &'static str) {
         data.notify(class::HASH, event, key);
     }
     if changed.has(DELETED) {
-        data.notify_shrunk(class::HASH, "hdel", key, changed.is_gone);
+        data.notify_shrunk(class::HASH, "hexpired", key, changed.is_gone);
+        let expired = changed.answers.iter().filter(|answer| **answer == DELETED).count();
+        server.field_expiry.expired.add(expired as u64);
     }
     out.array(changed.answers.len());
     changed.answers.iter().for_each(|answer| out.integer(*answer));
 }
 
 pub(crate) fn httl(ctx: &mut Context<'_>) -> Outcome {
-    tell(ctx, |time, now_ms| (time - now_ms).div_ceil(1000))
+    tell(ctx, |time, now_ms| (time - now_ms + 500) / 1000)
 }
 
 pub(crate) fn hpttl(ctx: &mut Context<'_>) -> Outcome {
@@ -196,7 +216,7 @@ pub(crate) fn hpttl(ctx: &mut Context<'_>) -> Outcome {
 }
 
 pub(crate) fn hexpiretime(ctx: &mut Context<'_>) -> Outcome {
-    tell(ctx, |time, _| time.div_ceil(1000))
+    tell(ctx, |time, _| time.saturating_add(500) / 1000)
 }
 
 pub(crate) fn hpexpiretime(ctx: &mut Context<'_>) -> Outcome {
@@ -206,7 +226,11 @@ pub(crate) fn hpexpiretime(ctx: &mut Context<'_>) -> Outcome {
 /// Answers of each field `of(time, now)`.
 fn tell(ctx: &mut Context<'_>, of: impl Fn(u64, u64) -> u64) -> Outcome {
     let args = ctx.args;
-    let fields = fields(args, 2)?;
+    let fields = fields_at_once(args).map_err(|error| match error {
+        // As in Valkey: these do not tell what is wrong with the number.
+        CommandError::NotAnInteger => error,
+        _ => CommandError::Syntax,
+    })?;
     let (mut data, out) = ctx.parts();
     let now_ms = data.now_ms();
     data.read(args.at(1), |entry| {
