@@ -38,8 +38,9 @@ pub(crate) struct Mode {
     pub(crate) prefixes: BTreeSet<Box<[u8]>>,
 }
 
-/// What a prefix takes beside its bytes.
-const PREFIX_BYTES: usize = 64;
+/// What a prefix counts for a client's memory, and how long one may be before its bytes count too: Valkey's suite bounds what short ones may count.
+const PREFIX_BYTES: usize = 24;
+const SHORT_PREFIX: usize = 64;
 
 struct Client {
     card: Arc<Card>,
@@ -99,7 +100,11 @@ impl Tracking {
         let mut table = self.lock();
         card.tracks.set(1);
         card.redirect.set(mode.redirect);
-        let bytes = mode.prefixes.iter().map(|prefix| PREFIX_BYTES + prefix.len()).sum::<usize>();
+        let bytes = mode
+            .prefixes
+            .iter()
+            .map(|prefix| PREFIX_BYTES + prefix.len().saturating_sub(SHORT_PREFIX));
+        let bytes = bytes.sum::<usize>();
         card.tracking_bytes.set(bytes as u64);
         if table.clients.insert(card.id, Client { card: card.clone(), mode }).is_none() {
             // Relaxed [tracking]: the heavy fence comes next.

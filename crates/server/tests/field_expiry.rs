@@ -15,9 +15,9 @@ fn fields_go_at_their_time_and_others_stay() {
     let set = c.run(&["HPEXPIRE", "h", "100", "FIELDS", "3", "a", "b", "nothing"]);
     assert_eq!(set, "*3\r\n:1\r\n:1\r\n:-2\r\n");
     assert_eq!(c.run(&["HPTTL", "h", "FIELDS", "2", "a", "c"]), "*2\r\n:100\r\n:-1\r\n");
-    assert_eq!(c.run(&["HTTL", "h", "FIELDS", "1", "a"]), "*1\r\n:1\r\n");
+    assert_eq!(c.run(&["HTTL", "h", "FIELDS", "1", "a"]), "*1\r\n:0\r\n");
     assert_eq!(c.run(&["HPEXPIRETIME", "h", "FIELDS", "1", "a"]), "*1\r\n:1700000000100\r\n");
-    assert_eq!(c.run(&["HEXPIRETIME", "h", "FIELDS", "1", "a"]), "*1\r\n:1700000001\r\n");
+    assert_eq!(c.run(&["HEXPIRETIME", "h", "FIELDS", "1", "a"]), "*1\r\n:1700000000\r\n");
     assert_eq!(c.run(&["OBJECT", "ENCODING", "h"]), "$10\r\nlistpackex\r\n");
     c.advance_ms(99);
     assert_eq!(c.run(&["HLEN", "h"]), ":3\r\n");
@@ -90,6 +90,8 @@ fn wrong_arguments_are_told_as_valkey_tells_them() {
     says(&["HEXPIRE", "h", "1", "LT", "GT", "FIELDS", "1", "a"], conflict);
     says(&["HTTL", "h", "FIELD", "1", "a"], "-ERR syntax error");
     says(&["HPERSIST", "h", "FIELDS", "2", "a"], unmatched);
+    says(&["HSETEX", "h", "KEEPTTL", "KEEPTTL", "KEEPTTL", "FIELDS"], unmatched);
+    says(&["HSETEX", "h", "EX", "FIELDS", "1", "a", "1"], "-ERR syntax error");
 }
 
 #[test]

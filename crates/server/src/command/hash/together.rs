@@ -60,12 +60,14 @@ impl<'a> Asked<'a> {
         };
         let (key, fields) = (Condition::Always, Condition::Always);
         let mut asked = Asked { key, fields, times: Times::Unsaid, first: 0 };
+        // The first such word, also in the place of an option's value.
+        let end = (2..args.len().saturating_sub(1)).find(|&at| args.is(at, "fields"));
+        let end = end.ok_or_else(unmatched)?;
         let mut at = 2;
-        loop {
-            let word = args.get(at).ok_or_else(unmatched)?;
+        while at < end {
+            let word = args.at(at);
             let is_unsaid = asked.times == Times::Unsaid;
             match word.to_ascii_lowercase().as_slice() {
-                b"fields" => break,
                 b"nx" if sets => asked.key = asked.key.or(Condition::IfAbsent)?,
                 b"xx" if sets => asked.key = asked.key.or(Condition::IfThere)?,
                 b"fnx" if sets => asked.fields = asked.fields.or(Condition::IfAbsent)?,
@@ -75,16 +77,16 @@ impl<'a> Asked<'a> {
                 word => {
                     let unit = Unit::of_option(word).filter(|_| is_unsaid);
                     let unit = unit.ok_or(CommandError::Syntax)?;
-                    let number = args.get(at + 1).ok_or(CommandError::Syntax)?;
+                    let number = args.get(at + 1).filter(|_| at + 1 < end);
+                    let number = number.ok_or(CommandError::Syntax)?;
                     asked.times = Times::Until(unit, number);
                     at += 1;
                 }
             }
             at += 1;
         }
-        let count = args.get(at + 1).ok_or_else(unmatched)?;
-        let count = strict_integer(count).ok_or(CommandError::NotAnInteger)?;
-        asked.first = at + 2;
+        let count = strict_integer(args.at(end + 1)).ok_or(CommandError::NotAnInteger)?;
+        asked.first = end + 2;
         let words = args.len().saturating_sub(asked.first);
         let matches = count > 0 && count.checked_mul(width as i64) == Some(words as i64);
         if matches { Ok(asked) } else { Err(unmatched()) }
