@@ -1,4 +1,4 @@
-//! [`Rates`]: what goes on per second, as INFO and the admin page tell it: the mean since the sample before, taken once a second.
+//! [`Rates`]: what goes on per second, as INFO tells it: the mean since the sample before, taken once a second.
 
 use crate::counter::Gauge;
 use crate::env::Server;

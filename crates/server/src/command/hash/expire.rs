@@ -1,6 +1,6 @@
 //! HEXPIRE and its kin: fields that expire by themselves, as Valkey 9 has them (Redis 7.2 has none).
 
-use crate::command::expiry::Unit;
+use crate::command::expiry::{Conditions, Unit};
 use crate::command::{CommandError, Context, Outcome};
 use crate::event::class;
 use crate::resp::{Args, strict_integer};
@@ -13,51 +13,6 @@ const NO_TIME: i64 = -1;
 const NOT_DONE: i64 = 0;
 const DONE: i64 = 1;
 const DELETED: i64 = 2;
-
-/// When a field's time may change.
-#[derive(Clone, Copy, Default)]
-struct Conditions {
-    if_none: bool,
-    if_some: bool,
-    if_later: bool,
-    if_earlier: bool,
-}
-
-impl Conditions {
-    /// What the words from `at` up to `end` say.
-    fn of(args: Args<'_>, at: usize, end: usize) -> Result<Self, CommandError> {
-        let mut asked = Conditions::default();
-        for word in (at..end).map(|at| args.at(at)) {
-            match word.to_ascii_lowercase().as_slice() {
-                b"nx" => asked.if_none = true,
-                b"xx" => asked.if_some = true,
-                b"gt" => asked.if_later = true,
-                b"lt" => asked.if_earlier = true,
-                _ => {
-                    let word = String::from_utf8_lossy(word);
-                    return Err(CommandError::other(format!("Unsupported option {word}")));
-                }
-            }
-        }
-        if asked.if_none && (asked.if_some || asked.if_later || asked.if_earlier) {
-            let text = "NX and XX, GT or LT options at the same time are not compatible";
-            return Err(CommandError::other(text));
-        }
-        if asked.if_later && asked.if_earlier {
-            let text = "GT and LT options at the same time are not compatible";
-            return Err(CommandError::other(text));
-        }
-        Ok(asked)
-    }
-
-    /// Whether `present` may become `next`. No time is later than any.
-    fn allow(self, present: Option<u64>, next: u64) -> bool {
-        !(self.if_none && present.is_some()
-            || self.if_some && present.is_none()
-            || self.if_later && present.is_none_or(|present| next <= present)
-            || self.if_earlier && present.is_some_and(|present| next >= present))
-    }
-}
 
 /// The fields behind `FIELDS count`, where `count` stands at `at`.
 fn fields<'a>(
@@ -82,7 +37,8 @@ fn fields_at_once<'a>(
     fields(args, 3)
 }
 
-fn unmatched() -> CommandError {
+/// Of a number of fields that is not theirs.
+pub(super) fn unmatched() -> CommandError {
     CommandError::other(
         "numfields should be greater than 0 and match the provided number of fields",
     )
@@ -104,14 +60,6 @@ pub(crate) fn hpexpireat(ctx: &mut Context<'_>) -> Outcome {
     set_times(ctx, Unit::PXAT, "hpexpireat")
 }
 
-fn time_of(ctx: &Context<'_>, unit: Unit, now_ms: u64, name: &str) -> Result<u64, CommandError> {
-    let invalid = || CommandError::other(format!("invalid expire time in '{name}' command"));
-    if ctx.integer(2)? < 0 {
-        return Err(invalid());
-    }
-    u64::try_from(unit.moment(ctx.args.at(2), now_ms, name)?).map_err(|_| invalid())
-}
-
 /// What has become of a hash's fields.
 struct Changed {
     answers: Vec<i64>,
@@ -129,13 +77,13 @@ fn set_times(ctx: &mut Context<'_>, unit: Unit, name: &str) -> Outcome {
     let args = ctx.args;
     let now_ms = ctx.data().now_ms();
     let word = (3..args.len() - 1).find(|&at| args.is(at, "fields")).ok_or_else(unmatched)?;
-    let conditions = Conditions::of(args, 3, word)?;
+    let conditions = Conditions::of(args, 3..word)?;
     let fields = fields(args, word + 1)?;
-    let time = time_of(ctx, unit, now_ms, name)?;
+    let time = unit.not_negative(args.at(2), now_ms, name)?;
     let changed = change(ctx, fields, |edit, field| {
         if edit.view().get(field).is_none() {
             NO_FIELD
-        } else if !conditions.allow(edit.view().time_of(field), time) {
+        } else if !conditions.allow(edit.view().time_of(field), time as i64) {
             NOT_DONE
         } else if time <= now_ms {
             edit.remove(field);

@@ -1,5 +1,6 @@
 //! HSETEX, HGETEX, HGETDEL: fields' values and times in one step, as Valkey 9 has them.
 
+use super::expire::unmatched;
 use crate::command::expiry::Unit;
 use crate::command::{CommandError, Context, Outcome};
 use crate::event::class;
@@ -54,10 +55,6 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     /// The options up to FIELDS, and that as many words follow as it says, `width` for each field.
     fn of(args: Args<'a>, sets: bool, width: usize) -> Result<Self, CommandError> {
-        let unmatched = || {
-            let text = "numfields should be greater than 0 and match the provided number of fields";
-            CommandError::other(text)
-        };
         let (key, fields) = (Condition::Always, Condition::Always);
         let mut asked = Asked { key, fields, times: Times::Unsaid, first: 0 };
         // The first such word, also in the place of an option's value.
@@ -95,11 +92,7 @@ impl<'a> Asked<'a> {
     /// When the fields are to expire, if that is said.
     fn moment(&self, now_ms: u64, name: &str) -> Result<Option<u64>, CommandError> {
         let Times::Until(unit, number) = self.times else { return Ok(None) };
-        let invalid = || CommandError::other(format!("invalid expire time in '{name}' command"));
-        if strict_integer(number).is_some_and(|number| number < 0) {
-            return Err(invalid());
-        }
-        u64::try_from(unit.moment(number, now_ms, name)?).map(Some).map_err(|_| invalid())
+        unit.not_negative(number, now_ms, name).map(Some)
     }
 }
 

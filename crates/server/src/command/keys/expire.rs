@@ -1,58 +1,8 @@
 //! Expiry of keys.
 
-use crate::command::expiry::Unit;
-use crate::command::{CommandError, Context, Outcome};
+use crate::command::expiry::{Conditions, Unit};
+use crate::command::{Context, Outcome};
 use crate::event::class;
-use crate::resp::Args;
-
-/// When EXPIRE changes what there is.
-#[derive(Clone, Copy, Default)]
-struct Conditions {
-    if_none: bool,
-    if_some: bool,
-    if_later: bool,
-    if_earlier: bool,
-}
-
-impl Conditions {
-    fn of(args: Args<'_>) -> Result<Self, CommandError> {
-        let mut conditions = Conditions::default();
-        for at in 3..args.len() {
-            match () {
-                () if args.is(at, "NX") => conditions.if_none = true,
-                () if args.is(at, "XX") => conditions.if_some = true,
-                () if args.is(at, "GT") => conditions.if_later = true,
-                () if args.is(at, "LT") => conditions.if_earlier = true,
-                () => {
-                    let word = String::from_utf8_lossy(args.at(at));
-                    return Err(CommandError::other(format!("Unsupported option {word}")));
-                }
-            }
-        }
-        if conditions.if_none
-            && (conditions.if_some || conditions.if_later || conditions.if_earlier)
-        {
-            let text = "NX and XX, GT or LT options at the same time are not compatible";
-            return Err(CommandError::other(text));
-        }
-        if conditions.if_later && conditions.if_earlier {
-            return Err(CommandError::other(
-                "GT and LT options at the same time are not compatible",
-            ));
-        }
-        Ok(conditions)
-    }
-
-    /// Whether `present` may become `next`. No expiry is later than any.
-    fn allow(self, present: Option<u64>, next: i64) -> bool {
-        let later = present.is_some_and(|present| next > present as i64);
-        let earlier = present.is_none_or(|present| next < present as i64);
-        !(self.if_none && present.is_some()
-            || self.if_some && present.is_none()
-            || self.if_later && !later
-            || self.if_earlier && !earlier)
-    }
-}
 
 pub(crate) fn expire(ctx: &mut Context<'_>) -> Outcome {
     set_expiry(ctx, Unit::EX, "expire")
@@ -72,7 +22,7 @@ pub(crate) fn pexpireat(ctx: &mut Context<'_>) -> Outcome {
 
 fn set_expiry(ctx: &mut Context<'_>, unit: Unit, name: &str) -> Outcome {
     let args = ctx.args;
-    let conditions = Conditions::of(args)?;
+    let conditions = Conditions::of(args, 3..args.len())?;
     let (mut data, out) = ctx.parts();
     let now_ms = data.now_ms();
     let moment = unit.moment(args.at(2), now_ms, name)?;
